@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Every limit of the program in one table: name, default, unit, reason.
+ * Limits an operator may move have a variable; the others are constants of
+ * the format or of the original.
+ */
+#ifndef CELLOS_BASE_LIMITS_H
+#define CELLOS_BASE_LIMITS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(enum suffix, variable, default, minimum, maximum, what it bounds) */
+#define LIMITS(X)                                                              \
+	X(JOURNAL_BYTES, "CELLOS_LIMIT_JOURNAL_BYTES", 67108864, 65536,        \
+	  1099511627776, "bytes of events one run may write; at the limit the " \
+			 "cell is ended, not the evidence")                    \
+	X(PIDS, "CELLOS_LIMIT_PIDS", 1024, 1, 4194304,                         \
+	  "processes and threads in a cell when nothing else is asked for")    \
+	X(TMP_BYTES, "CELLOS_LIMIT_TMP_BYTES", 1073741824, 1048576,            \
+	  1099511627776, "size of each private /tmp and of the layer over "    \
+			 "workingDirectory")                                   \
+	X(SHM_BYTES, "CELLOS_LIMIT_SHM_BYTES", 268435456, 65536,               \
+	  1099511627776, "size of the private /dev/shm")                       \
+	X(GRACE_SECONDS, "CELLOS_LIMIT_GRACE_SECONDS", 5, 0, 120,              \
+	  "seconds between SIGTERM and SIGKILL at a deadline, unless the "     \
+	  "document says gracefulShutdownSeconds")
+
+enum limit {
+#define X(name, var, dflt, min, max, what) LIMIT_##name,
+	LIMITS(X)
+#undef X
+	LIMIT_NUM
+};
+
+struct limit_info {
+	const char *variable;
+	uint64_t dflt, min, max;
+	const char *what;
+};
+
+extern const struct limit_info limit_table[LIMIT_NUM];
+
+/* Values in force for this process; filled by limits_default(), then moved by
+ * whoever reads the environment. */
+struct limits {
+	uint64_t v[LIMIT_NUM];
+};
+
+void limits_default(struct limits *l);
+
+/* Fixed bounds. */
+enum {
+	LIMIT_SPEC_FILE = 4 * 1024 * 1024,   /* a document; 1000x the largest seen */
+	LIMIT_JSON_DEPTH = 127,		     /* spec.md 3: stored members */
+	LIMIT_EVENT_LINE = 1048576,	     /* runtime.md 3.2: a line, LF included */
+	LIMIT_ARGV_BASE64 = 3072,	     /* spec.md 4 */
+	LIMIT_MOUNTS = 64,		     /* declared mounts of one cell */
+	LIMIT_BPF_BYTES = 32768,	     /* runtime.md 3.3 */
+};
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What a cell is asked to be, and what became of it: plain values shared by
+ * the plan, the backends and the run loop.
+ */
+#ifndef CELLOS_CELL_CELL_H
+#define CELLOS_CELL_CELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "spec/spec.h"
+
+/* Namespaces, as in CELLOS_SUBPROCESS_UNSHARE. A full cell has all. */
+enum {
+	CELL_NS_PID = 1 << 0,
+	CELL_NS_IPC = 1 << 1,
+	CELL_NS_NET = 1 << 2,
+	CELL_NS_UTS = 1 << 3,
+	CELL_NS_MNT = 1 << 4,
+	CELL_NS_USER = 1 << 5,
+	CELL_NS_CGROUP = 1 << 6,
+	CELL_NS_ALL = (1 << 7) - 1
+};
+
+enum cell_seccomp { /* CELLOS_SUBPROCESS_SECCOMP: only adds to a full cell */
+	CELL_SECCOMP_OFF,
+	CELL_SECCOMP_BASELINE,
+	CELL_SECCOMP_FILE
+};
+
+enum cell_stdin {
+	CELL_STDIN_NULL,	/* /dev/null */
+	CELL_STDIN_PASS,	/* the caller's descriptor 0 */
+	CELL_STDIN_PTY		/* a terminal of the cell's own; relayed */
+};
+
+struct cell_request {
+	const struct spec *spec;	/* spec->run may be NULL: no command */
+	const char *run_uuid;
+	bool portable;			/* decisions.md 4, else a full cell */
+	unsigned unshare;		/* CELL_NS_*: asked for by switch */
+	enum cell_seccomp seccomp;
+	const void *bpf;		/* CELL_SECCOMP_FILE: sock_filter[] */
+	size_t bpf_len;			/* bytes, checked by the caller */
+	const char *image_root;		/* --root DIR, or NULL */
+	const char *cgroup_parent;	/* CELLOS_CGROUP_PARENT, or NULL */
+	uint64_t memory_max;		/* bytes, 0 = not asked for */
+	uint64_t cpu_quota, cpu_period;	/* microseconds, quota 0 = not asked;
+					 * quota UINT64_MAX = "max" */
+	uint64_t pids_max;		/* the number in force */
+	bool pids_asked;		/* false: the default (decisions.md 9) */
+	char *const *envp;		/* the exact environment; its PATH is
+					 * where argv[0] is looked up */
+	enum cell_stdin in;
+	const struct limits *limits;
+};
+
+enum cell_end {
+	CELL_EXITED,		/* code */
+	CELL_SIGNALED,		/* sig */
+	CELL_DEADLINE,		/* killed by us: the limit given to wait() */
+	CELL_STOPPED,		/* killed by us: signal sig came to the runner,
+				 * or `cellos kill` */
+	CELL_LOST		/* killed by us or the kernel without a word of
+				 * init: enforcement was lost, see err */
+};
+
+struct cell_exit {
+	enum cell_end how;
+	int code, sig;
+	bool oom;		/* the cell's memory limit killed something */
+	uint64_t duration_ms;	/* from start() to the end of everything */
+};
+
+#endif

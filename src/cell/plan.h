@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The plan: what will be done for a cell, in order, as values. A pure function
+ * of the request and of what the host can do; printed by `cellos plan`,
+ * compared in tests, executed by cell/apply.c and the backends.
+ */
+#ifndef CELLOS_CELL_PLAN_H
+#define CELLOS_CELL_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/wbuf.h"
+#include "cell/cell.h"
+
+/* What the plan needs to know of the host; filled by host_caps_probe(). */
+struct host_caps {
+	bool is_root;		/* CAP_SYS_ADMIN and friends over the host */
+	uid_t uid;
+	gid_t gid;
+	int landlock_abi;	/* 0 = none */
+	bool cgroup_v2;		/* a v2 tree with controllers we may use */
+	bool cgroup_v1;		/* v1 controllers we may use */
+	bool overlay;		/* overlayfs can be mounted in a user namespace */
+	bool idmap;		/* idmapped mounts */
+};
+
+/* X(suffix, word) - the words of `cellos plan` and of report stages */
+#define PLAN_STEPS(X)                                                          \
+	X(STATE, "state")		/* lock and resource list of the run */\
+	X(CGROUP, "cgroup")		/* leaf, limits, read back */	       \
+	X(SOURCE, "source")		/* open a host path to show */	       \
+	X(CLONE, "clone")		/* all namespaces at once */	       \
+	X(IDMAP, "id-map")		/* uid_map, gid_map */		       \
+	X(LOOPBACK, "loopback")		/* lo up, nothing else */	       \
+	X(HOSTNAME, "hostname")						       \
+	X(ROOT, "root")			/* empty root, tmpfs */		       \
+	X(TMPFS, "tmpfs")						       \
+	X(DIR, "dir")							       \
+	X(SYMLINK, "symlink")						       \
+	X(FILE, "file")			/* generated content */		       \
+	X(BIND, "bind")			/* host path, read-only or rw */       \
+	X(DEVICE, "device")		/* one node of /dev */		       \
+	X(OVERLAY, "overlay")		/* private layer over a host dir */    \
+	X(PROC, "proc")							       \
+	X(MASK, "mask")			/* hide one path of /proc */	       \
+	X(READONLY, "read-only")	/* make one mount read-only */	       \
+	X(DEVPTS, "devpts")						       \
+	X(PIVOT, "pivot-root")						       \
+	X(CGROUP_NS, "cgroup-namespace")				       \
+	X(USER, "user")			/* become the workload's uid, gid */   \
+	X(CAPS, "capabilities")		/* none left, bounding set too */      \
+	X(NO_NEW_PRIVS, "no-new-privs")					       \
+	X(RLIMIT, "rlimit")						       \
+	X(LANDLOCK, "landlock")						       \
+	X(SECCOMP, "seccomp")						       \
+	X(SELF_TEST, "self-test")	/* attack our own walls */	       \
+	X(CHDIR, "chdir")						       \
+	X(EXEC, "exec")
+
+enum plan_op {
+#define X(name, word) PLAN_##name,
+	PLAN_STEPS(X)
+#undef X
+	PLAN_OP_NUM
+};
+
+const char *plan_op_word(enum plan_op op);
+
+enum {
+	PLAN_RO = 1 << 0,	/* read-only */
+	PLAN_NOEXEC = 1 << 1,
+	PLAN_IDMAP = 1 << 2,	/* idmapped to the workload's uid */
+	PLAN_OPTIONAL = 1 << 3,	/* source may be absent on the host */
+	PLAN_FROM_FD = 1 << 4,	/* opened by the parent before the clone */
+	PLAN_IS_FILE = 1 << 5	/* bind of a single file */
+};
+
+struct plan_step {
+	enum plan_op op;
+	unsigned flags;		/* PLAN_* */
+	const char *src;	/* host path, link target or file content */
+	const char *dst;	/* path inside the cell */
+	uint64_t n, n2;		/* size, limit, uid */
+	const char *why;	/* one clause for the reader of `cellos plan` */
+};
+
+enum { PLAN_STEPS_MAX = 256 };
+
+struct plan {
+	struct plan_step steps[PLAN_STEPS_MAX];
+	size_t n;
+	struct arena arena;	/* strings of the steps */
+	uid_t in_uid, in_gid;	/* the workload's ids inside */
+	uid_t out_uid, out_gid;	/* the same outside */
+	const char *cwd;	/* where the command starts, inside */
+};
+
+void host_caps_probe(struct host_caps *h);
+/** plan_build() - @e: ERR_HOST, names the missing primitive and the remedy */
+int plan_build(const struct cell_request *req, const struct host_caps *h,
+	       struct plan *ret, struct err *e) MUST_USE;
+void plan_drop(struct plan *p);
+/** plan_print() - one line a step, aligned, for people and for tests */
+void plan_print(const struct plan *p, struct wbuf *out);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * CloudEvents of a run: their types, their envelope (events.md 1) and their
+ * data (events.md 5). Builders are pure: values in, bytes out. The data of an
+ * event is compact JSON with members sorted at every depth.
+ */
+#ifndef CELLOS_EVIDENCE_EVENT_H
+#define CELLOS_EVIDENCE_EVENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/slice.h"
+#include "base/wbuf.h"
+#include "spec/spec.h"
+
+#define EVENT_PREFIX "dev.cellos.events."
+#define EVENT_SOURCE "cellos-supervisor"
+
+/* X(enum suffix, type without EVENT_PREFIX, ours, when it is written).
+ * The man page cellos-events(7) and the contracts are checked against it. */
+#define EVENT_TYPES(X)                                                         \
+	X(NETWORK_SCOPE, "cell.observability.v1.network_scope", 0,             \
+	  "first, when the cell is admitted")                                  \
+	X(DNS_TARGET_SET, "cell.observability.v1.dns_target_set", 0,           \
+	  "next, unless CELLOS_TRUST_PLANE_EVENTS is off")                     \
+	X(STARTED, "cell.lifecycle.v1.started", 0,                             \
+	  "secrets are resolved, the command is next")                         \
+	X(CONTAINER_SECURITY, "cell.observability.v1.container_security", 0,   \
+	  "after started")                                                     \
+	X(NETWORK_POLICY, "cell.observability.v1.network_policy", 0,           \
+	  "the cell has a network namespace of its own")                       \
+	X(PROCESS_SPAWNED, "cell.observability.v1.process_spawned", 0,         \
+	  "just before the command is started")                                \
+	X(NETWORK_ENFORCEMENT, "cell.observability.v1.network_enforcement", 0, \
+	  "after the command, with a network namespace")                       \
+	X(COMPLETED, "cell.command.v1.completed", 0, "the command has ended")  \
+	X(SUMMARY, "cell.compliance.v1.summary", 0, "teardown, always")        \
+	X(HOMEOSTASIS, "cell.authority.v1.homeostasis", 0,                     \
+	  "after the summary, always")                                         \
+	X(DESTROYED, "cell.lifecycle.v1.destroyed", 0, "last, always")         \
+	X(ENFORCEMENT, "cell.evidence.v1.enforcement", 1,                      \
+	  "before exec: what was asked, what the kernel says; and when the "   \
+	  "cell tries a forbidden system call")                                \
+	X(RESIDUE, "cell.evidence.v1.residue", 1,                              \
+	  "after teardown: what was looked for and what is left")              \
+	X(LINK, "cell.evidence.v1.link", 1,                                    \
+	  "first line of a run, at durability boundaries, and last line")      \
+	X(SIGNED, "signed_envelope.v1", 0, "wrapper of every signed event")
+
+enum event_type {
+#define X(name, type, ours, when) EVENT_##name,
+	EVENT_TYPES(X)
+#undef X
+	EVENT_TYPE_NUM
+};
+
+/** event_type_text() - the full type, prefix included */
+const char *event_type_text(enum event_type t);
+
+/* What every builder needs to know about the run it speaks of. */
+struct event_run {
+	const struct spec *spec;
+	const char *cell_id;	 /* = spec.id */
+	const char *run_id;	 /* CELLOS_RUN_ID, else run-local-001 */
+	const char *run_uuid;	 /* ours, fresh per run */
+	const char *raw_hash;	 /* 64 hex, of the document as read */
+	const char *spec_hash;	 /* "sha256:" + 64 hex, canonical */
+	const char *keyset_id, *resolver_kid, *l7_kid;
+};
+
+/* An event before signing; all strings borrowed. */
+struct event {
+	const char *id;		/* UUIDv4 */
+	const char *source;
+	const char *type;	/* full */
+	const char *time;	/* RFC 3339 */
+	struct slice data;	/* compact JSON object, sorted */
+};
+
+/** event_signed_bytes() - events.md 9.3: the envelope in its member order.
+ *  Also the whole line (without LF) when events are not signed. */
+void event_signed_bytes(struct wbuf *b, const struct event *ev);
+/** event_wrapper_line() - events.md 9.2, without LF
+ *  @algorithm: "ed25519" or "hmac-sha256"; @signature: base64url text */
+void event_wrapper_line(struct wbuf *b, const struct event *ev,
+			const char *algorithm, const char *kid,
+			const char *signature);
+
+/* -- data of the original's types; members as events.md 5 -- */
+void event_network_scope(struct wbuf *b, const struct event_run *r);
+void event_dns_target_set(struct wbuf *b, const struct event_run *r,
+			  const char *updated_at);
+void event_started(struct wbuf *b, const struct event_run *r);
+/** event_container_security() - @status: text of /proc/<pid>/status, or NULL */
+void event_container_security(struct wbuf *b, const struct event_run *r,
+			      const char *status);
+void event_network_policy(struct wbuf *b, const struct event_run *r);
+void event_process_spawned(struct wbuf *b, const struct event_run *r);
+void event_network_enforcement(struct wbuf *b, const struct event_run *r,
+			       int exit_code, bool nft_applied,
+			       const char *spawn_error);
+void event_completed(struct wbuf *b, const struct event_run *r,
+		     uint64_t duration_ms, int exit_code,
+		     const char *spawn_error);
+/** event_summary() - @exit_code NULL: the command phase was not reached */
+void event_summary(struct wbuf *b, const struct event_run *r,
+		   const int *exit_code);
+void event_homeostasis(struct wbuf *b, const struct event_run *r);
+/** event_destroyed() - @reason NULL = succeeded; @residue_class and
+ *  @evidence_ref NULL = omitted (portable) */
+void event_destroyed(struct wbuf *b, const struct event_run *r,
+		     const char *reason, const char *residue_class,
+		     const char *evidence_ref);
+
+
+#endif
