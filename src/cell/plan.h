@@ -9,7 +9,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "base/wbuf.h"
 #include "cell/cell.h"
@@ -69,12 +71,12 @@ enum plan_op {
 const char *plan_op_word(enum plan_op op);
 
 enum {
-	PLAN_RO = 1 << 0,	/* read-only */
-	PLAN_NOEXEC = 1 << 1,
-	PLAN_IDMAP = 1 << 2,	/* idmapped to the workload's uid */
-	PLAN_OPTIONAL = 1 << 3,	/* source may be absent on the host */
-	PLAN_FROM_FD = 1 << 4,	/* opened by the parent before the clone */
-	PLAN_IS_FILE = 1 << 5	/* bind of a single file */
+	PLAN_F_RO = 1 << 0,	/* read-only */
+	PLAN_F_NOEXEC = 1 << 1,
+	PLAN_F_IDMAP = 1 << 2,	/* idmapped to the workload's uid */
+	PLAN_F_OPTIONAL = 1 << 3,	/* source may be absent on the host */
+	PLAN_F_FROM_FD = 1 << 4,	/* opened by the parent before the clone */
+	PLAN_F_FILE = 1 << 5	/* bind of a single file */
 };
 
 struct plan_step {
@@ -92,8 +94,8 @@ struct plan {
 	struct plan_step steps[PLAN_STEPS_MAX];
 	size_t n;
 	struct arena arena;	/* strings of the steps */
-	uid_t in_uid, in_gid;	/* the workload's ids inside */
-	uid_t out_uid, out_gid;	/* the same outside */
+	uid_t in_uid, out_uid;	/* the workload's uid inside, outside */
+	gid_t in_gid, out_gid;
 	const char *cwd;	/* where the command starts, inside */
 };
 

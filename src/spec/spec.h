@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/slice.h"
+#include "base/wbuf.h"
 #include "wire/json_in.h"
 
 struct spec_opt_u64 {
