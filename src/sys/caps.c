@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Capabilities by capset(2) and prctl(2). */
+#include "sys/caps.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int caps_last(void)
+{
+	int last = -1;
+
+	/* PR_CAPBSET_READ answers EINVAL past the last one */
+	for (int c = 0; c < 64; c++) {
+		if (prctl(PR_CAPBSET_READ, c, 0, 0, 0) < 0)
+			break;
+		last = c;
+	}
+	return last;
+}
+
+int caps_drop_bounding(void)
+{
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+		return -errno;
+	for (int c = 0; c < 64; c++) {
+		int r = prctl(PR_CAPBSET_READ, c, 0, 0, 0);
+
+		if (r < 0)
+			break;
+		if (r > 0 && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int caps_set(uint64_t mask)
+{
+	struct __user_cap_header_struct h = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct d[2] = { { 0 }, { 0 } };
+
+	d[0].permitted = d[0].effective = (uint32_t)mask;
+	d[1].permitted = d[1].effective = (uint32_t)(mask >> 32);
+	return syscall(SYS_capset, &h, d) < 0 ? -errno : 0;
+}
+
+bool caps_are_none(void)
+{
+	struct __user_cap_header_struct h = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct d[2] = { { 0 }, { 0 } };
+
+	if (syscall(SYS_capget, &h, d) < 0)
+		return false;
+	return !(d[0].permitted | d[0].effective | d[0].inheritable |
+		 d[1].permitted | d[1].effective | d[1].inheritable);
+}

@@ -1,0 +1,542 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Making, limiting, reading and removing a cell's control groups. */
+#include "sys/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+static const char *const names[] = {
+	[CGROUP_MEMORY] = "memory",
+	[CGROUP_CPU] = "cpu",
+	[CGROUP_PIDS] = "pids",
+};
+
+/* Cut at the first newline; returns the length, 0 on any failure. */
+static size_t read_line(const char *dir, const char *file, char *buf,
+			size_t size)
+{
+	OWNED(fd_drop) int fd = -1;
+	char path[CGROUP_PATH_MAX + 64];
+	ssize_t n;
+
+	buf[0] = '\0';
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, buf, size - 1);
+	if (n <= 0)
+		return 0;
+	buf[n] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return strlen(buf);
+}
+
+static bool needed(enum cgroup_controller c, const struct cgroup_limits *l)
+{
+	switch (c) {
+	case CGROUP_MEMORY:
+		return l->memory_max != 0;
+	case CGROUP_CPU:
+		return l->cpu_quota != 0;
+	case CGROUP_PIDS:
+		return l->pids_max != 0;
+	case CGROUP_CONTROLLER_NUM:
+		break;
+	}
+	return false;
+}
+
+int cgroup_leaf_plan(const struct cgroup_host *h, const char *name,
+		     const struct cgroup_limits *l, struct cgroup_leaf *ret)
+{
+	struct cgroup_leaf leaf = CGROUP_LEAF_INIT;
+
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
+		int n;
+
+		if (!needed((enum cgroup_controller)c, l))
+			continue;
+		if (!h->parent[c][0])
+			return -ENOTSUP;
+		n = snprintf(leaf.path[c], sizeof(leaf.path[c]), "%s/%s",
+			     h->parent[c], name);
+		if (n < 0 || (size_t)n >= sizeof(leaf.path[c]))
+			return -ENAMETOOLONG;
+		leaf.is_v2[c] = h->is_v2[c];
+	}
+	*ret = leaf;
+	return 0;
+}
+
+/* Write a limit file and want the same text back. */
+static int set_limit(const char *dir, const char *file, const char *want,
+		     char *what)
+{
+	char path[CGROUP_PATH_MAX + 64], got[128];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, file);
+	r = file_write(AT_FDCWD, path, want, strlen(want));
+	if (!r) {
+		(void)read_line(dir, file, got, sizeof(got));
+		r = strcmp(got, want) ? -EPROTO : 0;
+	}
+	if (r)
+		(void)snprintf(what, CGROUP_PATH_MAX + 64, "%s", path);
+	return r;
+}
+
+/* The kernel rounds a byte limit down to pages: so do we, to compare. */
+static int set_memory(const char *dir, bool v2, uint64_t max, char *what)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	char want[32];
+	int r;
+
+	(void)snprintf(want, sizeof(want), "%" PRIu64, max / page * page);
+	r = set_limit(dir, v2 ? "memory.max" : "memory.limit_in_bytes", want,
+		      what);
+	if (r)
+		return r;
+	if (v2) {
+		/* swap would make the limit a wish; no such file: no swap */
+		r = set_limit(dir, "memory.swap.max", "0", what);
+		return r == -ENOENT ? 0 : r;
+	}
+	r = set_limit(dir, "memory.memsw.limit_in_bytes", want, what);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int set_cpu(const char *dir, bool v2, uint64_t quota, uint64_t period,
+		   char *what)
+{
+	char want[64];
+	int r;
+
+	if (v2) {
+		if (quota == UINT64_MAX)
+			(void)snprintf(want, sizeof(want), "max %" PRIu64,
+				       period);
+		else
+			(void)snprintf(want, sizeof(want),
+				       "%" PRIu64 " %" PRIu64, quota, period);
+		return set_limit(dir, "cpu.max", want, what);
+	}
+	(void)snprintf(want, sizeof(want), "%" PRIu64, period);
+	r = set_limit(dir, "cpu.cfs_period_us", want, what);
+	if (r)
+		return r;
+	if (quota == UINT64_MAX)
+		(void)snprintf(want, sizeof(want), "-1");
+	else
+		(void)snprintf(want, sizeof(want), "%" PRIu64, quota);
+	return set_limit(dir, "cpu.cfs_quota_us", want, what);
+}
+
+static int set_pids(const char *dir, uint64_t max, char *what)
+{
+	char want[32];
+
+	(void)snprintf(want, sizeof(want), "%" PRIu64, max);
+	return set_limit(dir, "pids.max", want, what);
+}
+
+int cgroup_leaf_make(struct cgroup_leaf *l, const struct cgroup_limits *lim,
+		     char ret_what[CGROUP_PATH_MAX + 64])
+{
+	int r = 0;
+
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM && !r; c++) {
+		const char *dir = l->path[c];
+
+		if (!dir[0])
+			continue;
+		/* on v2 the controllers share one directory */
+		if (mkdir(dir, 0755) < 0 &&
+		    !(errno == EEXIST && l->is_v2[c] && l->v2_fd >= 0)) {
+			r = -errno;
+			(void)snprintf(ret_what, CGROUP_PATH_MAX + 64, "%s",
+				       dir);
+			break;
+		}
+		if (l->is_v2[c] && l->v2_fd < 0) {
+			l->v2_fd = open(dir,
+					O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			if (l->v2_fd < 0)
+				return -errno;
+		}
+		switch ((enum cgroup_controller)c) {
+		case CGROUP_MEMORY:
+			r = set_memory(dir, l->is_v2[c], lim->memory_max,
+				       ret_what);
+			break;
+		case CGROUP_CPU:
+			r = set_cpu(dir, l->is_v2[c], lim->cpu_quota,
+				    lim->cpu_period, ret_what);
+			break;
+		case CGROUP_PIDS:
+			r = set_pids(dir, lim->pids_max, ret_what);
+			break;
+		case CGROUP_CONTROLLER_NUM:
+			break;
+		}
+	}
+	return r;
+}
+
+int cgroup_leaf_enter(const struct cgroup_leaf *l, pid_t pid)
+{
+	char path[CGROUP_PATH_MAX + 32], text[24];
+	int r;
+
+	(void)snprintf(text, sizeof(text), "%ld\n", (long)pid);
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
+		/* two v1 controllers may be mounted together */
+		if (!l->path[c][0] || l->is_v2[c])
+			continue;
+		(void)snprintf(path, sizeof(path), "%s/cgroup.procs",
+			       l->path[c]);
+		r = file_write(AT_FDCWD, path, text, strlen(text));
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+void cgroup_leaf_read(const struct cgroup_leaf *l, enum cgroup_controller c,
+		      char *buf, size_t size)
+{
+	const char *dir = l->path[c];
+	char quota[48], period[48];
+
+	buf[0] = '\0';
+	if (!dir[0])
+		return;
+	switch (c) {
+	case CGROUP_MEMORY:
+		(void)read_line(dir, l->is_v2[c] ? "memory.max" :
+						   "memory.limit_in_bytes",
+				buf, size);
+		break;
+	case CGROUP_CPU:
+		if (l->is_v2[c]) {
+			(void)read_line(dir, "cpu.max", buf, size);
+			break;
+		}
+		(void)read_line(dir, "cpu.cfs_quota_us", quota, sizeof(quota));
+		(void)read_line(dir, "cpu.cfs_period_us", period,
+				sizeof(period));
+		(void)snprintf(buf, size, "%s %s",
+			       strcmp(quota, "-1") ? quota : "max", period);
+		break;
+	case CGROUP_PIDS:
+		(void)read_line(dir, "pids.max", buf, size);
+		break;
+	case CGROUP_CONTROLLER_NUM:
+		break;
+	}
+}
+
+bool cgroup_leaf_oom(const struct cgroup_leaf *l)
+{
+	const char *dir = l->path[CGROUP_MEMORY];
+	char path[CGROUP_PATH_MAX + 32], *p;
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(8192);
+
+	if (!dir[0])
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/%s", dir,
+		       l->is_v2[CGROUP_MEMORY] ? "memory.events" :
+						 "memory.oom_control");
+	if (file_read(AT_FDCWD, path, 0, &b))
+		return false;
+	(void)wbuf_cstr(&b);
+	p = strstr(b.p, "oom_kill ");
+	return p && strtoul(p + 9, NULL, 10) > 0;
+}
+
+int cgroup_dir_remove(const char *path)
+{
+	/* A dead process may stay counted for a moment: EBUSY is retried, up
+	 * to a quarter of a second, with growing pauses */
+	struct timespec pause = { 0, 200000 };
+	char kill_file[CGROUP_PATH_MAX + 32];
+
+	if (rmdir(path) == 0 || errno == ENOENT)
+		return 0;
+	(void)snprintf(kill_file, sizeof(kill_file), "%s/cgroup.kill", path);
+	if (file_write(AT_FDCWD, kill_file, "1", 1)) {
+		/* v1, or before Linux 5.14: the pid namespace did the killing */
+	}
+	for (int i = 0; i < 10; i++) {
+		if (rmdir(path) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != EBUSY)
+			return -errno;
+		(void)nanosleep(&pause, NULL);
+		pause.tv_nsec *= 2;
+		if (pause.tv_nsec > 50000000)
+			pause.tv_nsec = 50000000;
+	}
+	return -EBUSY;
+}
+
+int cgroup_leaf_remove(struct cgroup_leaf *l)
+{
+	int left = 0;
+
+	fd_drop(&l->v2_fd);
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
+		if (!l->path[c][0])
+			continue;
+		if (cgroup_dir_remove(l->path[c]))
+			left++;
+		else
+			l->path[c][0] = '\0';
+	}
+	return left;
+}
+
+/* -- finding where leaves may be made -- */
+
+struct finder {
+	char v2_mount[CGROUP_PATH_MAX], v2_own[CGROUP_PATH_MAX];
+	char v1_mount[CGROUP_CONTROLLER_NUM][CGROUP_PATH_MAX];
+	char v1_root[CGROUP_CONTROLLER_NUM][CGROUP_PATH_MAX];
+	char v1_own[CGROUP_CONTROLLER_NUM][CGROUP_PATH_MAX];
+};
+
+static bool list_has(const char *list, const char *word, char sep)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = list; (p = strstr(p, word)); p += n)
+		if ((p == list || p[-1] == sep) &&
+		    (p[n] == '\0' || p[n] == sep || p[n] == '\n'))
+			return true;
+	return false;
+}
+
+/* mountinfo: id parent maj:min root mount opts ... - fstype source superopts */
+static void mount_line(struct finder *f, char *line)
+{
+	char root[CGROUP_PATH_MAX], at[CGROUP_PATH_MAX], type[32], super[256];
+	char *dash = strstr(line, " - ");
+
+	if (!dash || sscanf(line, "%*s %*s %*s %511s %511s", root, at) != 2 ||
+	    sscanf(dash + 3, "%31s %*s %255s", type, super) != 2)
+		return;
+	if (!strcmp(type, "cgroup2") && !f->v2_mount[0])
+		(void)snprintf(f->v2_mount, sizeof(f->v2_mount), "%s", at);
+	if (strcmp(type, "cgroup"))
+		return;
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
+		if (f->v1_mount[c][0] || !list_has(super, names[c], ','))
+			continue;
+		(void)snprintf(f->v1_mount[c], sizeof(f->v1_mount[c]), "%s",
+			       at);
+		(void)snprintf(f->v1_root[c], sizeof(f->v1_root[c]), "%s",
+			       root);
+	}
+}
+
+/* /proc/self/cgroup: id:controllers:path, v2 as 0::path */
+static void own_line(struct finder *f, char *line)
+{
+	char *list = strchr(line, ':'), *path;
+
+	if (!list)
+		return;
+	path = strchr(++list, ':');
+	if (!path)
+		return;
+	*path++ = '\0';
+	if (!*list)
+		(void)snprintf(f->v2_own, sizeof(f->v2_own), "%s", path);
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++)
+		if (list_has(list, names[c], ','))
+			(void)snprintf(f->v1_own[c], sizeof(f->v1_own[c]),
+				       "%s", path);
+}
+
+static int each_line(const char *path, struct finder *f,
+		     void (*fn)(struct finder *f, char *line))
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4 * 1024 * 1024);
+	char *p, *nl;
+	int r = file_read(AT_FDCWD, path, 0, &b);
+
+	if (r)
+		return r;
+	(void)wbuf_cstr(&b);
+	for (p = b.p; p && *p; p = nl + 1) {
+		nl = strchr(p, '\n');
+		if (!nl)
+			break;
+		*nl = '\0';
+		fn(f, p);
+	}
+	return 0;
+}
+
+/* An own path below the root the mount shows; "" if the mount hides it. */
+static void join(char *dst, const char *at, const char *root, const char *own)
+{
+	size_t n = strcmp(root, "/") ? strlen(root) : 0;
+	int len;
+
+	dst[0] = '\0';
+	if (n && (strncmp(own, root, n) || (own[n] && own[n] != '/')))
+		return;
+	own += n;
+	len = snprintf(dst, CGROUP_PATH_MAX, "%s%s", at,
+		       strcmp(own, "/") ? own : "");
+	if (len < 0 || len >= CGROUP_PATH_MAX)
+		dst[0] = '\0';
+}
+
+static bool usable_dir(const char *dir)
+{
+	return dir[0] && access(dir, W_OK | X_OK) == 0;
+}
+
+/* Enable what we need for the children of @dir; true if all words are on. */
+static bool v2_enable(const char *dir, const char *word)
+{
+	char path[CGROUP_PATH_MAX + 32], have[256], text[32];
+
+	(void)read_line(dir, "cgroup.controllers", have, sizeof(have));
+	if (!list_has(have, word, ' '))
+		return false;
+	(void)read_line(dir, "cgroup.subtree_control", have, sizeof(have));
+	if (list_has(have, word, ' '))
+		return true;
+	(void)snprintf(path, sizeof(path), "%s/cgroup.subtree_control", dir);
+	(void)snprintf(text, sizeof(text), "+%s", word);
+	return file_write(AT_FDCWD, path, text, strlen(text)) == 0;
+}
+
+/*
+ * Under v2 a group with processes cannot give controllers to its children.
+ * As root: /cellos at the top of the mount. Otherwise our own group, out of
+ * which we move ourselves into a leaf first, if we are alone in it.
+ */
+static void v2_parent(const struct finder *f, char *dst)
+{
+	char own[CGROUP_PATH_MAX], self[CGROUP_PATH_MAX + 16], pid[24];
+
+	dst[0] = '\0';
+	if (geteuid() == 0) {
+		for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++)
+			(void)v2_enable(f->v2_mount, names[c]);
+		if (snprintf(dst, CGROUP_PATH_MAX, "%s/cellos", f->v2_mount) >=
+		    CGROUP_PATH_MAX)
+			dst[0] = '\0';
+		if (dst[0] && mkdir(dst, 0755) < 0 && errno != EEXIST)
+			dst[0] = '\0';
+		return;
+	}
+	join(own, f->v2_mount, "/", f->v2_own);
+	if (!usable_dir(own))
+		return;
+	(void)snprintf(self, sizeof(self), "%s/cellos.runner", own);
+	if (!v2_enable(own, "pids") &&
+	    (mkdir(self, 0755) == 0 || errno == EEXIST)) {
+		(void)snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+		(void)strncat(self, "/cgroup.procs",
+			      sizeof(self) - strlen(self) - 1);
+		if (file_write(AT_FDCWD, self, pid, strlen(pid)))
+			return;
+	}
+	(void)snprintf(dst, CGROUP_PATH_MAX, "%s", own);
+}
+
+static int wanted_parent(const char *want, struct cgroup_host *ret)
+{
+	struct stat st;
+	char line[256];
+
+	if (stat(want, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	if (access(want, W_OK | X_OK) < 0)
+		return -errno;
+	if (strlen(want) >= CGROUP_PATH_MAX)
+		return -ENAMETOOLONG;
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
+		bool v2 = read_line(want, "cgroup.controllers", line,
+				    sizeof(line)) > 0;
+
+		if (v2 && v2_enable(want, names[c])) {
+			ret->is_v2[c] = true;
+			(void)snprintf(ret->parent[c], CGROUP_PATH_MAX, "%s",
+				       want);
+		}
+	}
+	/* a v1 controller's directory serves that controller */
+	static const char *const mark[] = {
+		[CGROUP_MEMORY] = "memory.limit_in_bytes",
+		[CGROUP_CPU] = "cpu.cfs_quota_us",
+		[CGROUP_PIDS] = "pids.current",
+	};
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
+		char path[CGROUP_PATH_MAX + 64];
+
+		(void)snprintf(path, sizeof(path), "%s/%s", want, mark[c]);
+		if (!ret->is_v2[c] && access(path, F_OK) == 0)
+			(void)snprintf(ret->parent[c], CGROUP_PATH_MAX, "%s",
+				       want);
+	}
+	return 0;
+}
+
+int cgroup_host_find(const char *want, struct cgroup_host *ret)
+{
+	struct cgroup_host h = { 0 };
+	struct finder f = { 0 };
+	char v2[CGROUP_PATH_MAX] = "", have[256];
+	int r;
+
+	if (want) {
+		r = wanted_parent(want, &h);
+		if (r)
+			return r;
+	}
+	if (each_line("/proc/self/mountinfo", &f, mount_line) ||
+	    each_line("/proc/self/cgroup", &f, own_line)) {
+		*ret = h;
+		return 0;
+	}
+	if (f.v2_mount[0] && !want &&
+	    read_line(f.v2_mount, "cgroup.controllers", have, sizeof(have)))
+		for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++)
+			if (!v2[0] && list_has(have, names[c], ' '))
+				v2_parent(&f, v2);
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
+		if (h.parent[c][0])
+			continue;
+		if (v2[0] && v2_enable(v2, names[c])) {
+			h.is_v2[c] = true;
+			(void)snprintf(h.parent[c], CGROUP_PATH_MAX, "%s", v2);
+		} else if (f.v1_mount[c][0]) {
+			join(h.parent[c], f.v1_mount[c], f.v1_root[c],
+			     f.v1_own[c]);
+			if (!usable_dir(h.parent[c]))
+				h.parent[c][0] = '\0';
+		}
+	}
+	*ret = h;
+	return 0;
+}

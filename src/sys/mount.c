@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Mounts: the new calls, and mount(2) where it is one call instead of four. */
+#include "sys/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* From linux/fs.h via sys/mount.h, which clashes with linux/mount.h. */
+int mount(const char *source, const char *target, const char *type,
+	  unsigned long flags, const void *data);
+int umount2(const char *target, int flags);
+
+enum {
+	K_MS_RDONLY = 1,
+	K_MS_NOSUID = 2,
+	K_MS_NODEV = 4,
+	K_MS_NOEXEC = 8,
+	K_MS_REC = 16384,
+	K_MS_PRIVATE = 1 << 18,
+	K_MNT_DETACH = 2
+};
+
+static int sys_result(long r)
+{
+	return r < 0 ? -errno : (int)r;
+}
+
+int mount_private(void)
+{
+	return sys_result(
+		mount(NULL, "/", NULL, K_MS_PRIVATE | K_MS_REC, NULL));
+}
+
+int mount_tree_open(int dirfd, const char *path, bool recursive)
+{
+	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+
+	if (recursive)
+		flags |= AT_RECURSIVE;
+	if (path[0] == '\0')
+		flags |= AT_EMPTY_PATH;
+	return sys_result(syscall(SYS_open_tree, dirfd, path, flags));
+}
+
+static int set_attr(int tree, struct mount_attr *a, bool recursive)
+{
+	unsigned flags = AT_EMPTY_PATH;
+
+	if (recursive)
+		flags |= AT_RECURSIVE;
+	return sys_result(
+		syscall(SYS_mount_setattr, tree, "", flags, a, sizeof(*a)));
+}
+
+int mount_tree_attr(int tree, unsigned flags)
+{
+	struct mount_attr a = { .attr_set = MOUNT_ATTR_NOSUID };
+
+	if (flags & MOUNT_RO)
+		a.attr_set |= MOUNT_ATTR_RDONLY;
+	if (flags & MOUNT_NOEXEC)
+		a.attr_set |= MOUNT_ATTR_NOEXEC;
+	if (!(flags & MOUNT_DEV))
+		a.attr_set |= MOUNT_ATTR_NODEV;
+	return set_attr(tree, &a, (flags & MOUNT_RECURSIVE) != 0);
+}
+
+int mount_tree_idmap(int tree, int userns, bool recursive)
+{
+	struct mount_attr a = {
+		.attr_set = MOUNT_ATTR_IDMAP,
+		.userns_fd = (unsigned)userns,
+	};
+
+	return set_attr(tree, &a, recursive);
+}
+
+int mount_resolve(int at, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return sys_result(syscall(SYS_openat2, at, path, &how, sizeof(how)));
+}
+
+int mount_tree_attach(int tree, int at, const char *path)
+{
+	int target = mount_resolve(at, path);
+	long r;
+	int saved;
+
+	if (target < 0)
+		return target;
+	r = syscall(SYS_move_mount, tree, "", target, "",
+		    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+	saved = errno;
+	(void)close(target);
+	return r < 0 ? -saved : 0;
+}
+
+int mount_fs(const char *type, const char *path, unsigned flags,
+	     const char *data)
+{
+	unsigned long f = K_MS_NOSUID;
+
+	if (flags & MOUNT_RO)
+		f |= K_MS_RDONLY;
+	if (flags & MOUNT_NOEXEC)
+		f |= K_MS_NOEXEC;
+	if (!(flags & MOUNT_DEV))
+		f |= K_MS_NODEV;
+	return sys_result(mount(type, path, type, f, data));
+}
+
+int mount_pivot(void)
+{
+	/* pivot_root(2): with "." twice the old root ends stacked on the new
+	 * one and the detach below takes it away */
+	long r = syscall(SYS_pivot_root, ".", ".");
+
+	if (r < 0)
+		return -errno;
+	if (umount2(".", K_MNT_DETACH) < 0)
+		return -errno;
+	if (chdir("/") < 0)
+		return -errno;
+	return 0;
+}

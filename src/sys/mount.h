@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Mounts. Mechanism only: every function returns 0 (or a descriptor) or
+ * -errno, none logs. Paths named @at/@path are resolved like openat(2), but
+ * beneath @at and without leaving it (openat2 RESOLVE_IN_ROOT, Linux 5.6), so
+ * a symlink in a tree a workload may have written cannot lead outside.
+ */
+#ifndef CELLOS_SYS_MOUNT_H
+#define CELLOS_SYS_MOUNT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/attr.h"
+
+enum {
+	MOUNT_RO = 1 << 0,
+	MOUNT_NOEXEC = 1 << 1,
+	MOUNT_DEV = 1 << 2,	/* else nodev; nosuid is always set */
+	MOUNT_RECURSIVE = 1 << 3
+};
+
+/** mount_private() - stop propagation from and to the parent, whole tree */
+int mount_private(void) MUST_USE;
+/** mount_tree_open() - a detached copy of the tree at @path (Linux 5.2)
+ *  Return: descriptor or -errno */
+int mount_tree_open(int dirfd, const char *path, bool recursive) MUST_USE;
+/** mount_tree_attr() - MOUNT_* on a detached tree, or on an attached mount by
+ *  its O_PATH descriptor (mount_setattr, Linux 5.12) */
+int mount_tree_attr(int tree, unsigned flags) MUST_USE;
+/** mount_tree_idmap() - see @userns' mapping through this detached tree */
+int mount_tree_idmap(int tree, int userns, bool recursive) MUST_USE;
+/** mount_tree_attach() - put a detached tree over @path beneath @at */
+int mount_tree_attach(int tree, int at, const char *path) MUST_USE;
+/** mount_fs() - mount(2) of a new file system instance on @path, relative to
+ *  the current directory
+ *  @flags: MOUNT_*; @data: options, or NULL */
+int mount_fs(const char *type, const char *path, unsigned flags,
+	     const char *data) MUST_USE;
+/** mount_pivot() - make the current directory the root, drop the old one */
+int mount_pivot(void) MUST_USE;
+/** mount_resolve() - O_PATH descriptor of @path beneath @at, or -errno */
+int mount_resolve(int at, const char *path) MUST_USE;
+
+#endif

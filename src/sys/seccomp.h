@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * System call filters (generated at build time, see sys/seccomp_rules.h) and
+ * the listener that hears of the watched calls. Needs no_new_privs.
+ */
+#ifndef CELLOS_SYS_SECCOMP_H
+#define CELLOS_SYS_SECCOMP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/attr.h"
+
+/** seccomp_enter_allow() - the allowlist; unknown calls ENOSYS; 0 or -errno */
+int seccomp_enter_allow(void) MUST_USE;
+/** seccomp_enter_watch() - the watch filter (Linux 5.0)
+ *  Return: the listener's descriptor (close-on-exec), or -errno */
+int seccomp_enter_watch(void) MUST_USE;
+/** seccomp_enter_baseline() - the original's baseline filter; 0 or -errno */
+int seccomp_enter_baseline(void) MUST_USE;
+/** seccomp_enter_bpf() - an operator's raw program of struct sock_filter
+ *  @len: bytes, a multiple of 8; 0 or -errno */
+int seccomp_enter_bpf(const void *prog, size_t len) MUST_USE;
+
+/**
+ * seccomp_answer() - take one notification and refuse the call with EPERM
+ * @ret_pid: the caller in this process's pid namespace
+ *
+ * Return: the call's number, -EAGAIN if nothing waits (the caller died),
+ * or another -errno
+ */
+int seccomp_answer(int listener, pid_t *ret_pid) MUST_USE;
+/** seccomp_name() - name of a watched call, or "unknown" */
+const char *seccomp_name(int nr);
+
+#endif
