@@ -18,7 +18,7 @@ enum verb_exit {
 	EXIT_FINE = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
-	EXIT_RUN_TIMEOUT = 124,	/* `run`: the deadline ended the cell */
+	EXIT_RUN_TIMEOUT = 124, /* `run`: the deadline ended the cell */
 	EXIT_RUN_FAILED = 125,	/* `run`: our failure, not the workload's */
 	EXIT_RUN_NOEXEC = 126,	/* `run`: the command cannot be executed */
 	EXIT_RUN_NOENT = 127	/* `run`: the command was not found */
@@ -35,24 +35,24 @@ enum verb_complete {
 };
 
 struct verb_opt {
-	int id;			/* the verb's own enum */
-	char letter;		/* 0 = no short form */
-	const char *name;	/* without the dashes; NULL = no long form */
-	const char *arg;	/* placeholder of its value; NULL = a flag */
+	int id;		  /* the verb's own enum */
+	char letter;	  /* 0 = no short form */
+	const char *name; /* without the dashes; NULL = no long form */
+	const char *arg;  /* placeholder of its value; NULL = a flag */
 	enum verb_complete complete;
-	const char *doc;	/* one sentence without a full stop */
+	const char *doc; /* one sentence without a full stop */
 };
 
 struct verb {
 	const char *name;
-	const char *synopsis;	/* operands and the like, after the name */
-	const char *summary;	/* one line */
+	const char *synopsis; /* operands and the like, after the name */
+	const char *summary;  /* one line */
 	/* argv[0] is the verb's name. Return: the exit status. */
 	int (*run)(int argc, char **argv);
 	const struct verb_opt *opts;
 	size_t n_opts;
 	enum verb_complete operand;
-	int usage_exit;		/* 2, but for `run` */
+	int usage_exit; /* 2, but for `run` */
 };
 
 extern const struct verb verbs[];

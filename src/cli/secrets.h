@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Secrets of the env broker, and the command's environment block with them. */
+#ifndef CELLOS_CLI_SECRETS_H
+#define CELLOS_CLI_SECRETS_H
+
+#include "spec/spec.h"
+
+struct secrets {
+	char **envp;	/* sorted by name, NULL-terminated; owned */
+	size_t n;
+};
+
+/**
+ * secrets_resolve() - base environment and one variable per secretRef
+ * @base: "NAME=value", NULL-terminated; borrowed
+ * @e:    runtime.md 7.1: "secret <key> unresolvable via env broker..."
+ *
+ * On failure @ret still holds the base environment.
+ */
+int secrets_resolve(const struct spec *s, char *const *base,
+		    struct secrets *ret, struct err *e) MUST_USE;
+/** secrets_wipe() - overwrite every value, keep the block usable as "" */
+void secrets_wipe(struct secrets *s);
+void secrets_drop(struct secrets *s);
+
+#endif
