@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Attacks on processes and privileges: on pid 1, on capabilities and ids, and
+ * a look at everything that could have been inherited.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/securebits.h>
+#include <mqueue.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hostile.h"
+
+extern char **environ;
+
+static void pause_ms(long ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000,
+			       .tv_nsec = ms % 1000 * 1000000 };
+
+	(void)nanosleep(&ts, NULL);
+}
+
+/* Every signal at pid 1; afterwards it must be there and not be stopped. */
+static const char *kill_pid1(const char *arg)
+{
+	const char *state;
+
+	(void)arg;
+	for (int sig = 1; sig < SIGRTMAX; sig++)
+		(void)kill(1, sig);
+	pause_ms(50);
+	state = word_status("/proc/1/status", "State");
+	return *state == 'S' || *state == 'R' ? "survived" : state;
+}
+
+static const char *kill_all(const char *arg)
+{
+	(void)arg;
+	return word_of(kill(-1, SIGKILL));
+}
+
+static const char *pidfd_pid1(const char *arg)
+{
+	long fd = syscall(SYS_pidfd_open, 1, 0);
+
+	(void)arg;
+	if (fd < 0)
+		return word_of(-1);
+	return word_of(syscall(SYS_pidfd_getfd, fd, 0, 0));
+}
+
+static const char *vm_read_pid1(const char *arg)
+{
+	char c;
+	struct iovec here = { &c, 1 }, there = { (void *)&environ, 1 };
+
+	(void)arg;
+	return word_of(process_vm_readv(1, &here, 1, &there, 1, 0));
+}
+
+static const char *vm_write_pid1(const char *arg)
+{
+	char c = 0;
+	struct iovec here = { &c, 1 }, there = { (void *)&environ, 1 };
+
+	(void)arg;
+	return word_of(process_vm_writev(1, &here, 1, &there, 1, 0));
+}
+
+static const char *prlimit_pid1(const char *arg)
+{
+	struct rlimit r;
+
+	(void)arg;
+	return word_of(prlimit(1, RLIMIT_NOFILE, NULL, &r));
+}
+
+static const char *proc_link(const char *arg)
+{
+	char to[256];
+
+	return word_of(readlink(arg, to, sizeof(to)));
+}
+
+static const char *proc_dir(const char *arg)
+{
+	DIR *d = opendir(arg);
+
+	if (!d)
+		return word_of(-1);
+	(void)closedir(d);
+	return "ok";
+}
+
+/* The workload's own children are its own to trace. */
+static const char *ptrace_child(const char *arg)
+{
+	const char *w;
+	pid_t pid = fork();
+
+	(void)arg;
+	if (pid == 0) {
+		pause_ms(10000);
+		_exit(0);
+	}
+	w = word_of(ptrace(PTRACE_SEIZE, pid, 0, 0));
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	return w;
+}
+
+static const char *caps(const char *arg)
+{
+	static const char *const sets[] = { "CapInh", "CapPrm", "CapEff",
+					    "CapBnd", "CapAmb" };
+	unsigned long long all = 0;
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		all |= strtoull(word_status("/proc/self/status", sets[i]),
+				NULL, 16);
+	return word_fmt("%llx", all);
+}
+
+static const char *capset_all(const char *arg)
+{
+	struct __user_cap_header_struct h = {
+		.version = _LINUX_CAPABILITY_VERSION_3
+	};
+	struct __user_cap_data_struct d[2];
+
+	(void)arg;
+	memset(d, 0xff, sizeof(d));
+	return word_of(syscall(SYS_capset, &h, d));
+}
+
+static const char *securebits(const char *arg)
+{
+	(void)arg;
+	return word_of(prctl(PR_SET_SECUREBITS, SECBIT_KEEP_CAPS, 0, 0, 0));
+}
+
+static const char *ambient(const char *arg)
+{
+	(void)arg;
+	return word_of(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE,
+			     CAP_SYS_ADMIN, 0, 0));
+}
+
+static const char *nnp_off(const char *arg)
+{
+	(void)arg;
+	return word_of(prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0));
+}
+
+static const char *nnp(const char *arg)
+{
+	(void)arg;
+	return word_fmt("%d", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+}
+
+static const char *dumpable_root(const char *arg)
+{
+	(void)arg;
+	return word_of(prctl(PR_SET_DUMPABLE, 2, 0, 0, 0));
+}
+
+static const char *set_mm(const char *arg)
+{
+	(void)arg;
+	return word_of(prctl(PR_SET_MM, PR_SET_MM_BRK, 0, 0, 0));
+}
+
+/* 4242 is mapped nowhere and is nobody's id here. */
+static const char *setuid_other(const char *arg)
+{
+	(void)arg;
+	return word_of(setresuid(4242, 4242, 4242));
+}
+
+static const char *setgroups_none(const char *arg)
+{
+	(void)arg;
+	return word_of(setgroups(0, NULL));
+}
+
+static const char *uid_map(const char *arg)
+{
+	int fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+
+	(void)arg;
+	if (fd < 0)
+		return word_of(-1);
+	return word_of(write(fd, "0 0 1\n", 6));
+}
+
+static const char *oom_score(const char *arg)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	(void)arg;
+	if (fd < 0)
+		return word_of(-1);
+	return word_of(write(fd, "-1000", 5));
+}
+
+static const char *raise_core(const char *arg)
+{
+	struct rlimit r = { RLIM_INFINITY, RLIM_INFINITY };
+
+	(void)arg;
+	return word_of(setrlimit(RLIMIT_CORE, &r));
+}
+
+static const char *nice_up(const char *arg)
+{
+	(void)arg;
+	return word_of(setpriority(PRIO_PROCESS, 0, -10));
+}
+
+/* A dynamic loader obeys LD_DEBUG only where no set-uid bit took effect; it
+ * prints help and ends before the program begins. */
+static const char *suid_exec(const char *arg)
+{
+	static char *const envp[] = { (char *)"LD_DEBUG=help", NULL };
+	char buf[64] = "", *const argv[] = { (char *)arg, NULL };
+	int out[2];
+	pid_t pid;
+
+	if (pipe(out) < 0)
+		return word_of(-1);
+	pid = fork();
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		(void)dup2(null, 0);
+		(void)dup2(out[1], 1);
+		(void)dup2(null, 2);
+		(void)execve(arg, argv, envp);
+		_exit(127);
+	}
+	(void)close(out[1]);
+	(void)!read(out[0], buf, sizeof(buf) - 1);
+	(void)close(out[0]);
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	return strstr(buf, "Valid options") ? "unprivileged" : "privileged";
+}
+
+static const char *environment(const char *arg)
+{
+	char all[2048] = "";
+	size_t n = 0;
+
+	(void)arg;
+	while (environ[n])
+		n++;
+	for (size_t i = 0; i < n; i++)	/* selection sort: a handful */
+		for (size_t j = i + 1; j < n; j++)
+			if (strcmp(environ[j], environ[i]) < 0) {
+				char *t = environ[i];
+
+				environ[i] = environ[j];
+				environ[j] = t;
+			}
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(all);
+
+		(void)snprintf(all + len, sizeof(all) - len, "%s%s",
+			       len ? "," : "", environ[i]);
+	}
+	return word_fmt("%s", all);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Numbers that a directory of /proc lists, without @skip. */
+static const char *numbers(const char *dir, int skip_fd, int skip)
+{
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	int n[256];
+	size_t num = 0;
+	char all[1024] = "";
+
+	if (!d)
+		return word_of(-1);
+	if (skip_fd)
+		skip = dirfd(d);
+	while ((e = readdir(d)) && num < 256) {
+		char *end;
+		long v = strtol(e->d_name, &end, 10);
+
+		if (*end == '\0' && v != skip)
+			n[num++] = (int)v;
+	}
+	(void)closedir(d);
+	qsort(n, num, sizeof(n[0]), by_number);
+	for (size_t i = 0; i < num; i++) {
+		size_t len = strlen(all);
+
+		(void)snprintf(all + len, sizeof(all) - len, "%s%d",
+			       len ? "," : "", n[i]);
+	}
+	return word_fmt("%s", all);
+}
+
+static const char *fds(const char *arg)
+{
+	(void)arg;
+	return numbers("/proc/self/fd", 1, 0);
+}
+
+static const char *pids(const char *arg)
+{
+	(void)arg;
+	return numbers("/proc", 0, getpid());
+}
+
+static const char *status(const char *arg)
+{
+	return word_status("/proc/self/status", arg);
+}
+
+static const char *cat(const char *arg)
+{
+	return word_read(arg);
+}
+
+static const char *host_shm(const char *arg)
+{
+	return word_of(shmget((key_t)strtol(arg, NULL, 0), 0, 0));
+}
+
+static const char *host_mq(const char *arg)
+{
+	return word_of(mq_open(arg, O_RDONLY));
+}
+
+static const char *hostname(const char *arg)
+{
+	char name[256] = "";
+
+	(void)arg;
+	if (gethostname(name, sizeof(name) - 1) < 0)
+		return word_of(-1);
+	return word_fmt("%s", name);
+}
+
+static const char *controlling_tty(const char *arg)
+{
+	(void)arg;
+	return word_of(open("/dev/tty", O_RDWR | O_CLOEXEC));
+}
+
+static const char *session(const char *arg)
+{
+	(void)arg;
+	return getsid(0) > 0 ? "own" : "foreign";
+}
+
+const struct probe proc_probes[] = {
+	{ "kill-pid1", kill_pid1 },
+	{ "kill-all", kill_all },
+	{ "pidfd-getfd-pid1", pidfd_pid1 },
+	{ "vm-read-pid1", vm_read_pid1 },
+	{ "vm-write-pid1", vm_write_pid1 },
+	{ "prlimit-pid1", prlimit_pid1 },
+	{ "proc-link", proc_link },
+	{ "proc-dir", proc_dir },
+	{ "ptrace-child", ptrace_child },
+	{ "caps", caps },
+	{ "capset", capset_all },
+	{ "securebits", securebits },
+	{ "ambient", ambient },
+	{ "nnp-off", nnp_off },
+	{ "nnp", nnp },
+	{ "dumpable-root", dumpable_root },
+	{ "set-mm", set_mm },
+	{ "setuid-other", setuid_other },
+	{ "setgroups", setgroups_none },
+	{ "uid-map", uid_map },
+	{ "oom-score", oom_score },
+	{ "raise-core", raise_core },
+	{ "nice", nice_up },
+	{ "suid-exec", suid_exec },
+	{ "environment", environment },
+	{ "fds", fds },
+	{ "pids", pids },
+	{ "status", status },
+	{ "cat", cat },
+	{ "host-shm", host_shm },
+	{ "host-mq", host_mq },
+	{ "hostname", hostname },
+	{ "controlling-tty", controlling_tty },
+	{ "session", session },
+};
+const size_t proc_probes_num = sizeof(proc_probes) / sizeof(proc_probes[0]);
