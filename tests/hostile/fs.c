@@ -197,8 +197,7 @@ static const char *suid_open(const char *arg)
 static const char *suid_openat(const char *arg)
 {
 	(void)arg;
-	return close_ok(
-		open("/tmp/hostile-openat", O_WRONLY | O_CREAT, 04755));
+	return close_ok(open("/tmp/hostile-openat", O_WRONLY | O_CREAT, 04755));
 }
 
 static const char *suid_creat(const char *arg)
@@ -214,8 +213,7 @@ static const char *suid_openat2(const char *arg)
 
 	(void)arg;
 	return close_ok((int)syscall(SYS_openat2, AT_FDCWD,
-				     "/tmp/hostile-openat2", how,
-				     sizeof(how)));
+				     "/tmp/hostile-openat2", how, sizeof(how)));
 }
 
 static const char *sgid_mkdir(const char *arg)

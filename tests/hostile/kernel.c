@@ -20,11 +20,7 @@
 
 #include "hostile.h"
 
-enum {
-	NR_FCHMODAT2 = 452,
-	NR_UNKNOWN = 1000,
-	X32_BIT = 0x40000000
-};
+enum { NR_FCHMODAT2 = 452, NR_UNKNOWN = 1000, X32_BIT = 0x40000000 };
 
 #define BAD (-1L)
 
@@ -62,7 +58,8 @@ const struct raw_probe raw_probes[] = {
 	{ "fsmount", SYS_fsmount, { -1, 0, 0 } },
 	{ "fspick", SYS_fspick, { AT_FDCWD, BAD, 0 } },
 	{ "mount-setattr", SYS_mount_setattr, { AT_FDCWD, BAD, 0, BAD, 32 } },
-	{ "name-to-handle-at", SYS_name_to_handle_at,
+	{ "name-to-handle-at",
+	  SYS_name_to_handle_at,
 	  { AT_FDCWD, BAD, BAD, BAD, 0 } },
 	{ "open-by-handle-at", SYS_open_by_handle_at, { AT_FDCWD, BAD, 0 } },
 	{ "kexec-load", SYS_kexec_load, { 0, 0, 0, 0 } },
@@ -91,16 +88,14 @@ const struct raw_probe raw_probes[] = {
 	{ "tiocsti", SYS_ioctl, { 0, 0x5412, BAD } },
 	{ "tiocsti-high-bits", SYS_ioctl, { 0, 0x100005412L, BAD } },
 	{ "tioclinux", SYS_ioctl, { 0, 0x541C, BAD } },
-	{ "tioccons", SYS_ioctl, { 0, 0x541D, 0 } },
 	{ "x32-getpid", X32_BIT | SYS_getpid, { 0 } },
 	{ "x32-ptrace", X32_BIT | 521, { 16, 1, 0, 0 } },
 	{ "unknown-number", NR_UNKNOWN, { 0 } },
 	{ "fchmodat2-suid", NR_FCHMODAT2, { AT_FDCWD, BAD, 04755, 0 } },
-	{ "modify-ldt", SYS_modify_ldt, { 1, BAD, 16 } },
 	{ "lookup-dcookie", SYS_lookup_dcookie, { 0, BAD, 0 } },
 	{ "kcmp-pid1", SYS_kcmp, { 1, 1, 0, 0, 0 } },
-	{ "migrate-pages-pid1", SYS_migrate_pages, { 1, 0, 0, 0 } },
-	{ "move-pages-pid1", SYS_move_pages, { 1, 0, 0, 0, 0, 0 } },
+	{ "adjtimex", SYS_adjtimex, { BAD } },
+	{ "process-madvise-bad-fd", SYS_process_madvise, { -1, 0, 0, 0, 0 } },
 };
 const size_t raw_probes_num = sizeof(raw_probes) / sizeof(raw_probes[0]);
 
@@ -116,11 +111,11 @@ static const char *clone_with(unsigned long flags)
 	return word_of(pid);
 }
 
-#define CLONE_PROBE(name, flag)                                                \
-	static const char *name(const char *arg)                               \
-	{                                                                      \
-		(void)arg;                                                     \
-		return clone_with(flag);                                       \
+#define CLONE_PROBE(name, flag)                  \
+	static const char *name(const char *arg) \
+	{                                        \
+		(void)arg;                       \
+		return clone_with(flag);         \
 	}
 
 CLONE_PROBE(clone_user, CLONE_NEWUSER)

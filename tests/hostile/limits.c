@@ -17,9 +17,9 @@
 #include "hostile.h"
 
 enum {
-	BOMB_MAX = 4000,	/* no host is hurt if the wall is missing */
+	BOMB_MAX = 4000, /* no host is hurt if the wall is missing */
 	HOG_STEP = 1 << 20,
-	HOG_MAX = 1024		/* steps: 1 GiB */
+	HOG_MAX = 1024 /* steps: 1 GiB */
 };
 
 /* ARG: how many to try. Children sleep; the cell's end collects them. */

@@ -68,8 +68,8 @@ const char *word_status(const char *path, const char *field)
 			continue;
 		(void)fclose(f);
 		line[strcspn(line, "\n")] = '\0';
-		return word_fmt("%s", line + n + 1 + strspn(line + n + 1,
-							    " \t"));
+		return word_fmt("%s",
+				line + n + 1 + strspn(line + n + 1, " \t"));
 	}
 	(void)fclose(f);
 	return "absent";
@@ -81,8 +81,10 @@ struct table {
 };
 
 static const struct table tables[] = {
-	{ fs_probes, &fs_probes_num },	       { net_probes, &net_probes_num },
-	{ kernel_probes, &kernel_probes_num }, { proc_probes, &proc_probes_num },
+	{ fs_probes, &fs_probes_num },
+	{ net_probes, &net_probes_num },
+	{ kernel_probes, &kernel_probes_num },
+	{ proc_probes, &proc_probes_num },
 	{ limits_probes, &limits_probes_num },
 };
 
@@ -102,9 +104,8 @@ static const char *run(const char *name, const char *arg)
 		const struct raw_probe *r = &raw_probes[i];
 
 		if (strcmp(r->name, name) == 0)
-			return word_of(syscall(r->nr, r->a[0], r->a[1],
-					       r->a[2], r->a[3], r->a[4],
-					       r->a[5]));
+			return word_of(syscall(r->nr, r->a[0], r->a[1], r->a[2],
+					       r->a[3], r->a[4], r->a[5]));
 	}
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++)
 		for (size_t i = 0; i < *tables[t].n; i++)

@@ -24,11 +24,11 @@ static const char *make(int family, int type, int protocol)
 	return word_of(socket(family, type, protocol));
 }
 
-#define SOCKET_PROBE(name, family, type, protocol)                             \
-	static const char *name(const char *arg)                               \
-	{                                                                      \
-		(void)arg;                                                     \
-		return make(family, type, protocol);                           \
+#define SOCKET_PROBE(name, family, type, protocol)   \
+	static const char *name(const char *arg)     \
+	{                                            \
+		(void)arg;                           \
+		return make(family, type, protocol); \
 	}
 
 SOCKET_PROBE(packet_raw, AF_PACKET, SOCK_RAW, 0)
@@ -188,7 +188,7 @@ static const char *routes(const char *arg)
 {
 	FILE *f = fopen("/proc/net/route", "re");
 	char line[256];
-	int n = -1;	/* the heading */
+	int n = -1; /* the heading */
 
 	(void)arg;
 	if (!f)

@@ -134,8 +134,8 @@ static const char *caps(const char *arg)
 
 	(void)arg;
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
-		all |= strtoull(word_status("/proc/self/status", sets[i]),
-				NULL, 16);
+		all |= strtoull(word_status("/proc/self/status", sets[i]), NULL,
+				16);
 	return word_fmt("%llx", all);
 }
 
@@ -235,13 +235,15 @@ static const char *nice_up(const char *arg)
 	return word_of(setpriority(PRIO_PROCESS, 0, -10));
 }
 
-/* A dynamic loader obeys LD_DEBUG only where no set-uid bit took effect; it
- * prints help and ends before the program begins. */
+/* What the kernel tells a program about its own start: AT_SECURE is 1 where a
+ * set-uid bit took effect, and then the loader shows nothing. */
 static const char *suid_exec(const char *arg)
 {
-	static char *const envp[] = { (char *)"LD_DEBUG=help", NULL };
-	char buf[64] = "", *const argv[] = { (char *)arg, NULL };
+	static char *const envp[] = { (char *)"LD_SHOW_AUXV=1", NULL };
+	char buf[4096] = "", *const argv[] = { (char *)arg, NULL };
 	int out[2];
+	ssize_t n;
+	size_t len = 0;
 	pid_t pid;
 
 	if (pipe(out) < 0)
@@ -253,15 +255,20 @@ static const char *suid_exec(const char *arg)
 		(void)dup2(null, 0);
 		(void)dup2(out[1], 1);
 		(void)dup2(null, 2);
+		(void)close(out[0]);
+		(void)close(out[1]);
 		(void)execve(arg, argv, envp);
 		_exit(127);
 	}
 	(void)close(out[1]);
-	(void)!read(out[0], buf, sizeof(buf) - 1);
+	while (len < sizeof(buf) - 1 &&
+	       (n = read(out[0], buf + len, sizeof(buf) - 1 - len)) > 0)
+		len += (size_t)n;
 	(void)close(out[0]);
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, 0);
-	return strstr(buf, "Valid options") ? "unprivileged" : "privileged";
+	return strstr(buf, "AT_SECURE:            0") ? "unprivileged"
+						      : "privileged";
 }
 
 static const char *environment(const char *arg)
@@ -272,7 +279,7 @@ static const char *environment(const char *arg)
 	(void)arg;
 	while (environ[n])
 		n++;
-	for (size_t i = 0; i < n; i++)	/* selection sort: a handful */
+	for (size_t i = 0; i < n; i++) /* selection sort: a handful */
 		for (size_t j = i + 1; j < n; j++)
 			if (strcmp(environ[j], environ[i]) < 0) {
 				char *t = environ[i];
