@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Running cells from tests: one directory of state a test, nothing shared."""
+
+import base64
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("CELLOS_BUILD", SOURCE / "build"))
+SANITIZED = os.environ.get("CELLOS_TEST_SANITIZED") == "1"
+IS_ROOT = os.geteuid() == 0
+# Deadlines of waiting, not of speed: see the tests that use them.
+SLACK = 3 if SANITIZED else 1
+EVIDENCE = "dev.cellos.events.cell.evidence.v1."
+
+
+def pytest_report_header(config):
+    who = "root" if IS_ROOT else f"uid {os.geteuid()}"
+    return f"cellos: {BUILD} as {who}{', sanitized' if SANITIZED else ''}"
+
+
+class Result:
+    """What a run of the program left: exit status, output, events."""
+
+    def __init__(self, rc, out, err, events_path):
+        self.rc, self.out, self.err = rc, out, err
+        self.events_path = events_path
+
+    def __repr__(self):
+        return (f"exit {self.rc}\n--- stdout\n{self.out}"
+                f"\n--- stderr\n{self.err}")
+
+    @property
+    def lines(self):
+        if not os.path.exists(self.events_path):
+            return []
+        with open(self.events_path, "rb") as f:
+            return [line for line in f.read().split(b"\n") if line]
+
+    @property
+    def events(self):
+        return [payload(line) for line in self.lines]
+
+    def of_type(self, end):
+        return [e for e in self.events if e["type"].endswith(end)]
+
+    def one(self, end):
+        found = self.of_type(end)
+        assert len(found) == 1, (end, [e["type"] for e in self.events], self)
+        return found[0]["data"]
+
+    def enforcement(self, phase="prepared"):
+        found = [e["data"] for e in self.of_type("evidence.v1.enforcement")
+                 if e["data"]["phase"] == phase]
+        assert len(found) == 1, (phase, found, self)
+        return found[0]
+
+    def item(self, name, phase="prepared"):
+        found = [i for i in self.enforcement(phase)["items"]
+                 if i["name"] == name]
+        assert len(found) == 1, (name, self.enforcement(phase)["items"])
+        return found[0]
+
+
+def payload(line):
+    """The event of a line, be it bare or in a signed envelope."""
+    doc = json.loads(line)
+    return doc.get("event", doc)
+
+
+class Cells:
+    """Runs the program with directories of its own."""
+
+    def __init__(self, tmp):
+        self.tmp = tmp
+        self.run_dir = tmp / "run"
+        self.state_dir = tmp / "state"
+        self.home = tmp / "home"
+        self.home.mkdir()
+        self.count = 0
+        self.cellos = str(BUILD / "cellos")
+        self.supervisor = str(BUILD / "cellos-supervisor")
+
+    def environ(self, extra=None):
+        env = {
+            "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": str(self.home),
+            "CELLOS_RUN_DIR": str(self.run_dir),
+            "CELLOS_STATE_DIR": str(self.state_dir),
+            "LC_ALL": "C.UTF-8",
+        }
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS",
+                     "CELLOS_CGROUP_PARENT"):
+            if name in os.environ:
+                env[name] = os.environ[name]
+        env.update(extra or {})
+        return env
+
+    def events_path(self):
+        self.count += 1
+        return str(self.tmp / f"events-{self.count}.jsonl")
+
+    def argv(self, cmd, rw=(), ro=(), flags=(), events=None):
+        argv = [self.cellos, "run"]
+        if events:
+            argv += ["--events", events]
+        for d in rw:
+            argv += ["--rw", str(d)]
+        for d in ro:
+            argv += ["--ro", str(d)]
+        return argv + [str(f) for f in flags] + ["--"] + [str(c) for c in cmd]
+
+    def run(self, *cmd, rw=(), ro=(), flags=(), env=None, timeout=60, **kw):
+        events = self.events_path()
+        return self.call(self.argv(cmd, rw, ro, flags, events), events,
+                         env, timeout, **kw)
+
+    def start(self, *cmd, rw=(), ro=(), flags=(), env=None, prefix=(), **kw):
+        """As run(), but does not wait. The events' path is in .events_path."""
+        events = self.events_path()
+        p = subprocess.Popen(
+            list(prefix) + self.argv(cmd, rw, ro, flags, events),
+            env=self.environ(env), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
+        p.events_path = events
+        return p
+
+    def call(self, argv, events="", env=None, timeout=60, **kw):
+        kw.setdefault("stdin", subprocess.DEVNULL)
+        p = subprocess.run(
+            argv, env=self.environ(env), stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, timeout=timeout * SLACK, **kw)
+        return Result(p.returncode, p.stdout.decode(errors="replace"),
+                      p.stderr.decode(errors="replace"), events)
+
+    def verb(self, *argv, env=None):
+        return self.call([self.cellos, *map(str, argv)], env=env)
+
+    def verify(self, path, *flags):
+        return self.verb("verify", *flags, path)
+
+    def gc(self):
+        return self.verb("gc", "--json")
+
+    def document(self, argv, ident="cell-1", ttl=60, mounts=(), **run):
+        """Writes a document and says where. Keywords are members of run."""
+        body = {
+            "apiVersion": "cellos.io/v1", "kind": "ExecutionCell",
+            "spec": {
+                "id": ident,
+                "authority": {"secretRefs": []},
+                "lifetime": {"ttlSeconds": ttl},
+                "run": {"argv": list(argv), "secretDelivery": "env", **run},
+            },
+        }
+        if mounts:
+            body["spec"]["authority"]["filesystem"] = {
+                "mounts": [{"path": str(p), "mode": m} for p, m in mounts]}
+        path = self.tmp / f"doc-{self.count}-{ident}.json"
+        path.write_text(json.dumps(body))
+        return str(path)
+
+    def supervise(self, doc, env=None, timeout=60, **kw):
+        """Runs a document as a user of the original would, and signed."""
+        events = self.events_path()
+        seed = base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")
+        full = {"CELL_OS_USE_NOOP_SINK": "1", "CELL_OS_JSONL_EVENTS": events,
+                "CELLOS_EVENT_SIGNING": "ed25519",
+                "CELLOS_EVENT_SIGNING_KID": "test",
+                "CELLOS_EVENT_SIGNING_KEY_BASE64": seed}
+        full.update(env or {})
+        return self.call([self.supervisor, doc], events, full, timeout, **kw)
+
+    def run_document(self, doc, flags=(), env=None, timeout=60):
+        events = self.events_path()
+        return self.call([self.cellos, "run", "--events", events, *flags, doc],
+                         events, env, timeout)
+
+
+@pytest.fixture
+def cells(tmp_path):
+    return Cells(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory):
+    """A directory to show in cells, holding the break-out programs only."""
+    d = tmp_path_factory.mktemp("hostile")
+    shutil.copy(BUILD / "tests/hostile/hostile", d / "hostile")
+    d.chmod(0o755)
+    return d
+
+
+# What a run may leave behind, and where one looks for it.
+
+def processes(mark):
+    """Live processes with this name or this text in their command line."""
+    found = []
+    for d in pathlib.Path("/proc").iterdir():
+        if not d.name.isdigit() or int(d.name) == os.getpid():
+            continue
+        try:
+            stat = (d / "stat").read_text()
+            name = stat[stat.index("(") + 1:stat.rindex(")")]
+            state = stat[stat.rindex(")") + 2]
+            line = (d / "cmdline").read_bytes().replace(b"\0", b" ").decode(
+                errors="replace")
+        except (OSError, ValueError):
+            continue
+        if state not in "ZX" and (name == mark[:15] or mark in line):
+            found.append((int(d.name), name, line))
+    return found
+
+
+def descendants(pid):
+    """pid and all below it, by the parents the kernel names."""
+    children = {}
+    for d in pathlib.Path("/proc").iterdir():
+        if not d.name.isdigit():
+            continue
+        try:
+            stat = (d / "stat").read_text()
+        except OSError:
+            continue
+        fields = stat[stat.rindex(")") + 2:].split()
+        children.setdefault(int(fields[1]), []).append(int(d.name))
+    out, todo = [], [pid]
+    while todo:
+        p = todo.pop()
+        out.append(p)
+        todo += children.get(p, [])
+    return out
+
+
+def cgroups():
+    """Every cgroup of ours, in any hierarchy."""
+    found = set()
+    for top, dirs, _ in os.walk("/sys/fs/cgroup"):
+        found.update(os.path.join(top, d) for d in dirs
+                     if d.startswith("cellos_"))
+    return found
+
+
+def mounts():
+    return pathlib.Path("/proc/self/mountinfo").read_text()
+
+
+def files_below(path):
+    return sorted(str(p.relative_to(path)) for p in pathlib.Path(path).rglob("*")
+                  if not p.is_dir()) if path.exists() else []
+
+
+class Before:
+    """The host as it was; left() says what a run added to it."""
+
+    def __init__(self, cells):
+        self.cells = cells
+        self.cgroups, self.mounts = cgroups(), mounts()
+
+    def left(self):
+        out = [f"cgroup {c}" for c in sorted(cgroups() - self.cgroups)]
+        if mounts() != self.mounts:
+            out.append("mounts")
+        out += [f"file {f}" for f in files_below(self.cells.run_dir)]
+        return out
+
+
+@pytest.fixture
+def before(cells):
+    return Before(cells)
+
+
+def wait_until(what, seconds):
+    """Waits for a condition with a bound; returns its last value."""
+    end = time.monotonic() + seconds * SLACK
+    while True:
+        value = what()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def mark():
+    """A name for processes that nothing else on this host has."""
+    return "h" + base64.b32encode(os.urandom(5)).decode().lower()
+
+
+# A second build, which can be told to leave a wall out or to fail at a step.
+HOOKS = pathlib.Path(os.environ.get("CELLOS_HOOKS_BUILD",
+                                    SOURCE / "build-hooks"))
+
+
+@pytest.fixture
+def hooked(tmp_path):
+    if not (HOOKS / "cellos").exists():
+        pytest.skip(f"no build with test hooks in {HOOKS}")
+    (tmp_path / "hooked").mkdir()
+    c = Cells(tmp_path / "hooked")
+    c.cellos = str(HOOKS / "cellos")
+    c.supervisor = str(HOOKS / "cellos-supervisor")
+    return c
+
+
+class Strace:
+    """Runs the program with one system call made to go wrong."""
+
+    def __init__(self, tmp):
+        self.log = str(tmp / "strace.log")
+
+    def prefix(self, inject, follow=True):
+        return ["strace", *(["-f"] if follow else []), "-qq", "-o", self.log,
+                *sum((["-e", f"inject={i}"] for i in inject), [])]
+
+    @property
+    def hit(self):
+        with open(self.log, errors="replace") as f:
+            return any("(INJECTED)" in line for line in f)
+
+
+@pytest.fixture
+def strace(tmp_path):
+    return Strace(tmp_path)

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Hostile programs in a full cell: each gets exactly the answer its wall gives.
+
+The table says program, argument, answer. An answer that is a dict differs
+between cells started by root and by a user; the reason stands beside it.
+"""
+
+import ctypes
+import os
+import socket
+import stat
+
+import pytest
+
+from conftest import IS_ROOT, processes
+
+EPERM, ENOSYS, ENOENT, EROFS = "EPERM", "ENOSYS", "ENOENT", "EROFS"
+EACCES, NOFAM = "EACCES", "EAFNOSUPPORT"
+
+# Known to the kernel, forbidden to the cell.
+FORBIDDEN = """
+io-uring-setup io-uring-enter io-uring-register userfaultfd bpf
+perf-event-open keyctl add-key request-key unshare-user unshare-mnt
+unshare-pid unshare-net unshare-ipc unshare-uts unshare-cgroup unshare-time
+setns-bad-fd setns-own mount mount-remount mount-proc remount-usr-rw umount2
+umount-usr pivot-root chroot open-tree move-mount fsopen fsconfig fsmount
+fspick mount-setattr name-to-handle-at open-by-handle-at kexec-load
+kexec-file-load init-module finit-module delete-module reboot swapon swapoff
+iopl ioperm settimeofday clock-settime adjtimex quotactl quotactl-fd acct
+syslog vhangup sethostname setdomainname fanotify-init lookup-dcookie
+kcmp-pid1 ptrace-pid1 ptrace-seize-pid1 tiocsti tiocsti-high-bits tioclinux
+clone-newuser clone-newns clone-newpid clone-newnet clone-newipc clone-newuts
+clone-newcgroup clone-newuser-high-bits seccomp-allow-all
+packet-raw packet-dgram raw-icmp raw-ip raw-icmp6 lo-down so-mark
+suid-chmod sgid-chmod suid-fchmod suid-fchmodat suid-open suid-openat
+suid-creat sgid-mkdir suid-mknod mknod-block mknod-char
+vm-read-pid1 vm-write-pid1 pidfd-getfd-pid1 capset securebits
+ambient set-mm uid-map
+""".split()
+
+TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
+    # Numbers and doors a cell does not have: libc falls back.
+    ("clone3", "", ENOSYS),
+    ("x32-getpid", "", ENOSYS),
+    ("x32-ptrace", "", ENOSYS),
+    ("int80-getpid", "", ENOSYS),
+    ("int80-unshare", "", ENOSYS),
+    ("unknown-number", "", ENOSYS),
+    ("fchmodat2-suid", "", ENOSYS),
+    ("suid-openat2", "", ENOSYS),
+
+    # Families that do not live in network namespaces, or that nobody needs.
+    ("vsock", "", NOFAM), ("vsock-dgram", "", NOFAM), ("vsock-pair", "", NOFAM),
+    ("alg", "", NOFAM), ("xdp", "", NOFAM), ("key-socket", "", NOFAM),
+    ("bluetooth", "", NOFAM), ("tipc", "", NOFAM), ("rds", "", NOFAM),
+    ("netlink-audit", "", "EPROTONOSUPPORT"),
+    ("netlink-netfilter", "", "EPROTONOSUPPORT"),
+    ("netlink-uevent", "", "EPROTONOSUPPORT"),
+    ("netlink-diag", "", "EPROTONOSUPPORT"),
+    ("netlink-generic", "", "EPROTONOSUPPORT"),
+    ("netlink-xfrm", "", "EPROTONOSUPPORT"),
+
+    # Nothing is outside: no route, no interface but lo, nobody listening.
+    ("outside-v4", "", "ENETUNREACH"), ("outside-v4-udp", "", "ENETUNREACH"),
+    ("outside-v6", "", "ENETUNREACH"), ("outside-v6-udp", "", "ENETUNREACH"),
+    ("outside-fast-open", "", "ENETUNREACH"), ("metadata", "", "ENETUNREACH"),
+    ("host-loopback", "{port}", "ECONNREFUSED"),
+    ("host-abstract", "{abstract}", "ECONNREFUSED"),
+    ("unix-path", "{secret_dir}/socket", ENOENT),
+    ("unix-path", "/var/run/docker.sock", ENOENT),
+    ("unix-path", "/run/docker.sock", ENOENT),
+    ("interfaces", "", "lo"), ("routes", "", "0"),
+    ("bind-low-port", "", EACCES),
+
+    # Pid 1 is not the workload's.
+    ("kill-pid1", "", "survived"),
+    ("kill-all", "", "ESRCH"),      # nobody else to kill
+    ("pids", "", "1"),
+    ("prlimit-pid1", "", {
+        "root": EPERM,      # our init has a uid of its own
+        "user": "ok"}),     # one uid is all a user may map: a limit can be read
+    ("read", "/proc/1/environ", EACCES), ("read", "/proc/1/mem", EACCES),
+    ("read", "/proc/1/maps", EACCES), ("read", "/proc/1/auxv", EACCES),
+    ("proc-link", "/proc/1/root", EACCES), ("proc-link", "/proc/1/cwd", EACCES),
+    ("proc-link", "/proc/1/exe", EACCES),
+    ("proc-dir", "/proc/1/fd", EACCES),
+    ("proc-dir", "/proc/1/map_files", EACCES),
+
+    # Privileges: none, and no way back to any.
+    ("caps", "", "0"),
+    ("nnp", "", "1"), ("nnp-off", "", "EINVAL"),
+    ("seccomp-off", "", "EINVAL"),
+    ("dumpable-root", "", "EINVAL"),
+    ("status", "Seccomp", "2"),
+    ("suid-exec", "/usr/bin/su", "unprivileged"),
+    # 4242 is mapped in no cell, so it is not an id at all.
+    ("setuid-other", "", "EINVAL"),
+    ("setgroups", "", EPERM),
+    ("chown-root", "", "EINVAL"),
+    ("oom-score", "", EACCES),
+    ("nice", "", EACCES),
+    ("raise-core", "", EPERM),
+    ("controlling-tty", "", "ENXIO"),
+    ("session", "", "own"),
+
+    # What is not there.
+    ("exists", "/etc/shadow", ENOENT), ("exists", "/home", ENOENT),
+    ("exists", "/root", ENOENT), ("exists", "/var", ENOENT),
+    ("exists", "/opt", ENOENT), ("exists", "/boot", ENOENT),
+    ("exists", "/mnt", ENOENT), ("exists", "/srv", ENOENT),
+    ("exists", "/sys", ENOENT), ("exists", "/etc/ssh", ENOENT),
+    ("exists", "/etc/ssl/private", ENOENT),
+    ("exists", "/dev/vda", ENOENT), ("exists", "/dev/kvm", ENOENT),
+    ("exists", "/dev/kmsg", ENOENT), ("exists", "/dev/mem", ENOENT),
+    ("exists", "/dev/vsock", ENOENT), ("exists", "/dev/userfaultfd", ENOENT),
+    ("exists", "/dev/fuse", ENOENT), ("exists", "/dev/loop0", ENOENT),
+    ("exists", "/dev/net", ENOENT),
+    ("read", "{secret}", ENOENT),
+    ("list", "/dev", "fd,full,null,ptmx,pts,random,shm,stderr,stdin,stdout,"
+                     "tty,urandom,zero"),
+
+    # What is there and says nothing.
+    ("masked", "/proc/kcore", "masked"), ("masked", "/proc/keys", "masked"),
+    ("masked", "/proc/sysrq-trigger", "masked"),
+    ("masked", "/proc/timer_list", "masked"),
+    ("masked", "/proc/kmsg", "masked"),
+    ("masked", "/proc/kallsyms", "masked"),
+
+    # Read-only means read-only, also for those who own the file.
+    ("mount-flags", "/", "ro,nosuid,nodev"),
+    ("mount-flags", "/usr", "ro,nosuid,nodev"),
+    ("mount-flags", "/tmp", "rw,nosuid,nodev"),
+    ("mount-flags", "/dev/shm", "rw,nosuid,nodev,noexec"),
+    ("mount-flags", "/proc/sys", "ro,nosuid,nodev,noexec"),
+    ("mount-flags", "{ro}", "ro,nosuid,nodev"),
+    ("mount-flags", "{rw}", "rw,nosuid,nodev"),
+    ("mkdir", "/new", EROFS), ("mkdir", "/usr/new", EROFS),
+    ("mkdir", "/etc/new", EROFS), ("create", "/usr/bin/new", EROFS),
+    ("unlink", "/usr/bin/env", EROFS), ("chmod", "/usr/bin/env", EROFS),
+    ("rename", "/usr/bin/env", EROFS),
+    ("create", "{ro}/new", EROFS), ("write", "{ro}/open", EROFS),
+    ("truncate", "{ro}/open", EROFS), ("unlink", "{ro}/open", EROFS),
+    ("chmod", "{ro}/open", EROFS), ("reopen-write", "{ro}/open", EROFS),
+    # Modes come before the mount: the files belong to the host's root.
+    ("write", "/proc/sys/kernel/core_pattern", EACCES),
+    ("write", "/proc/sys/kernel/hostname", EACCES),
+    ("write", "/proc/sys/net/ipv4/ip_forward", EACCES),
+
+    # No climbing out of what is writable.
+    ("symlink-out", "{rw}:{secret}", ENOENT),
+    ("symlink-out", "{rw}:/etc/shadow", ENOENT),
+    ("dotdot-out", "{rw}:{secret}", ENOENT),
+    ("hard-link", "{ro}/open", "EXDEV"), ("hard-link", "/usr/bin/env", "EXDEV"),
+    ("hard-link-fd", "{ro}/open", "EXDEV"),
+    ("read", "{ro}/private", {
+        "root": EACCES,     # the host's root owns it, the workload is not root
+        "user": EACCES}),   # mode 0000, and no capability to pass it
+
+    # What could have been inherited.
+    ("fds", "", "0,1,2"),
+    ("host-shm", "{shm}", ENOENT), ("host-mq", "{mq}", ENOENT),
+    ("cat", "/proc/sys/kernel/hostname", "cell"),
+    ("hostname", "", "cell"),
+
+    # The walls must not be in the way of ordinary work.
+    ("netlink-route", "", "ok"), ("inet-stream", "", "ok"),
+    ("bind-high-port", "", "ok"), ("clone-plain", "", "ok"),
+    ("clone-ptrace", "", "ok"), ("ptrace-child", "", "ok"),
+    ("mknod-fifo", "", "ok"), ("create", "{rw}/made", "ok"),
+    ("create", "/tmp/made", "ok"), ("create", "/dev/shm/made", "ok"),
+    ("read", "{ro}/open", "ok"),
+]
+
+
+class Host:
+    """A host with things worth stealing."""
+
+    def __init__(self, tmp, hostile):
+        self.hostile = hostile
+        self.rw, self.ro = tmp / "rw", tmp / "ro"
+        self.secret_dir = tmp / "secret"
+        for d in (self.rw, self.ro, self.secret_dir):
+            d.mkdir()
+        (self.ro / "open").write_text("open\n")
+        (self.ro / "open").chmod(0o666)
+        (self.ro / "private").write_text("private\n")
+        (self.ro / "private").chmod(0o600 if IS_ROOT else 0)
+        (self.secret_dir / "file").write_text("secret\n")
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.abstract = f"cellos-test-{os.getpid()}-{id(self)}"
+        self.names = [socket.socket(socket.AF_UNIX) for _ in range(2)]
+        self.names[0].bind("\0" + self.abstract)
+        self.names[1].bind(str(self.secret_dir / "socket"))
+        for s in self.names:
+            s.listen()
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.shm_key = 0x43000000 | (os.getpid() & 0xffffff)
+        self.shm = libc.shmget(self.shm_key, 4096, 0o1666)
+        assert self.shm >= 0, os.strerror(ctypes.get_errno())
+        self.mq = f"/cellos-test-{os.getpid()}"
+        libc.mq_open.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_uint,
+                                 ctypes.c_void_p]
+        self.mqd = libc.mq_open(self.mq.encode(), os.O_CREAT | os.O_RDWR,
+                                0o666, None)
+        assert self.mqd >= 0, os.strerror(ctypes.get_errno())
+        self.libc = libc
+
+    def close(self):
+        self.listener.close()
+        for s in self.names:
+            s.close()
+        self.libc.shmctl(self.shm, 0, None)
+        self.libc.mq_unlink(self.mq.encode())
+        os.close(self.mqd)
+
+    def argument(self, text):
+        return text.format(
+            port=self.listener.getsockname()[1], abstract=self.abstract,
+            secret=self.secret_dir / "file", secret_dir=self.secret_dir,
+            rw=self.rw, ro=self.ro, shm=hex(self.shm_key), mq=self.mq)
+
+    def attack(self, cells, name, arg="", **kw):
+        """One hostile program in a cell of its own: its answer."""
+        r = cells.run(self.hostile / "hostile", name, self.argument(arg),
+                      rw=[self.rw], ro=[self.ro, self.hostile], **kw)
+        assert r.rc == 0, (name, r)
+        assert r.out.startswith(name + "=") and r.out.count("\n") == 1, r
+        return r.out[len(name) + 1:-1]
+
+
+@pytest.fixture
+def host(tmp_path, hostile):
+    h = Host(tmp_path, hostile)
+    yield h
+    h.close()
+
+
+def expected(answer):
+    if isinstance(answer, dict):
+        return answer["root" if IS_ROOT else "user"]
+    return answer
+
+
+def ident(row):
+    return row[0] + (":" + row[1] if row[1] else "")
+
+
+@pytest.mark.parametrize("row", TABLE, ids=ident)
+def test_answer(cells, host, row):
+    name, arg, answer = row
+    assert host.attack(cells, name, arg) == expected(answer)
+
+
+def test_every_program_is_in_a_table(hostile):
+    """A program nobody runs proves nothing."""
+    names = set(os.popen(f"{hostile}/hostile --list").read().split())
+    elsewhere = {"environment", "fill", "fs-size", "fork-bomb", "memory-hog",
+                 "burn", "daemon-setsid", "daemon-double", "daemon-storm",
+                 "ignore-term"}
+    assert names - elsewhere == {row[0] for row in TABLE}
+    assert len(names) >= 45
+
+
+def test_unprotected_answers_differ(host):
+    """Without a cell the same programs succeed: the table can fail."""
+    def bare(name, arg=""):
+        out = os.popen(f"{host.hostile}/hostile {name} "
+                       f"'{host.argument(arg)}'").read()
+        return out[len(name) + 1:-1]
+
+    assert bare("host-loopback", "{port}") == "ok"
+    assert bare("host-abstract", "{abstract}") == "ok"
+    assert bare("host-shm", "{shm}") == "ok"
+    assert bare("host-mq", "{mq}") == "ok"
+    assert bare("read", "{secret}") == "ok"
+    assert bare("symlink-out", "{rw}:{secret}") == "ok"
+    assert bare("dotdot-out", "{rw}:{secret}") == "ok"
+    assert bare("suid-chmod") == "ok"
+    assert bare("clone3") == "EFAULT"
+    assert bare("io-uring-setup") == "EFAULT"
+    assert bare("create", "{ro}/new") == "ok"
+
+
+def test_environment_is_exact(cells, host):
+    env = {"SSH_AUTH_SOCK": "/tmp/agent", "DOCKER_HOST": "unix:///x",
+           "AWS_SECRET_ACCESS_KEY": "k", "LD_PRELOAD": "", "GIVEN": "from us"}
+    assert host.attack(cells, "environment", env=env) == \
+        "HOME=/tmp,PATH=/usr/bin:/bin:/usr/local/bin"
+    assert host.attack(cells, "environment", env=env, flags=[
+        "--env", "GIVEN", "--env", "B=a=b"]) == \
+        "B=a=b,GIVEN=from us,HOME=/tmp,PATH=/usr/bin:/bin:/usr/local/bin"
+
+
+def test_environment_of_a_document_is_exact(cells, host):
+    doc = cells.document([str(host.hostile / "hostile"), "environment"],
+                         mounts=[(host.hostile, "ro")])
+    r = cells.supervise(doc, env={"SSH_AUTH_SOCK": "/tmp/agent"})
+    assert r.rc == 0, r
+    assert r.out == "environment=PATH=/usr/bin:/bin:/usr/local/bin\n"
+
+
+def test_open_files_of_the_caller_stay_outside(cells, host):
+    fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(8)]
+    for fd in fds:
+        os.set_inheritable(fd, True)
+    try:
+        assert host.attack(cells, "fds", close_fds=False) == "0,1,2"
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def test_tmp_ends_at_its_limit(cells, host):
+    env = {"CELLOS_LIMIT_TMP_BYTES": "1048576"}
+    assert host.attack(cells, "fs-size", "/tmp", env=env) == "1048576"
+    assert host.attack(cells, "fill", "/tmp", env=env) == "ENOSPC"
+
+
+def test_shm_ends_at_its_limit(cells, host):
+    env = {"CELLOS_LIMIT_SHM_BYTES": "65536"}
+    assert host.attack(cells, "fs-size", "/dev/shm", env=env) == "65536"
+    assert host.attack(cells, "fill", "/dev/shm", env=env) == "ENOSPC"
+
+
+def test_hostname_outside_is_untouched(cells, host):
+    name = socket.gethostname()
+    assert host.attack(cells, "hostname") != name
+    assert socket.gethostname() == name
+
+
+def test_no_setuid_file_is_left(cells, host):
+    """Whatever the workload tried in a writable mount, no bit is on it."""
+    script = ("cp /usr/bin/env e; chmod u+s e; chmod g+s .; mkdir -m 2755 d; "
+              "install -m 6755 e f; :")
+    r = cells.run("sh", "-c", script, rw=[host.rw])
+    assert r.rc == 0, r
+    assert (host.rw / "e").exists()
+    for p in [host.rw, *host.rw.iterdir()]:
+        assert p.stat().st_mode & (stat.S_ISUID | stat.S_ISGID) == 0, p
+
+
+def test_files_written_belong_to_the_caller(cells, host):
+    r = cells.run("touch", host.rw / "mine", rw=[host.rw])
+    assert r.rc == 0, r
+    st = (host.rw / "mine").stat()
+    assert (st.st_uid, st.st_gid) == (host.rw.stat().st_uid,
+                                      host.rw.stat().st_gid)
+
+
+@pytest.mark.parametrize("program", ["daemon-setsid", "daemon-double",
+                                     "daemon-storm"])
+def test_daemon_dies_with_the_cell(cells, host, before, mark, program):
+    assert host.attack(cells, program, mark) == "ok"
+    assert processes(mark) == []
+    assert before.left() == []
+
+
+def test_violation_is_an_event(cells, host):
+    r = cells.run(host.hostile / "hostile", "keyctl", ro=[host.hostile])
+    assert r.out == "keyctl=EPERM\n", r
+    v = r.enforcement("violation")
+    assert v["syscall"]["name"] == "keyctl"
+    assert v["syscall"]["number"] == 250
+    assert v["syscall"]["answer"] == "EPERM"
+
+
+def test_violation_is_told_once_a_number(cells, host):
+    script = f"{host.hostile}/hostile keyctl; {host.hostile}/hostile keyctl"
+    r = cells.run("sh", "-c", script, ro=[host.hostile])
+    assert r.out == "keyctl=EPERM\n" * 2, r
+    assert len([e for e in r.of_type("evidence.v1.enforcement")
+                if e["data"]["phase"] == "violation"]) == 1
+
+
+# Each wall taken away, one at a time, by a build made for this: the named
+# programs must notice.
+WITHOUT = {
+    "namespaces": [("host-loopback", "{port}"), ("host-abstract", "{abstract}"),
+                   ("interfaces", ""), ("host-shm", "{shm}")],
+    "seccomp": [("clone3", ""), ("vsock", ""), ("io-uring-setup", ""),
+                ("suid-chmod", ""), ("int80-getpid", ""), ("status", "Seccomp"),
+                ("netlink-netfilter", ""), ("unshare-user", "")],
+    "landlock": [("landlock", "")],
+    "caps": [("caps", "")],
+    "no-new-privs": [("nnp", "")],
+    "pivot": [("exists", "/var"), ("read", "{secret}")],
+    "readonly": [("mount-flags", "/usr"), ("write", "{ro}/open")],
+    "mask": [("masked", "/proc/kallsyms")],
+    "idmap": [("owner", "")],
+    "pids": [("fork-bomb", "100")],
+}
+TABLE_ANSWER = {(n, a): e for n, a, e in TABLE}
+
+
+def answer_of(cells, host, name, arg, env):
+    """The table's programs, and two that look from outside."""
+    if name == "owner":
+        r = cells.run("touch", host.rw / "mine", rw=[host.rw], env=env)
+        return "caller" if r.rc == 0 and \
+            (host.rw / "mine").stat().st_uid == os.getuid() else "other"
+    if name == "landlock":
+        r = cells.run("true", env=env)
+        return str(r.rc == 0 and r.item("landlock")["enforced"])
+    if name == "fork-bomb":
+        return host.attack(cells, name, arg, flags=["--pids", "32"], env=env)
+    return host.attack(cells, name, arg, env=env)
+
+
+def table_answer(name, arg):
+    special = {"owner": "caller", "landlock": "True", "fork-bomb": "EAGAIN"}
+    if name in special:
+        return special[name]
+    return expected(TABLE_ANSWER[(name, arg)])
+
+
+DROPS = pytest.mark.parametrize(
+    "wall,name,arg", [(w, n, a) for w, ps in WITHOUT.items() for n, a in ps])
+
+
+@DROPS
+def test_suite_notices_a_missing_wall(hooked, host, wall, name, arg):
+    env = {"CELLOS_TEST_DROP_WALL": wall}
+    assert answer_of(hooked, host, name, arg, {}) == table_answer(name, arg)
+    assert answer_of(hooked, host, name, arg, env) != table_answer(name, arg)
+
+
+@pytest.mark.parametrize("wall", sorted(WITHOUT))
+def test_what_is_shipped_drops_no_wall(cells, host, wall):
+    env = {"CELLOS_TEST_DROP_WALL": wall}
+    for name, arg in WITHOUT[wall]:
+        assert answer_of(cells, host, name, arg, env) == table_answer(name, arg)

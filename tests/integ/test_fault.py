@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Every step of making a cell fails in turn, and the runner dies at many points.
+
+Whatever fails, the command has either not run at all, or run behind every
+wall; afterwards nothing is left that `cellos gc` does not clear.
+"""
+
+import errno
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import SANITIZED, SLACK, Before, processes, wait_until
+
+STAGES = """state cgroup source clone id-map loopback hostname root tmpfs dir
+symlink file bind device overlay proc mask read-only devpts pivot-root
+cgroup-namespace user capabilities no-new-privs rlimit landlock seccomp
+self-test chdir exec""".split()
+
+# Calls that build a wall: made to fail one by one until no call is left. Of
+# cheap calls that everything uses, the first ones.
+CALLS = {
+    "clone3": 8, "clone": 8, "unshare": 8, "mount": 400, "umount2": 40,
+    "move_mount": 100, "open_tree": 100, "mount_setattr": 100,
+    "pivot_root": 4, "sethostname": 4, "setresuid": 8, "setresgid": 8,
+    "setgroups": 8, "capset": 8, "prctl": 80, "seccomp": 8,
+    "landlock_create_ruleset": 8, "landlock_add_rule": 80,
+    "landlock_restrict_self": 4, "mkdirat": 60, "mkdir": 60, "symlinkat": 40,
+    "symlink": 40, "socket": 12, "socketpair": 8, "ioctl": 12,
+    "openat": 160, "openat2": 60, "write": 60, "chdir": 8, "fchdir": 8,
+    "setrlimit": 8, "prlimit64": 8, "setsid": 4, "statx": 20, "dup2": 12,
+    "dup3": 12, "pidfd_open": 4, "flock": 8, "fcntl": 40, "fdatasync": 8,
+}
+
+
+def points(limit):
+    """Ordinals to try; a sanitized build is slow, so it tries fewer."""
+    if not SANITIZED:
+        return range(1, limit + 1)
+    return [k for k in range(1, limit + 1) if k <= 6 or k % 9 == 0]
+
+
+def judge(cells, before, r, target, what):
+    """Fail closed: the one rule of this file."""
+    ran = target.exists()
+    types = [e["type"] for e in r.events]
+    if r.rc == 0:
+        assert ran, (what, r)
+        report = r.enforcement()
+        assert all(i["enforced"] for i in report["items"] if i["asked"]), \
+            (what, report)
+        assert all(p["passed"] for p in report["probes"]), (what, report)
+    else:
+        # Past exec our own books may fail, but then the cell stood whole.
+        if ran:
+            assert r.enforcement()["phase"] == "prepared", (what, r)
+        assert r.rc == 125, (what, r)
+        assert r.err.strip(), what
+        if any(t.endswith("lifecycle.v1.started") for t in types) and not ran:
+            refused = r.enforcement("refused")
+            assert refused["stage"] in STAGES, (what, refused)
+            assert refused["stage"] in r.err, (what, refused, r)
+    cells.gc()
+    assert before.left() == [], what
+    if ran:
+        target.unlink()
+
+
+@pytest.mark.parametrize("call", sorted(CALLS))
+def test_call_fails(cells, strace, before, tmp_path, call):
+    rw = tmp_path / "rw"
+    rw.mkdir()
+    target = rw / "ran"
+    error = "EMFILE" if call in ("openat", "openat2", "fcntl") else "EPERM"
+    for k in points(CALLS[call]):
+        events = cells.events_path()
+        argv = strace.prefix([f"{call}:error={error}:when={k}"]) + cells.argv(
+            ["touch", target], rw=[rw], events=events)
+        r = cells.call(argv, events)
+        if not strace.hit:
+            assert r.rc == 0, (call, k, r)
+            return
+        judge(cells, before, r, target, (call, k))
+
+
+def test_limits_cannot_be_written(cells, strace, before, tmp_path):
+    """The same with limits asked for: their files are opened and written."""
+    rw = tmp_path / "rw"
+    rw.mkdir()
+    for call in ("openat", "write", "mkdir", "mkdirat"):
+        for k in points(80):
+            events = cells.events_path()
+            argv = strace.prefix([f"{call}:error=EACCES:when={k}"])
+            argv += cells.argv(["touch", rw / "ran"], rw=[rw], events=events,
+                               flags=["--memory", "64M", "--pids", "20"])
+            r = cells.call(argv, events)
+            if not strace.hit:
+                break
+            judge(cells, before, r, rw / "ran", (call, k))
+
+
+def plan_steps(cells, *argv):
+    r = cells.verb("plan", *argv)
+    assert r.rc == 0, r
+    steps = re.findall(r"^ *(\d+)  ([a-z-]+)", r.out, re.M)
+    assert [int(n) for n, _ in steps] == list(range(1, len(steps) + 1))
+    return [word for _, word in steps]
+
+
+def test_step_fails(hooked, tmp_path):
+    """Each step of the plan, by its number: refused there, with its name."""
+    rw = tmp_path / "rw"
+    rw.mkdir()
+    before = Before(hooked)
+    steps = plan_steps(hooked, "--rw", rw, "--", "touch", rw / "ran")
+    assert len(steps) > 40 and steps[-1] == "exec"
+    for n, word in enumerate(steps, 1):
+        r = hooked.run("touch", rw / "ran", rw=[rw],
+                       env={"CELLOS_TEST_FAIL_STEP": f"{n}:{errno.ENOLCK}"})
+        assert r.rc in (125, 126, 127), (n, word, r)
+        assert not (rw / "ran").exists(), (n, word)
+        assert word in r.err, (n, word, r)
+        assert f"os error {errno.ENOLCK}" in r.err, (n, word, r)
+        if any(t["type"].endswith("started") for t in r.events):
+            refused = r.enforcement("refused")
+            assert refused["stage"] == word, (n, refused)
+            assert refused["errno"] == errno.ENOLCK, (n, refused)
+            assert hooked.verify(r.events_path).rc == 0, (n, word)
+        assert before.left() == [], (n, word)
+
+
+def test_what_is_shipped_fails_no_step(cells, tmp_path):
+    rw = tmp_path / "rw"
+    rw.mkdir()
+    r = cells.run("touch", rw / "ran", rw=[rw],
+                  env={"CELLOS_TEST_FAIL_STEP": "3"})
+    assert r.rc == 0 and (rw / "ran").exists(), r
+
+
+# The runner killed.
+
+def sleeper(tmp_path):
+    """A cell with a daemon; its mark stands in every command line of it."""
+    mark = f"1000.{random.randrange(10 ** 9, 10 ** 10)}"
+    rw = tmp_path / f"rw-{mark}"
+    rw.mkdir()
+    script = f"setsid sleep {mark} & touch {rw}/up; sleep {mark}"
+    return mark, rw, ["sh", "-c", script]
+
+
+def after_kill(cells, before, events, mark, what):
+    assert wait_until(lambda: not processes(mark), 1), \
+        (what, processes(mark))
+    files = [f for f in os.listdir(cells.run_dir)] \
+        if cells.run_dir.exists() else []
+    r = cells.gc()
+    assert r.rc == 0, (what, r)
+    assert before.left() == [], (what, r)
+    if files:
+        text = (cells.state_dir / "gc.jsonl").read_text()
+        assert any(f.split(".")[0] in text for f in files), (what, files)
+    if os.path.exists(events):
+        v = cells.verify(events)
+        assert v.rc == 3, (what, v)
+
+
+def start_up_calls(cells, strace, tmp_path):
+    """How many system calls the runner makes until its cell works."""
+    mark, rw, cmd = sleeper(tmp_path)
+    p = cells.start(*cmd, rw=[rw], prefix=strace.prefix([], follow=False))
+    assert wait_until((rw / "up").exists, 10)
+    n = sum(1 for _ in open(strace.log, errors="replace"))
+    # Ends the runner, not strace, which writes until then.
+    p.terminate()
+    for pid, name, _ in processes(mark):
+        if name == "cellos":
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+    p.communicate(timeout=20 * SLACK)
+    assert wait_until(lambda: not processes(mark), 5)
+    cells.gc()
+    return n
+
+
+def test_runner_killed_at_fifty_calls(cells, strace, tmp_path):
+    before = Before(cells)
+    total = start_up_calls(cells, strace, tmp_path)
+    assert total > 50
+    for i in range(50):
+        k = 1 + i * (total - 1) // 49
+        mark, rw, cmd = sleeper(tmp_path)
+        p = cells.start(*cmd, rw=[rw], prefix=strace.prefix(
+            [f"all:signal=KILL:when={k}"], follow=False))
+        try:
+            p.communicate(timeout=20 * SLACK)
+        except subprocess.TimeoutExpired:
+            for pid, name, _ in processes(mark):
+                os.kill(pid, signal.SIGKILL)
+            p.communicate()
+            pytest.fail(f"call {k} of {total} never came")
+        after_kill(cells, before, p.events_path, mark, f"call {k} of {total}")
+
+
+def test_runner_killed_at_fifty_moments(cells, tmp_path):
+    before = Before(cells)
+    mark, rw, cmd = sleeper(tmp_path)
+    begin = time.monotonic()
+    p = cells.start(*cmd, rw=[rw])
+    assert wait_until((rw / "up").exists, 10)
+    span = time.monotonic() - begin
+    p.kill()
+    p.communicate()
+    after_kill(cells, before, p.events_path, mark, "at rest")
+    for i in range(50):
+        mark, rw, cmd = sleeper(tmp_path)
+        p = cells.start(*cmd, rw=[rw])
+        time.sleep(i * span / 50)
+        p.kill()
+        p.communicate()
+        after_kill(cells, before, p.events_path, mark, f"moment {i} of 50")
+
+
+def test_gc_names_what_it_cleared(cells, tmp_path):
+    mark, rw, cmd = sleeper(tmp_path)
+    before = Before(cells)
+    p = cells.start(*cmd, rw=[rw])
+    assert wait_until((rw / "up").exists, 10)
+    p.kill()
+    p.communicate()
+    assert wait_until(lambda: not processes(mark), 1)
+    dead = {f.split(".")[0] for f in os.listdir(cells.run_dir)}
+    r = cells.gc()
+    assert r.rc == 0, r
+    lines = (cells.state_dir / "gc.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    residue = [e.get("event", e) for e in events]
+    found = [e["data"] for e in residue
+             if e["type"].endswith("evidence.v1.residue")]
+    assert len(found) == 1 and found[0]["runUuid"] in dead, found
+    assert before.left() == []
+    # A second one finds nothing and says nothing.
+    assert cells.gc().rc == 0
+    assert (cells.state_dir / "gc.jsonl").read_text().splitlines() == lines

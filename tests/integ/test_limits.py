@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Limits: what was asked for is what the kernel says and what it does."""
+
+import pytest
+
+from conftest import IS_ROOT
+
+MIB = 1024 * 1024
+
+
+def hog(hostile, *args):
+    return [str(hostile / "hostile"), *args]
+
+
+def test_memory_is_read_back_and_enforced(cells, hostile, before):
+    r = cells.run(*hog(hostile, "memory-hog", "256"), ro=[hostile],
+                  flags=["--memory", "64M"])
+    assert r.rc == 137, r
+    assert "unlimited" not in r.out
+    item = r.item("memory.max")
+    assert item["enforced"] is True
+    assert item["asked"] == item["got"] == str(64 * MIB)
+    assert before.left() == []
+
+
+def test_memory_within_the_limit_is_given(cells, hostile):
+    r = cells.run(*hog(hostile, "memory-hog", "32"), ro=[hostile],
+                  flags=["--memory", "128M"])
+    assert (r.rc, r.out) == (0, "memory-hog=unlimited\n"), r
+
+
+def test_memory_of_a_document(cells, hostile):
+    doc = cells.document(hog(hostile, "memory-hog", "256"),
+                         mounts=[(hostile, "ro")],
+                         limits={"memoryMaxBytes": 64 * MIB})
+    r = cells.supervise(doc)
+    assert r.rc == 1, r
+    assert r.item("memory.max")["got"] == str(64 * MIB)
+    assert r.one("command.v1.completed")["exitCode"] == -1
+
+
+@pytest.mark.parametrize("spec,env,want", [
+    (96 * MIB, str(64 * MIB), 64 * MIB), (64 * MIB, str(96 * MIB), 64 * MIB)])
+def test_the_smaller_memory_limit_wins(cells, hostile, spec, env, want):
+    doc = cells.document(["true"], limits={"memoryMaxBytes": spec})
+    r = cells.supervise(doc, env={"CELLOS_CGROUP_MEMORY_MAX": env})
+    assert r.rc == 0, r
+    assert r.item("memory.max")["got"] == str(want)
+
+
+def test_cpu_is_read_back_and_enforced(cells, hostile):
+    """400 ms of work at half a CPU cannot be done in less than 600 ms."""
+    r = cells.run(*hog(hostile, "burn", "400"), ro=[hostile],
+                  flags=["--cpus", "0.5"])
+    assert r.rc == 0, r
+    item = r.item("cpu.max")
+    assert item["enforced"] is True
+    assert item["asked"] == item["got"] == "50000 100000"
+    assert int(r.out.split("=")[1]) >= 600, r
+
+
+def test_cpu_of_a_document_beats_the_variable(cells):
+    doc = cells.document(["true"], limits={
+        "cpuMax": {"quotaMicros": 40000, "periodMicros": 50000}})
+    r = cells.supervise(doc, env={"CELLOS_CGROUP_CPU_MAX": "10000 100000"})
+    assert r.rc == 0, r
+    assert r.item("cpu.max")["got"] == "40000 50000"
+    r = cells.supervise(cells.document(["true"]),
+                        env={"CELLOS_CGROUP_CPU_MAX": "10000 100000"})
+    assert r.item("cpu.max")["got"] == "10000 100000"
+
+
+def test_pids_are_read_back_and_enforced(cells, hostile, before):
+    r = cells.run(*hog(hostile, "fork-bomb", "200"), ro=[hostile],
+                  flags=["--pids", "32"])
+    assert (r.rc, r.out) == (0, "fork-bomb=EAGAIN\n"), r
+    item = r.item("pids.max")
+    assert item["enforced"] is True
+    assert item["asked"] == item["got"] == "32"
+    assert before.left() == []
+
+
+def test_a_pids_limit_without_asking(cells, hostile):
+    r = cells.run(*hog(hostile, "fork-bomb", "1500"), ro=[hostile])
+    assert r.out == "fork-bomb=EAGAIN\n", r
+    assert r.item("pids.max")["got"] == "1024"
+
+
+@pytest.mark.parametrize("flags", [["--memory", "64M"], ["--cpus", "0.5"],
+                                   ["--pids", "32"]], ids=lambda f: f[0])
+def test_a_limit_that_cannot_be_applied_refuses(cells, tmp_path, before, flags):
+    """No such cgroup to work in: what was asked for is not to be had."""
+    rw = tmp_path / "rw"
+    rw.mkdir()
+    r = cells.run("touch", rw / "ran", rw=[rw], flags=flags,
+                  env={"CELLOS_CGROUP_PARENT": str(tmp_path / "no-cgroup")})
+    assert r.rc == 125, r
+    assert not (rw / "ran").exists()
+    assert "cgroup" in r.err, r
+    assert r.enforcement("refused")["stage"] == "cgroup"
+    assert before.left() == []
+
+
+def test_two_cells_have_two_cgroups(cells, hostile):
+    """Names of their own, even for the same document."""
+    paths = set()
+    for _ in range(2):
+        r = cells.run("cat", "/proc/self/cgroup")
+        assert r.rc == 0, r
+        # The cell sees only the root of its own.
+        for line in r.out.splitlines():
+            if line.split(":")[1] in ("pids", "memory"):
+                assert line.endswith(":/"), r
+        paths.add(r.item("cgroup")["got"])
+    assert len(paths) == 2
+
+
+@pytest.mark.parametrize("flag,value", [
+    ("--memory", "0"), ("--memory", "x"), ("--memory", "-1"),
+    ("--cpus", "0"), ("--cpus", "nan"), ("--pids", "0"), ("--pids", "many"),
+    ("--timeout", "soon"), ("--timeout", "-1s")])
+def test_a_bad_value_runs_nothing(cells, tmp_path, flag, value):
+    rw = tmp_path / "rw"
+    rw.mkdir()
+    r = cells.run("touch", rw / "ran", rw=[rw], flags=[flag, value])
+    assert r.rc == 125, r
+    assert flag in r.err and value in r.err, r
+    assert not (rw / "ran").exists()
