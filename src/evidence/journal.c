@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The one way out for events: redact, number, sign, link, append. */
+#include "evidence/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/uuid.h"
+#include "evidence/link.h"
+#include "evidence/redact.h"
+
+/* What every line starts with: a tail that starts otherwise is not ours. */
+#define LINE_START "{\"specversion\":\"1.0\",\"id\":\""
+
+enum {
+	/* envelope, wrapper and signature around data; ids are counted apart */
+	LINE_ROOM = 1024,
+	SCAN = 65536
+};
+
+struct journal {
+	struct journal_config c;
+	int fd;			/* -1: nothing is written */
+	bool is_regular, is_redacting, is_over, is_closed;
+	bool is_ending;		/* the signer made the final link */
+	uint64_t n;		/* events given to the signer */
+	size_t pending;		/* of them, not yet in a link */
+	uint64_t written;	/* bytes of this run */
+	size_t room_ids;	/* of the run, in a link */
+	off_t end;		/* size after our last append */
+	struct wbuf line;	/* finished and, if @is_owed, not yet written */
+	bool is_owed;
+};
+
+static int write_fail(const struct journal *j, int sys, struct err *e)
+{
+	char os[128];
+
+	if (sys != ENOSPC && sys != EDQUOT && sys != EFBIG)
+		return err_set(e, ERR_SINK, sys, "write %s", j->c.path);
+	err_os_text(sys, os, sizeof(os));
+	(void)err_set(e, ERR_SINK, 0, "sink full: %s (%s)", j->c.path, os);
+	if (e)
+		e->sys = ENOSPC;
+	return -1;
+}
+
+/* A torn line starts as every line does, as far as it goes; after a power loss
+ * blocks may read as zeros. Anything else was not written by a runner. */
+static bool is_torn_line(int fd, off_t at, off_t size)
+{
+	const char *want = LINE_START;
+	char have[sizeof(LINE_START) - 1];
+	size_t i, n = sizeof(have);
+
+	if (size - at < (off_t)n)
+		n = (size_t)(size - at);
+	if (size - at > LIMIT_EVENT_LINE ||
+	    pread(fd, have, n, at) != (ssize_t)n)
+		return false;
+	for (i = 0; i < n; i++)
+		if (have[i] != want[i] && have[i] != '\0')
+			return false;
+	return true;
+}
+
+/* Offset behind the last LF of the file, at most LIMIT_EVENT_LINE back */
+static int last_line(int fd, off_t size, off_t *ret_at)
+{
+	char buf[SCAN];
+	off_t at = size;
+	size_t n;
+	char *lf;
+
+	while (at > 0 && size - at <= LIMIT_EVENT_LINE) {
+		n = at > SCAN ? SCAN : (size_t)at;
+		if (pread(fd, buf, n, at - (off_t)n) != (ssize_t)n)
+			return -EIO;
+		lf = memrchr(buf, '\n', n);
+		if (lf) {
+			*ret_at = at - (off_t)n + (lf - buf) + 1;
+			return 0;
+		}
+		at -= (off_t)n;
+	}
+	*ret_at = at;
+	return 0;
+}
+
+/* Under the lock: cut what a writer that died left of its last line. */
+static int heal(struct journal *j, struct err *e)
+{
+	struct stat st;
+	off_t at;
+	int r;
+
+	if (fstat(j->fd, &st) < 0)
+		return err_set(e, ERR_SINK, errno, "stat %s", j->c.path);
+	if (st.st_size == j->end)
+		return 0;
+	r = last_line(j->fd, st.st_size, &at);
+	if (r)
+		return err_set(e, ERR_SINK, -r, "read %s", j->c.path);
+	if (at != st.st_size) {
+		if (!is_torn_line(j->fd, at, st.st_size))
+			return err_set(e, ERR_SINK, 0,
+				       "%s does not end in a line of events",
+				       j->c.path);
+		if (ftruncate(j->fd, at) < 0)
+			return err_set(e, ERR_SINK, errno, "truncate %s",
+				       j->c.path);
+	}
+	j->end = at;
+	return 0;
+}
+
+/* The whole line or, of a regular file, nothing. Return: 0 or errno */
+static int write_line(struct journal *j)
+{
+	struct iovec iov[2] = {
+		{ .iov_base = j->line.p, .iov_len = j->line.len },
+		{ .iov_base = (char[]){ '\n' }, .iov_len = 1 },
+	};
+	size_t left = j->line.len + 1;
+	ssize_t w;
+	int sys;
+
+	for (;;) {
+		w = writev(j->fd, iov, 2);
+		sys = w < 0 ? errno : ENOSPC;
+		if (w < 0 && sys == EINTR)
+			continue;
+		if (w <= 0)
+			break;
+		left -= (size_t)w;
+		if (left == 0)
+			return 0;
+		/* cut short: the next call says why */
+		if ((size_t)w >= iov[0].iov_len) {
+			iov[0].iov_len = 0;
+			continue;
+		}
+		iov[0].iov_base = (char *)iov[0].iov_base + w;
+		iov[0].iov_len -= (size_t)w;
+	}
+	/* if even this fails, the next append heals the tail */
+	if (j->is_regular && left != j->line.len + 1 &&
+	    ftruncate(j->fd, j->end) < 0)
+		sys = errno;
+	return sys;
+}
+
+/* Append j->line. On failure it stays owed: the signer counts it, so it must
+ * stand in the file before anything else does. */
+static int append(struct journal *j, struct err *e)
+{
+	int r, sys = 0;
+
+	if (j->line.len + 1 > LIMIT_EVENT_LINE)
+		return err_set(e, ERR_SINK, EMSGSIZE, "event line");
+	j->is_owed = true;
+	if (j->fd >= 0 && j->is_regular) {
+		do
+			r = flock(j->fd, LOCK_EX);
+		while (r < 0 && errno == EINTR);
+		if (r < 0)
+			return err_set(e, ERR_SINK, errno, "lock %s",
+				       j->c.path);
+		r = heal(j, e);
+		if (!r)
+			sys = write_line(j);
+		if (!r && !sys)
+			j->end += (off_t)j->line.len + 1;
+		(void)flock(j->fd, LOCK_UN);
+		if (r)
+			return -1;
+	} else if (j->fd >= 0) {
+		sys = write_line(j);
+	}
+	if (sys)
+		return write_fail(j, sys, e);
+	j->is_owed = false;
+	j->written += j->line.len + 1;
+	return 0;
+}
+
+static int settle(struct journal *j, struct err *e)
+{
+	return j->is_owed ? append(j, e) : 0;
+}
+
+static int stamp(char id[UUID_TEXT_SIZE], char time[CLOCK_TEXT_SIZE],
+		 struct err *e)
+{
+	int r = uuid_v4(id);
+
+	if (r)
+		return err_set(e, ERR_SINK, -r, "event id");
+	clock_text(time, clock_wall(), CLOCK_FORM_A);
+	return 0;
+}
+
+static int link_now(struct journal *j, bool final, struct err *e)
+{
+	char id[UUID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
+
+	if (settle(j, e) || stamp(id, time, e) ||
+	    signer_link(j->c.signer, j->n, id, time, final, &j->line, e))
+		return -1;
+	j->pending = 0;
+	j->is_ending = final;
+	return append(j, e);
+}
+
+static int sync_now(const struct journal *j, struct err *e)
+{
+	if (j->fd >= 0 && j->is_regular && fdatasync(j->fd) < 0)
+		return write_fail(j, errno, e);
+	return 0;
+}
+
+/* Reading too, for the torn tail. A FIFO so opened would never say that its
+ * reader is gone, so that one is opened again. */
+static int open_file(struct journal *j, struct err *e)
+{
+	OWNED(fd_drop) int fd = -1;
+	char self[64];
+	struct stat st;
+
+	fd = open(j->c.path,
+		  O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
+		fd = open(j->c.path,
+			  O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_set(e, ERR_SINK, errno, "open %s", j->c.path);
+	if (fstat(fd, &st) < 0)
+		return err_set(e, ERR_SINK, errno, "stat %s", j->c.path);
+	j->is_regular = S_ISREG(st.st_mode);
+	if (S_ISFIFO(st.st_mode)) {
+		(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+		j->fd = open(self, O_WRONLY | O_CLOEXEC);
+	}
+	if (j->fd < 0)
+		j->fd = fd_take(&fd);
+	return 0;
+}
+
+int journal_open(const struct journal_config *c, const struct event_run *run,
+		 struct journal **ret, struct err *e)
+{
+	OWNED(journal_free) struct journal *j = calloc(1, sizeof(*j));
+	const struct spec *s = run->spec;
+
+	if (!j)
+		return err_set(e, ERR_SINK, ENOMEM, "journal");
+	j->c = *c;
+	j->fd = -1;
+	j->line = WBUF_INIT(LIMIT_EVENT_LINE);
+	j->is_redacting = redact_is_on(c->redact);
+	/* escaped, a byte takes up to six */
+	j->room_ids = 6 * (strlen(run->cell_id) + strlen(run->run_id) +
+			   strlen(run->run_uuid) +
+			   (s && s->id.p ? s->id.n : strlen(run->cell_id)));
+	if ((c->path && open_file(j, e)) ||
+	    signer_run_begin(c->signer, run, e) || link_now(j, false, e))
+		return -1;
+	*ret = j;
+	j = NULL;
+	return 0;
+}
+
+/* Before the event is signed: afterwards it has to be written. The links that
+ * will cover it have their room, whatever happens. */
+static int budget_check(struct journal *j, size_t data_len, struct err *e)
+{
+	uint64_t max = j->c.max_bytes, reserve = JOURNAL_RESERVE;
+	uint64_t want = data_len + LINE_ROOM + SIGNER_KID_MAX + LINK_ROOM +
+			j->room_ids + (j->pending + 1) * LINK_ROOM_LINE;
+
+	if (max < 2 * reserve)
+		reserve = max / 2;
+	if (j->is_over)
+		reserve = 0;
+	if (j->written <= max && want <= max - j->written &&
+	    reserve <= max - j->written - want)
+		return 0;
+	j->is_over = true;
+	(void)err_set(e, ERR_SINK, 0,
+		      "journal budget: this run wrote %" PRIu64 " of %" PRIu64
+		      " bytes (%s)", j->written, max,
+		      limit_table[LIMIT_JOURNAL_BYTES].variable);
+	if (e)
+		e->sys = EDQUOT;
+	return -1;
+}
+
+int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
+		 char *ret_id, struct err *e)
+{
+	OWNED(wbuf_drop) struct wbuf redacted = WBUF_INIT(LIMIT_EVENT_LINE);
+	char id[UUID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
+	struct event ev = {
+		.id = id,
+		.source = EVENT_SOURCE,
+		.type = event_type_text(t),
+		.time = time,
+		.data = wbuf_as_slice(data),
+	};
+
+	if (j->is_ending)
+		return err_set(e, ERR_SINK, 0, "the journal is closed");
+	if (data->failed || data->len == 0)
+		return err_set(e, ERR_SINK, EMSGSIZE, "event %s", ev.type);
+	if (j->is_redacting) {
+		if (redact_data(j->c.redact, t, ev.data, &redacted, e))
+			return -1;
+		ev.data = wbuf_as_slice(&redacted);
+	}
+	if (budget_check(j, ev.data.n, e) || settle(j, e))
+		return -1;
+	if (j->pending == LINK_LINES_MAX && link_now(j, false, e))
+		return -1;
+	if (stamp(id, time, e) ||
+	    signer_event(j->c.signer, j->n + 1, &ev, &j->line, e))
+		return -1;
+	j->n++;
+	j->pending++;
+	if (append(j, e))
+		return -1;
+	if (ret_id)
+		memcpy(ret_id, id, sizeof(id));
+	return 0;
+}
+
+int journal_boundary(struct journal *j, struct err *e)
+{
+	if (j->is_ending)
+		return err_set(e, ERR_SINK, 0, "the journal is closed");
+	if (settle(j, e) || (j->pending && link_now(j, false, e)))
+		return -1;
+	return sync_now(j, e);
+}
+
+int journal_close(struct journal *j, struct err *e)
+{
+	if (j->is_closed)
+		return err_set(e, ERR_SINK, 0, "the journal is closed");
+	if (j->is_ending ? settle(j, e) : link_now(j, true, e))
+		return -1;
+	j->is_closed = true;
+	return sync_now(j, e);
+}
+
+void journal_free(struct journal **jp)
+{
+	struct journal *j = *jp;
+
+	if (!j)
+		return;
+	*jp = NULL;
+	fd_drop(&j->fd);
+	wbuf_drop(&j->line);
+	free(j);
+}

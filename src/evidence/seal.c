@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* From event to finished line. */
+#include "evidence/seal.h"
+
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "wire/b64.h"
+
+_Static_assert(SIGNER_KEY_MAX >= crypto_sign_SECRETKEYBYTES, "key buffer");
+_Static_assert(crypto_sign_BYTES >= crypto_auth_hmacsha256_BYTES, "signature");
+
+void seal_key_set(struct seal *s, enum signer_algorithm alg, const char *kid,
+		  uint8_t *key, size_t key_len)
+{
+	unsigned char pub[crypto_sign_PUBLICKEYBYTES];
+
+	s->alg = alg;
+	memcpy(s->kid, kid, strlen(kid) + 1);
+	if (alg == SIGNER_ED25519) {
+		(void)crypto_sign_seed_keypair(pub, s->key, key);
+		s->key_len = crypto_sign_SECRETKEYBYTES;
+	} else {
+		memcpy(s->key, key, key_len);
+		s->key_len = key_len;
+	}
+	explicit_bzero(key, key_len);
+}
+
+void seal_drop(struct seal *s)
+{
+	link_drop(&s->keeper);
+	explicit_bzero(s, sizeof(*s));
+}
+
+static void sign(const struct seal *s, struct slice bytes, struct wbuf *text)
+{
+	unsigned char sig[crypto_sign_BYTES];
+	const unsigned char *p = (const unsigned char *)bytes.p;
+	crypto_auth_hmacsha256_state st;
+
+	if (s->alg == SIGNER_ED25519) {
+		(void)crypto_sign_detached(sig, NULL, p, bytes.n, s->key);
+		b64url_put(text, sig, crypto_sign_BYTES);
+		return;
+	}
+	crypto_auth_hmacsha256_init(&st, s->key, s->key_len);
+	crypto_auth_hmacsha256_update(&st, p, bytes.n);
+	crypto_auth_hmacsha256_final(&st, sig);
+	explicit_bzero(&st, sizeof(st));
+	b64url_put(text, sig, crypto_auth_hmacsha256_BYTES);
+}
+
+static int make_line(const struct seal *s, const struct event *ev,
+		     struct wbuf *line, struct err *e)
+{
+	OWNED(wbuf_drop) struct wbuf bytes = WBUF_INIT(LIMIT_EVENT_LINE);
+	OWNED(wbuf_drop) struct wbuf sig = WBUF_INIT(128);
+
+	wbuf_reset(line);
+	event_signed_bytes(&bytes, ev);
+	if (s->alg == SIGNER_NONE) {
+		wbuf_slice(line, wbuf_as_slice(&bytes));
+	} else if (!bytes.failed) {
+		sign(s, wbuf_as_slice(&bytes), &sig);
+		event_wrapper_line(line, ev,
+				   s->alg == SIGNER_ED25519 ? "ed25519" :
+							      "hmac-sha256",
+				   s->kid, wbuf_cstr(&sig));
+	}
+	if (bytes.failed || sig.failed || line->failed ||
+	    line->len >= LIMIT_EVENT_LINE)
+		return err_set(e, ERR_SINK, EMSGSIZE,
+			       "event %s is longer than %d bytes", ev->type,
+			       LIMIT_EVENT_LINE);
+	return 0;
+}
+
+int seal_event(struct seal *s, uint64_t n, const struct event *ev,
+	       struct wbuf *line, struct err *e)
+{
+	if (link_event_check(&s->keeper, n, e) || make_line(s, ev, line, e))
+		return -1;
+	link_event_note(&s->keeper, wbuf_as_slice(line));
+	return 0;
+}
+
+int seal_link(struct seal *s, uint64_t n, const char *id, const char *time,
+	      bool final, struct wbuf *line, struct err *e)
+{
+	OWNED(wbuf_drop) struct wbuf data = WBUF_INIT(LIMIT_EVENT_LINE);
+	struct event ev = {
+		.id = id,
+		.source = EVENT_SOURCE,
+		.type = event_type_text(EVENT_LINK),
+		.time = time,
+	};
+
+	if (link_check(&s->keeper, n, e))
+		return -1;
+	link_body(&s->keeper, final, &data);
+	if (data.failed)
+		return err_set(e, ERR_SINK, EMSGSIZE, "event link");
+	ev.data = wbuf_as_slice(&data);
+	if (make_line(s, &ev, line, e))
+		return -1;
+	link_note(&s->keeper, final, wbuf_as_slice(line));
+	return 0;
+}
