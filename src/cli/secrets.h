@@ -19,8 +19,9 @@ struct secrets {
  */
 int secrets_resolve(const struct spec *s, char *const *base,
 		    struct secrets *ret, struct err *e) MUST_USE;
-/** secrets_wipe() - overwrite every value, keep the block usable as "" */
-void secrets_wipe(struct secrets *s);
+/** secrets_wipe() - the command has its copy: overwrite ours, and the broker's
+ *  variables where the kernel put them. The block stays, every pair "". */
+void secrets_wipe(const struct spec *spec, struct secrets *s);
 void secrets_drop(struct secrets *s);
 
 #endif

@@ -52,7 +52,7 @@ struct verb {
 	const struct verb_opt *opts;
 	size_t n_opts;
 	enum verb_complete operand;
-	int usage_exit; /* 2, but for `run` */
+	int usage_exit;		/* 0 = EXIT_USAGE */
 };
 
 extern const struct verb verbs[];

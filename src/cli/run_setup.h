@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * From the words of `run` or `plan` to a request: document made or read,
+ * admitted by the strict rules of `cellos`, switches and limits in place.
+ */
+#ifndef CELLOS_CLI_RUN_SETUP_H
+#define CELLOS_CLI_RUN_SETUP_H
+
+#include "backend/backend.h"
+#include "base/uuid.h"
+#include "cell/state.h"
+#include "cli/config.h"
+#include "cli/document.h"
+#include "cli/run_args.h"
+
+struct run_setup {
+	char uuid[UUID_TEXT_SIZE];
+	struct document doc;
+	struct config cfg;
+	struct state_dirs dirs;
+	char **envp;	/* owned block, or NULL under a document */
+	struct cell_request req;
+	const struct backend *backend;
+};
+
+/** run_setup_text() - the document the options make; also for --print-spec
+ *  @uuid: of the run, gives spec.id */
+int run_setup_text(const struct run_args *a, const char *uuid, struct wbuf *b,
+		   struct err *e) MUST_USE;
+
+/** run_setup() - @s: release with run_setup_drop(), also after failure */
+int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
+	MUST_USE;
+
+/**
+ * run_setup_reach() - refuse a cell that could reach its own evidence
+ * @journal: absolute path of the journal, or NULL
+ *
+ * Neither the state nor the run directory may be seen in the cell (they hold
+ * the signing key and the locks), and no writable directory may hold the
+ * journal.
+ */
+int run_setup_reach(const struct run_setup *s, const char *journal,
+		    struct err *e) MUST_USE;
+
+void run_setup_drop(struct run_setup *s);
+
+/** path_covers() - @dir is @path or above it; both absolute, normalised */
+bool path_covers(const char *dir, const char *path);
+
+#endif
