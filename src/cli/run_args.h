@@ -13,22 +13,22 @@
 enum { RUN_ARGS_ENV_MAX = 1024 };
 
 struct run_dir {
-	char *path;	/* absolute, no links left; owned */
+	char *path; /* absolute, no links left; owned */
 	bool rw;
 };
 
 struct run_args {
-	const char *verb;	/* "run" or "plan": for messages */
-	const char *spec_path;	/* NULL: a command; "-": standard input */
-	char *const *argv;	/* the command, borrowed; argc words */
+	const char *verb;      /* "run" or "plan": for messages */
+	const char *spec_path; /* NULL: a command; "-": standard input */
+	char *const *argv;     /* the command, borrowed; argc words */
 	size_t argc;
 	struct run_dir dirs[LIMIT_MOUNTS];
 	size_t n_dirs;
 	char *env[RUN_ARGS_ENV_MAX + 1]; /* "NAME=value", owned; as given */
 	size_t n_env;
-	uint64_t timeout_ms, memory, cpu_quota, pids;	/* 0 = not given */
+	uint64_t timeout_ms, memory, cpu_quota, pids; /* 0 = not given */
 	const char *events;
-	char *root;		/* as dirs */
+	char *root; /* as dirs */
 	bool in, tty, print_spec;
 };
 

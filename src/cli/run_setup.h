@@ -12,13 +12,14 @@
 #include "cli/config.h"
 #include "cli/document.h"
 #include "cli/run_args.h"
+#include "evidence/signer.h"
 
 struct run_setup {
 	char uuid[UUID_TEXT_SIZE];
 	struct document doc;
 	struct config cfg;
 	struct state_dirs dirs;
-	char **envp;	/* owned block, or NULL under a document */
+	char **envp; /* owned block, or NULL under a document */
 	struct cell_request req;
 	const struct backend *backend;
 };
@@ -28,9 +29,14 @@ struct run_setup {
 int run_setup_text(const struct run_args *a, const char *uuid, struct wbuf *b,
 		   struct err *e) MUST_USE;
 
+/** run_setup_document() - read, parse and check a file or "-", and refuse
+ *  members nobody knows; the message names the file */
+int run_setup_document(const char *path, struct document *d,
+		       struct err *e) MUST_USE;
+
 /** run_setup() - @s: release with run_setup_drop(), also after failure */
-int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
-	MUST_USE;
+int run_setup(const struct run_args *a, struct run_setup *s,
+	      struct err *e) MUST_USE;
 
 /**
  * run_setup_reach() - refuse a cell that could reach its own evidence
@@ -42,6 +48,11 @@ int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
  */
 int run_setup_reach(const struct run_setup *s, const char *journal,
 		    struct err *e) MUST_USE;
+
+/** run_setup_signer() - start it with the key of CELLOS_EVENT_SIGNING, else
+ *  with the state directory's own, which is made at first use */
+int run_setup_signer(const struct state_dirs *d, struct signer **ret,
+		     struct err *e) MUST_USE;
 
 void run_setup_drop(struct run_setup *s);
 

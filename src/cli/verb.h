@@ -52,7 +52,7 @@ struct verb {
 	const struct verb_opt *opts;
 	size_t n_opts;
 	enum verb_complete operand;
-	int usage_exit;		/* 0 = EXIT_USAGE */
+	int usage_exit; /* 0 = EXIT_USAGE */
 };
 
 extern const struct verb verbs[];
@@ -125,7 +125,6 @@ enum verb_opt_id {
 	OPT_EXPECT,
 	OPT_JSON,
 	OPT_OUT,
-	OPT_KID,
 	OPT_SIGNAL
 };
 

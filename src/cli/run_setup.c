@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* From the words of `run` or `plan` to a request that may be carried out. */
+#include "cli/run_setup.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "cli/admit.h"
+#include "cli/env.h"
+#include "cli/run_spec.h"
+#include "cli/signing.h"
+#include "evidence/keyring.h"
+
+int run_setup_text(const struct run_args *a, const char *uuid, struct wbuf *b,
+		   struct err *e)
+{
+	char id[32];
+
+	snprintf(id, sizeof(id), "run-%.8s", uuid);
+	return run_spec_build(a, id, b, e);
+}
+
+int run_setup_document(const char *path, struct document *d, struct err *e)
+{
+	if (document_load(path, d, e) == 0 &&
+	    admit_unknown(&d->spec, true, e) == 0)
+		return 0;
+	/* every message names the file */
+	if (!strstr(e->text, path))
+		(void)err_wrap(e, "%s", path);
+	return -1;
+}
+
+static int load_document(const struct run_args *a, struct run_setup *s,
+			 struct err *e)
+{
+	OWNED(wbuf_drop) struct wbuf text = WBUF_INIT(LIMIT_SPEC_FILE);
+
+	if (a->spec_path)
+		return run_setup_document(a->spec_path, &s->doc, e);
+	if (run_setup_text(a, s->uuid, &text, e))
+		return -1;
+	return document_from_text(wbuf_as_slice(&text), &s->doc, e);
+}
+
+static int admit(struct run_setup *s, struct err *e)
+{
+	const struct spec *spec = &s->doc.spec;
+
+	if (admit_gates(spec, e) ||
+	    admit_members(spec, env_text("CELLOS_BROKER"), e) ||
+	    admit_full(spec, e))
+		return -1;
+	return admit_variables(e);
+}
+
+static int fill_request(const struct run_args *a, struct run_setup *s,
+			struct err *e)
+{
+	static char path[] = "PATH=/usr/bin:/bin:/usr/local/bin";
+	static char *const bare[] = { path, NULL };
+
+	s->req.spec = &s->doc.spec;
+	s->req.run_uuid = s->uuid;
+	s->req.limits = &s->cfg.limits;
+	if (config_request(&s->cfg, &s->req, e))
+		return -1;
+	if (!a->spec_path) {
+		s->envp = run_args_env(a);
+		if (!s->envp)
+			return err_set(e, ERR_PLAIN, ENOMEM, "environment");
+	}
+	s->req.envp = s->envp ? s->envp : bare;
+	s->req.image_root = a->root;
+	if (a->pids) {
+		s->req.pids_max = a->pids;
+		s->req.pids_asked = true;
+	}
+	s->req.in = a->tty  ? CELL_STDIN_PTY
+		    : a->in ? CELL_STDIN_PASS
+			    : CELL_STDIN_NULL;
+	return 0;
+}
+
+int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
+{
+	int r = uuid_v4(s->uuid);
+
+	if (r)
+		return err_set(e, ERR_PLAIN, -r, "make a run UUID");
+	if (load_document(a, s, e) || admit(s, e))
+		return -1;
+	if (config_load(false, &s->cfg, e) || state_dirs_find(&s->dirs, e))
+		return -1;
+	s->backend = backend_by_name("host");
+	if (!s->backend)
+		return err_set(e, ERR_PLAIN, 0, "this build has no host wall");
+	return fill_request(a, s, e);
+}
+
+bool path_covers(const char *dir, const char *path)
+{
+	size_t n = strlen(dir);
+
+	while (n > 1 && dir[n - 1] == '/')
+		n--;
+	if (n == 1)
+		return true;
+	return strncmp(dir, path, n) == 0 && (!path[n] || path[n] == '/');
+}
+
+/* @path, links followed as far as it exists. */
+static void real_of(const char *path, char buf[PATH_MAX])
+{
+	if (!realpath(path, buf))
+		snprintf(buf, PATH_MAX, "%s", path);
+}
+
+static int reach_dir(const char *shown, const char *member, const char *ours,
+		     struct err *e)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+
+	real_of(shown, a);
+	real_of(ours, b);
+	if (!path_covers(a, b) && !path_covers(b, a))
+		return 0;
+	return err_set(e, ERR_PLAIN, 0,
+		       "%s %s: the command would see %s, which holds keys and "
+		       "locks of cellos; name a narrower directory, or set "
+		       "CELLOS_STATE_DIR and CELLOS_RUN_DIR elsewhere",
+		       member, shown, ours);
+}
+
+static int reach_journal(const char *shown, const char *journal, struct err *e)
+{
+	char a[PATH_MAX], b[PATH_MAX];
+
+	real_of(shown, a);
+	real_of(journal, b);
+	if (!path_covers(a, b))
+		return 0;
+	return err_set(e, ERR_PLAIN, 0,
+		       "spec.authority.filesystem.mounts %s: the command could "
+		       "rewrite its own events in %s; put them elsewhere with "
+		       "--events",
+		       shown, journal);
+}
+
+int run_setup_reach(const struct run_setup *s, const char *journal,
+		    struct err *e)
+{
+	static const char mounts[] = "spec.authority.filesystem.mounts";
+	const struct spec *spec = &s->doc.spec;
+	const char *cwd = spec->run ? spec->run->working_directory.p : NULL;
+
+	for (size_t i = 0; i < spec->authority.n_mounts; i++) {
+		const struct spec_mount *m = &spec->authority.mounts[i];
+
+		if (reach_dir(m->path.p, mounts, s->dirs.state, e) ||
+		    reach_dir(m->path.p, mounts, s->dirs.run, e))
+			return -1;
+		if (journal && m->mode == SPEC_MOUNT_RW &&
+		    reach_journal(m->path.p, journal, e))
+			return -1;
+	}
+	/* "/" is only where the command starts, nothing more is shown */
+	if (!cwd || strcmp(cwd, "/") == 0)
+		return 0;
+	if (reach_dir(cwd, "spec.run.workingDirectory", s->dirs.state, e))
+		return -1;
+	return reach_dir(cwd, "spec.run.workingDirectory", s->dirs.run, e);
+}
+
+int run_setup_signer(const struct state_dirs *d, struct signer **ret,
+		     struct err *e)
+{
+	OWNED(signing_drop) struct signing k = { .alg = SIGNER_NONE };
+	OWNED(keyring_pair_drop) struct keyring_pair own = { 0 };
+	OWNED(fd_drop) int dir = -1;
+
+	if (signing_from_env(&k, e))
+		return -1;
+	if (k.alg != SIGNER_NONE)
+		return signer_start(k.alg, k.kid, k.key, k.key_len, ret, e);
+	dir = dir_make(d->state, 0700);
+	if (dir < 0)
+		return err_set(e, ERR_PLAIN, -dir, "%s", d->state);
+	if (keyring_default(dir, &own, e))
+		return err_wrap(e, "%s", d->state);
+	fd_drop(&dir);
+	return signer_start(SIGNER_ED25519, own.kid, own.seed, sizeof(own.seed),
+			    ret, e);
+}
+
+void run_setup_drop(struct run_setup *s)
+{
+	document_drop(&s->doc);
+	config_drop(&s->cfg);
+	free(s->envp);
+	s->envp = NULL;
+}

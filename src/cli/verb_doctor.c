@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * `cellos doctor`: what a full cell needs, what is there, what to do about
+ * the rest; and then one real cell, because only that proves it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cli/lifecycle.h"
+#include "cli/run_setup.h"
+#include "cli/verb.h"
+#include "wire/json_out.h"
+
+enum { HINTS_MAX = 8, TRIAL_MS = 10000 };
+
+struct doctor {
+	bool json, works;
+	struct backend_need needs[BACKEND_NEEDS_MAX];
+	size_t n_needs;
+	bool tried;   /* the needs allowed a real cell */
+	struct err e; /* why the cell failed; text "" if it worked */
+	const char *hints[HINTS_MAX];
+	size_t n_hints;
+};
+
+/* First number of a small file, -1 if there is none. */
+static long file_number(const char *path)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4096);
+	char *end;
+	long v;
+
+	if (file_read(AT_FDCWD, path, 0, &b))
+		return -1;
+	v = strtol(wbuf_cstr(&b), &end, 10);
+	return end == wbuf_cstr(&b) ? -1 : v;
+}
+
+static bool file_holds(const char *path, const char *text)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
+
+	return file_read(AT_FDCWD, path, 0, &b) == 0 &&
+	       strstr(wbuf_cstr(&b), text);
+}
+
+static void hint(struct doctor *d, bool applies, const char *text)
+{
+	if (applies && d->n_hints < HINTS_MAX)
+		d->hints[d->n_hints++] = text;
+}
+
+/* What commonly stands in the way and does not name itself in an errno. */
+static void find_hints(struct doctor *d)
+{
+	bool rootless = geteuid() != 0;
+
+	hint(d,
+	     rootless && file_number("/proc/sys/kernel/apparmor_restrict_"
+				     "unprivileged_userns") == 1,
+	     "AppArmor takes away what a user namespace gives (Ubuntu 23.10 "
+	     "and later): install the shipped profile with \"sudo install -m "
+	     "644 packaging/apparmor/cellos /etc/apparmor.d/cellos && sudo "
+	     "apparmor_parser -r /etc/apparmor.d/cellos\"");
+	hint(d,
+	     rootless && file_number("/proc/sys/kernel/"
+				     "unprivileged_userns_clone") == 0,
+	     "only root may make user namespaces: \"sudo sysctl "
+	     "kernel.unprivileged_userns_clone=1\"");
+	hint(d, file_number("/proc/sys/user/max_user_namespaces") == 0,
+	     "user namespaces are switched off: \"sudo sysctl "
+	     "user.max_user_namespaces=15000\"");
+	hint(d, file_holds("/proc/self/status", "Seccomp:\t2"),
+	     "a seccomp filter is already on this process, as in a container: "
+	     "Docker's default filter forbids user namespaces and mounts; run "
+	     "the container with \"--security-opt seccomp=unconfined "
+	     "--security-opt apparmor=unconfined\", or with a profile that "
+	     "allows clone3, unshare, mount, pivot_root and setns");
+	hint(d,
+	     access("/sys/kernel/security/lsm", R_OK) == 0 &&
+		     !file_holds("/sys/kernel/security/lsm", "landlock"),
+	     "Landlock is not among the active security modules: put it into "
+	     "the boot parameter lsm=, e.g. \"lsm=landlock,lockdown,yama,"
+	     "integrity,apparmor,bpf\"");
+	hint(d, rootless,
+	     "limits without root need a delegated cgroup: \"systemd-run "
+	     "--user --scope -p Delegate=yes cellos run ...\"");
+}
+
+static int trial(struct err *e)
+{
+	static char word[] = "true";
+	static char *words[] = { word, NULL };
+	OWNED(run_setup_drop) struct run_setup s = { 0 };
+	OWNED(signer_stop) struct signer *signer = NULL;
+	struct run_args a = { .verb = "doctor",
+			      .argv = words,
+			      .argc = 1,
+			      .timeout_ms = TRIAL_MS };
+	uint8_t no_key[1] = { 0 };
+	struct lifecycle_result r;
+	struct lifecycle_config c;
+
+	if (run_setup(&a, &s, e) ||
+	    signer_start(SIGNER_NONE, "none", no_key, 0, &signer, e))
+		return -1;
+	c = (struct lifecycle_config){
+		.backend = s.backend,
+		.request = s.req,
+		.run_uuid = s.uuid,
+		.raw_hash = s.doc.raw_hash,
+		.run_id = "doctor",
+		.signer = signer,
+		.dirs = &s.dirs,
+	};
+	return lifecycle_run(&c, &r, e);
+}
+
+static void examine(struct doctor *d)
+{
+	const struct backend *b = backend_by_name("host");
+	bool met = true;
+
+	d->n_needs = b->needs(d->needs);
+	for (size_t i = 0; i < d->n_needs; i++)
+		met = met && (d->needs[i].present || !d->needs[i].required);
+	d->tried = met;
+	d->works = met && trial(&d->e) == 0;
+	if (!d->works)
+		find_hints(d);
+}
+
+static void print_table(const struct doctor *d)
+{
+	for (size_t i = 0; i < d->n_needs; i++) {
+		const struct backend_need *n = &d->needs[i];
+
+		printf("%-9s %-22s %s\n",
+		       n->present    ? "ok"
+		       : n->required ? "MISSING"
+				     : "(missing)",
+		       n->name, n->detail);
+		if (!n->present && n->remedy[0])
+			printf("%-9s %-22s -> %s\n", "", "", n->remedy);
+	}
+	printf("%-9s %-22s %s\n",
+	       d->works	  ? "ok"
+	       : d->tried ? "FAILED"
+			  : "-",
+	       "a real cell",
+	       d->works	  ? "ran \"true\" behind every wall"
+	       : d->tried ? d->e.text
+			  : "not tried: something it needs is missing");
+	if (d->e.cause[0])
+		printf("%-9s %-22s %s\n", "", "", d->e.cause);
+	for (size_t i = 0; i < d->n_hints; i++)
+		printf("%s%s\n", i ? "  - " : "\nWhat may help:\n  - ",
+		       d->hints[i]);
+	printf("\n%s\n", d->works ? "A full cell works here."
+				  : "A full cell does not work here.");
+}
+
+static void put_needs(struct json_out *j, const struct doctor *d)
+{
+	json_out_key(j, "needs");
+	json_out_array(j);
+	for (size_t i = 0; i < d->n_needs; i++) {
+		const struct backend_need *n = &d->needs[i];
+
+		json_out_object(j);
+		json_out_kstr(j, "detail", n->detail);
+		json_out_kstr(j, "name", n->name);
+		json_out_kbool(j, "present", n->present);
+		json_out_kstr(j, "remedy", n->remedy);
+		json_out_kbool(j, "required", n->required);
+		json_out_end(j, '}');
+	}
+	json_out_end(j, ']');
+}
+
+static void print_json(const struct doctor *d)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(1024 * 1024);
+	struct json_out j;
+
+	json_out_init(&j, &b, true);
+	json_out_object(&j);
+	json_out_key(&j, "cell");
+	json_out_object(&j);
+	json_out_kstr(&j, "cause", d->e.cause);
+	json_out_kstr(&j, "error", d->e.text);
+	json_out_kbool(&j, "tried", d->tried);
+	json_out_end(&j, '}');
+	json_out_key(&j, "hints");
+	json_out_array(&j);
+	for (size_t i = 0; i < d->n_hints; i++)
+		json_out_str(&j, d->hints[i]);
+	json_out_end(&j, ']');
+	put_needs(&j, d);
+	json_out_kbool(&j, "works", d->works);
+	json_out_end(&j, '}');
+	puts(wbuf_cstr(&b));
+}
+
+static int take(void *ctx, const struct verb_opt *opt, const char *value,
+		struct err *e)
+{
+	struct doctor *d = ctx;
+
+	if (!opt)
+		return verb_no_options(ctx, opt, value, e);
+	d->json = true;
+	return 0;
+}
+
+int verb_doctor(int argc, char **argv)
+{
+	struct doctor d = { 0 };
+	enum verb_parsed p = verb_parse("doctor", argc, argv, take, &d, NULL);
+
+	if (p != VERB_GO)
+		return p == VERB_HELP ? EXIT_FINE : EXIT_USAGE;
+	examine(&d);
+	if (d.json)
+		print_json(&d);
+	else
+		print_table(&d);
+	return d.works ? EXIT_FINE : EXIT_FAILED;
+}
