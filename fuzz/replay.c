@@ -13,7 +13,7 @@
 
 enum {
 	FILE_MAX_BYTES = 4 << 20,
-	MUTATE_MAX = 2048	/* larger ones would take quadratic time */
+	MUTATE_MAX = 2048 /* larger ones would take quadratic time */
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

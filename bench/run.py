@@ -1,0 +1,219 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Start-up, memory and signing, each beside its peers, in one run.
+
+Contenders take turns within every round, so that a host that slows down slows
+all of them; what is printed are medians and their ratios. Times are taken by
+bench/spawn.c, not here. Usage: run.py BUILD [ROUNDS]
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BWRAP = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session",
+         "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib",
+         "--symlink", "usr/lib64", "/lib64", "--symlink", "usr/bin", "/bin",
+         "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
+         "--chdir", "/tmp", "--clearenv", "--hostname", "cell", "true"]
+
+
+def runc_bundle(tmp):
+    """A bundle with one static program, every namespace, no capability."""
+    bundle = tmp / "bundle"
+    for d in ("bin", "proc", "dev", "tmp"):
+        (bundle / "rootfs" / d).mkdir(parents=True)
+    shutil.copy("/usr/bin/busybox" if os.path.exists("/usr/bin/busybox")
+                else "/bin/busybox", bundle / "rootfs/bin/busybox")
+    os.symlink("busybox", bundle / "rootfs/bin/true")
+    nosuid = ["nosuid", "nodev"]
+    (bundle / "config.json").write_text(json.dumps({
+        "ociVersion": "1.0.2",
+        "process": {"terminal": False, "user": {"uid": 0, "gid": 0},
+                    "args": ["/bin/true"], "env": ["PATH=/bin"], "cwd": "/",
+                    "capabilities": {}, "noNewPrivileges": True},
+        "root": {"path": "rootfs", "readonly": True},
+        "hostname": "cell",
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+             "options": ["nosuid", "mode=755", "size=65536k"]},
+            {"destination": "/tmp", "type": "tmpfs", "source": "tmpfs",
+             "options": nosuid}],
+        "linux": {"namespaces": [{"type": t} for t in (
+            "pid", "network", "ipc", "uts", "mount")]},
+    }))
+    return bundle
+
+
+class Bench:
+    def __init__(self, build, tmp):
+        self.build, self.tmp = build, tmp
+        self.spawn = str(build / "bench/spawn")
+        self.cellos = next(str(p) for p in (
+            build / "cellos", build / "src/cli/cellos") if p.exists())
+        os.environ["CELLOS_STATE_DIR"] = str(tmp / "state")
+        os.environ["CELLOS_RUN_DIR"] = str(tmp / "run")
+        self.turn = 0
+
+    def cell(self, *cmd):
+        """A full cell, signed, with its journal in a file of its own."""
+        self.turn += 1
+        return [self.cellos, "run", "--events",
+                str(self.tmp / f"e{self.turn}.jsonl"), "--", *cmd]
+
+    def time_us(self, argv, at_once=1):
+        p = subprocess.run([self.spawn, str(at_once), *argv],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if p.returncode != 0:
+            raise RuntimeError(f"{argv[0]}: {p.stderr.decode().strip()}")
+        return int(p.stdout)
+
+    def contenders(self):
+        bundle = runc_bundle(self.tmp) if shutil.which("runc") and \
+            shutil.which("busybox") and os.geteuid() == 0 else None
+        all_ = {"bare fork+exec": lambda: ["/bin/true"],
+                "bubblewrap": (lambda: BWRAP) if shutil.which("bwrap")
+                else None,
+                "runc": (lambda: ["runc", "run", "-b", str(bundle),
+                                  f"bench-{os.getpid()}-{self.turn}"])
+                if bundle else None,
+                "cellos run": lambda: self.cell("true")}
+        for name, make in all_.items():
+            if not make:
+                print(f"  {name}: not here")
+                continue
+            try:
+                self.time_us(make())    # also warms the caches
+                yield name, make
+            except RuntimeError as e:
+                print(f"  {name}: does not run here: {e}")
+
+
+def show(rows, base):
+    width = max(map(len, rows))
+    print(f"  {'':{width}}  {'median':>9}  {'p90':>9}  {'p99':>9}"
+          f"  {'to ' + base:>16}")
+    low = statistics.median(rows[base])
+    for name, v in rows.items():
+        v = sorted(v)
+        mid = statistics.median(v)
+        print(f"  {name:{width}}  {mid / 1000:6.2f} ms"
+              f"  {v[int(len(v) * .9)] / 1000:6.2f} ms"
+              f"  {v[min(int(len(v) * .99), len(v) - 1)] / 1000:6.2f} ms"
+              f"  {mid / low:15.2f}x")
+
+
+def start_up(bench, rounds):
+    print(f"\nOne program `true`, {rounds} rounds, taking turns")
+    makers = dict(bench.contenders())
+    rows = {name: [] for name in makers}
+    for _ in range(rounds):
+        for name, make in makers.items():
+            rows[name].append(bench.time_us(make()))
+    base = "bubblewrap" if "bubblewrap" in rows else "bare fork+exec"
+    show(rows, base)
+
+
+def at_once(bench, rounds):
+    for n in (8, 64):
+        print(f"\n{n} at once, until the last has ended, {rounds} rounds")
+        rows = {"bubblewrap": [], "cellos run": []}
+        if not shutil.which("bwrap"):
+            del rows["bubblewrap"]
+        for _ in range(rounds):
+            for name in rows:
+                argv = BWRAP if name == "bubblewrap" else [
+                    bench.cellos, "run", "--", "true"]
+                rows[name].append(bench.time_us(argv, n))
+        show(rows, next(iter(rows)))
+        mid = statistics.median(rows["cellos run"])
+        print(f"  cellos run: {mid / 1000 / n:.2f} ms a cell, "
+              f"{n * 1e6 / mid:.0f} cells a second")
+
+
+def below(pid):
+    children = {}
+    for d in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (d / "stat").read_text()
+            parent = int(stat[stat.rindex(")") + 2:].split()[1])
+        except (OSError, ValueError):
+            continue
+        children.setdefault(parent, []).append(int(d.name))
+    out, todo = [], [pid]
+    while todo:
+        out.append(todo.pop())
+        todo += children.get(out[-1], [])
+    return out
+
+
+def memory_of(pid):
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text() \
+            .splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def memory(bench):
+    print("\nMemory while the command sleeps (PSS)")
+    p = subprocess.Popen(bench.cell("sleep", "1000"),
+                         stdin=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 10
+        ours = []
+        while time.monotonic() < end:
+            time.sleep(0.2)
+            tree = below(p.pid)
+            names = {q: pathlib.Path(f"/proc/{q}/comm").read_text().strip()
+                     for q in tree}
+            if "sleep" in names.values():
+                ours = [q for q in tree if names[q] != "sleep"]
+                break
+        sizes = {}
+        for q in ours:
+            try:
+                sizes[q] = memory_of(q)
+            except PermissionError:
+                print(f"  pid {q} ({names[q]}): not ours to read")
+        print(f"  supervisor: {sizes.get(p.pid, 0) / 1024:.2f} MiB")
+        print(f"  all {len(sizes)} processes of ours: "
+              f"{sum(sizes.values()) / 1024:.2f} MiB")
+    finally:
+        p.terminate()
+        p.wait()
+
+
+def signing(bench):
+    program = bench.build / "bench/sign"
+    print("\nSigned events")
+    if not program.exists():
+        print("  bench/sign is not built")
+        return
+    for _ in range(3):
+        p = subprocess.run([str(program)], stdout=subprocess.PIPE)
+        print("  " + p.stdout.decode().strip().replace("\n", "\n  "))
+
+
+def main():
+    build = pathlib.Path(sys.argv[1]).resolve()
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 100
+    uname = os.uname()
+    print(f"{os.cpu_count()} CPUs, Linux {uname.release}, "
+          f"{'root' if os.geteuid() == 0 else 'unprivileged'}")
+    with tempfile.TemporaryDirectory(prefix="cellos-bench-") as tmp:
+        bench = Bench(build, pathlib.Path(tmp))
+        start_up(bench, rounds)
+        at_once(bench, max(rounds // 10, 5))
+        memory(bench)
+        signing(bench)
+
+
+main()
