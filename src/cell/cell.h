@@ -36,9 +36,13 @@ enum cell_stdin {
 	CELL_STDIN_PTY		/* a terminal of the cell's own; relayed */
 };
 
+struct state_run;
+
 struct cell_request {
 	const struct spec *spec;	/* spec->run may be NULL: no command */
 	const char *run_uuid;
+	struct state_run *state;	/* where resources are noted before they
+					 * are made; NULL: nowhere (portable) */
 	bool portable;			/* decisions.md 4, else a full cell */
 	unsigned unshare;		/* CELL_NS_*: asked for by switch */
 	enum cell_seccomp seccomp;

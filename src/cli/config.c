@@ -126,7 +126,7 @@ int config_strict(const struct config *c, struct err *e)
 		char q[256];
 
 		wbuf_fmt(&b, "%s%s=%s (%s)", i ? "; " : "", r->variable,
-			 text_quote(q, sizeof(q), r->value), r->reason);
+			 env_quote(q, sizeof(q), r->value), r->reason);
 	}
 	return err_set(e, ERR_PLAIN, 0,
 		       "CELLOS_STRICT_CONFIG is set: refusing to start with "
@@ -282,7 +282,7 @@ static int seccomp(struct config *c, enum cell_seccomp *ret, struct err *e)
 		return err_set(e, ERR_PLAIN, 0,
 			       SECCOMP " must be one of: 1, default, baseline, "
 			       "bpf, 0, off, none (got %s)",
-			       text_quote(q, sizeof(q), raw));
+			       env_quote(q, sizeof(q), raw));
 	*ret = words[i].s;
 	if (*ret == CELL_SECCOMP_BASELINE && path)
 		return err_set(e, ERR_PLAIN, 0,
@@ -314,7 +314,7 @@ static int cgroup(const struct config *c, struct cell_request *req,
 		return err_set(e, ERR_PLAIN, 0,
 			       "CELLOS_CGROUP_MEMORY_MAX must be bytes, bytes "
 			       "with K, M, G or T, or max (got %s)",
-			       text_quote(q, sizeof(q), mem));
+			       env_quote(q, sizeof(q), mem));
 	if (v && (!req->memory_max || v < req->memory_max))
 		req->memory_max = v;
 	if (!cpu || req->cpu_quota)
@@ -325,7 +325,7 @@ static int cgroup(const struct config *c, struct cell_request *req,
 		      "CELLOS_CGROUP_CPU_MAX %s is malformed: expected `max`, "
 		      "`<quota_micros>`, `max <period_micros>`, or "
 		      "`<quota_micros> <period_micros>` (each integer >= 1)",
-		      text_quote(q, sizeof(q), cpu));
+		      env_quote(q, sizeof(q), cpu));
 	if (!c->portable)
 		return -1;
 	log_line(LOG_WARN, TARGET, "%s", e->text);

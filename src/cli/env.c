@@ -255,7 +255,7 @@ int env_limits(struct limits *ret, bool *ret_pids_asked, struct err *e)
 				       "%s must be an integer from %" PRIu64
 				       " to %" PRIu64 " (got %s)",
 				       info->variable, info->min, info->max,
-				       text_quote(quoted, sizeof(quoted), raw));
+				       env_quote(quoted, sizeof(quoted), raw));
 		l.v[i] = v;
 	}
 	*ret_pids_asked = getenv(limit_table[LIMIT_PIDS].variable) != NULL;
@@ -263,7 +263,7 @@ int env_limits(struct limits *ret, bool *ret_pids_asked, struct err *e)
 	return 0;
 }
 
-const char *text_quote(char *buf, size_t size, const char *s)
+const char *env_quote(char *buf, size_t size, const char *s)
 {
 	const unsigned char *p = (const unsigned char *)s;
 	size_t n = 0, len;

@@ -200,8 +200,8 @@ int env_limits(struct limits *ret, bool *ret_pids_asked, struct err *e)
 bool text_trim(const char *s, char *buf, size_t size);
 /** text_u64() - decimal digits only; false on anything else or overflow */
 bool text_u64(const char *s, unsigned long long *ret);
-/** text_quote() - "x" as spec.md 1 quotes it, cut to the buffer; @buf */
-const char *text_quote(char *buf, size_t size, const char *s);
+/** env_quote() - "x" as spec.md 1 quotes it, cut to the buffer; @buf */
+const char *env_quote(char *buf, size_t size, const char *s);
 /** text_is_utf8() - well-formed, no surrogates, no overlong forms */
 bool text_is_utf8(const char *s);
 

@@ -183,8 +183,10 @@ static int open_state(struct life *l, struct err *e)
 	char q[900];
 
 	if (state_run_open(l->c->dirs, l->res->run_uuid, l->run.cell_id,
-			   l->run.run_id, &l->state, e) == 0)
+			   l->run.run_id, &l->state, e) == 0) {
+		l->req.state = l->state;
 		return 0;
+	}
 	if (!l->req.portable)
 		return -1;
 	log_line(LOG_WARN, TARGET,

@@ -22,7 +22,7 @@ static int env_limit(const char *raw, unsigned long long *ret, struct err *e)
 	if (!text_u64(word, ret))
 		return err_set(e, ERR_PLAIN, 0,
 			       "invalid CELLOS_RUN_TIMEOUT_MS: %s",
-			       text_quote(quoted, sizeof(quoted), raw));
+			       env_quote(quoted, sizeof(quoted), raw));
 	if (*ret == 0)
 		return err_set(e, ERR_PLAIN, 0,
 			       "CELLOS_RUN_TIMEOUT_MS must be > 0");
@@ -107,7 +107,7 @@ int lifecycle_argv0_check(const char *prefixes, struct slice argv0,
 	(void)strcpy(list, prefixes);
 	memcpy(path, argv0.p, argv0.n);
 	path[argv0.n] = '\0';
-	(void)text_quote(quoted, sizeof(quoted), path);
+	(void)env_quote(quoted, sizeof(quoted), path);
 	slashes(list);
 	slashes(path);
 	for (part = strtok_r(list, ",", &save); part;

@@ -150,7 +150,7 @@ static int gate(bool portable, struct err *e)
 		if (!missing[0] && !portable)
 			return err_set(e, ERR_PLAIN, 0,
 				       FORCE " names no known primitive: %s",
-				       text_quote(quoted, sizeof(quoted),
+				       env_quote(quoted, sizeof(quoted),
 						  forced));
 	} else if (portable) {
 		probe_files(missing, sizeof(missing));
@@ -194,7 +194,7 @@ int profile_enter(bool *ret_portable, struct err *e)
 		return err_set(e, ERR_PLAIN, 0,
 			       PROFILE ": unknown profile %s - expected "
 			       "'hardened' or 'portable'",
-			       text_quote(quoted, sizeof(quoted), raw));
+			       env_quote(quoted, sizeof(quoted), raw));
 	if (gate(portable, e) < 0)
 		return -1;
 	log_line(LOG_INFO, TARGET,

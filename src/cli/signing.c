@@ -42,7 +42,7 @@ static int algorithm(enum signer_algorithm *ret, struct err *e)
 	}
 	return err_set(e, ERR_PLAIN, 0,
 		       ALG " must be one of: off, ed25519, hmac, hmac-sha256 "
-		       "(got %s)", text_quote(quoted, sizeof(quoted), raw));
+		       "(got %s)", env_quote(quoted, sizeof(quoted), raw));
 }
 
 /* The text is as secret as the bytes: every copy is wiped here */
