@@ -23,7 +23,7 @@ uint64_t clock_mono_ns(void)
 
 void clock_text(char *buf, struct timespec t, enum clock_form form)
 {
-	char frac[16] = "";
+	char frac[32] = "";
 	const char *zone = "Z";
 	struct tm tm;
 	size_t n;

@@ -16,16 +16,37 @@
 #include "base/wbuf.h"
 #include "cell/cell.h"
 
+/* A host path the document or the command line names. */
+struct host_path {
+	const char *path;	/* borrowed from the request */
+	int sys;		/* errno of looking at it, 0 if it is there */
+	bool is_dir;
+	uid_t uid;		/* owner on disk */
+	gid_t gid;
+	bool idmap;		/* its file system can be idmapped here */
+};
+
+/* One entry at the top of an image directory or of the host's root. */
+struct host_entry {
+	char name[64];
+	char link[192];		/* target, if it is a symlink */
+	bool is_dir;
+};
+
 /* What the plan needs to know of the host; filled by host_caps_probe(). */
 struct host_caps {
-	bool is_root;		/* CAP_SYS_ADMIN and friends over the host */
+	bool is_root;		/* root with the capabilities a cell needs and
+				 * more than one uid to give away */
 	uid_t uid;
 	gid_t gid;
+	uint32_t spare_uid;	/* root: first of 2 unused ids for this run */
 	int landlock_abi;	/* 0 = none */
-	bool cgroup_v2;		/* a v2 tree with controllers we may use */
-	bool cgroup_v1;		/* v1 controllers we may use */
-	bool overlay;		/* overlayfs can be mounted in a user namespace */
-	bool idmap;		/* idmapped mounts */
+	bool overlay;		/* overlayfs is there */
+	struct host_path paths[LIMIT_MOUNTS + 1];
+	size_t n_paths;		/* declared mounts in order, then, if it is to
+				 * be shown, workingDirectory */
+	struct host_entry top[64];
+	size_t n_top;		/* of the image, or /bin /lib ... of the host */
 };
 
 /* X(suffix, word) - the words of `cellos plan` and of report stages */
@@ -96,10 +117,16 @@ struct plan {
 	struct arena arena;	/* strings of the steps */
 	uid_t in_uid, out_uid;	/* the workload's uid inside, outside */
 	gid_t in_gid, out_gid;
+	uint32_t init_uid;	/* root: our init's id outside (0 inside) */
 	const char *cwd;	/* where the command starts, inside */
+	unsigned ns;		/* CELL_NS_* the clone makes */
+	bool full;		/* everything; else what portable asked for */
 };
 
-void host_caps_probe(struct host_caps *h);
+/** host_caps_probe() - look at the host for this request
+ *  @e: only for what cannot even be looked at, e.g. a missing --root */
+int host_caps_probe(const struct cell_request *req, struct host_caps *ret,
+		    struct err *e) MUST_USE;
 /** plan_build() - @e: ERR_HOST, names the missing primitive and the remedy */
 int plan_build(const struct cell_request *req, const struct host_caps *h,
 	       struct plan *ret, struct err *e) MUST_USE;

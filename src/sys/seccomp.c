@@ -10,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "seccomp_filters.h"
+#include "sys/seccomp_filters.h"
 
 static int enter(const struct sock_filter *f, size_t n, unsigned flags)
 {

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The host wall's own object, shared by its files; nobody else includes it. */
+#ifndef CELLOS_BACKEND_HOST_H
+#define CELLOS_BACKEND_HOST_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "backend/backend.h"
+#include "backend/relay.h"
+#include "cell/stage.h"
+#include "cell/state.h"
+#include "sys/cgroup.h"
+
+/* The first thing that went wrong while staging; prepare() tells it. */
+struct host_fault {
+	bool set;
+	enum plan_op stage;
+	int sys;
+	char detail[256];
+};
+
+struct backend_cell {
+	const struct cell_request *req;
+	const struct plan *plan;
+	struct stage stage;
+	struct cgroup_limits limits;
+	struct cgroup_leaf leaf;
+	struct relay relay;
+	struct host_fault fault;
+	struct cell_message ready;	/* what the child read and probed */
+	int init_sock, child_sock;	/* our ends; -1 when closed */
+	int pidfd;			/* of pid 1 */
+	int listener;			/* watched system calls */
+	int sigfd;			/* SIGTERM, SIGINT, SIGHUP, SIGWINCH */
+	sigset_t old_mask;
+	pid_t init_pid, child_pid;
+	bool reaped, ended, got_ready;
+	int status;			/* wait status of the command */
+	uint64_t started_ns;
+	uint8_t seen_violation[128];	/* one bit per system call number */
+};
+
+/** host_fault_set() - remember the first; Return: -1 */
+int host_fault_set(struct backend_cell *c, enum plan_op stage, int sys,
+		   const char *detail);
+/** host_create() ... - the vtable's functions, one file each */
+int host_create(const struct cell_request *req, const struct plan *plan,
+		struct backend_cell **ret, struct err *e);
+int host_prepare(struct backend_cell *c, struct report_enforcement *r,
+		 struct err *e);
+int host_start(struct backend_cell *c, struct err *e);
+int host_wait(struct backend_cell *c, const struct backend_watch *w,
+	      struct cell_exit *ret, struct err *e);
+int host_destroy(struct backend_cell *c, struct report_residue *r,
+		 struct err *e);
+size_t host_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
+/** host_reap() - wait for pid 1 after it was killed or has ended */
+void host_reap(struct backend_cell *c);
+/** host_report() - the read-back: fills @r, sets the fault on a mismatch */
+int host_report(struct backend_cell *c, struct report_enforcement *r);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Taking a host cell down, in whatever state it is, and looking again. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/host.h"
+#include "base/fd.h"
+#include "cell/residue.h"
+#include "sys/pidfd.h"
+
+int host_destroy(struct backend_cell *c, struct report_residue *r,
+		 struct err *e)
+{
+	struct residue_facts f = { .init = c->init_pid,
+				   .leaf = &c->leaf,
+				   .run_uuid = c->req->run_uuid };
+	int left;
+
+	memcpy(f.ns_inode, c->ready.ns_inode, sizeof(f.ns_inode));
+	if (c->init_pid > 0 && !c->reaped) {
+		if (pidfd_signal(c->pidfd, SIGKILL)) {
+			/* dead already: there is still a child to reap */
+		}
+		host_reap(c);
+	}
+	relay_finish(&c->relay);
+	fd_drop(&c->init_sock);
+	fd_drop(&c->child_sock);
+	fd_drop(&c->stage.init_sock);
+	fd_drop(&c->stage.child_sock);
+	fd_drop(&c->listener);
+	fd_drop(&c->pidfd);
+	for (size_t i = 0; i < STAGE_SOURCES; i++)
+		fd_drop(&c->stage.source[i]);
+	left = cgroup_leaf_remove(&c->leaf);
+	residue_look(&f, r);
+	if (c->sigfd >= 0)
+		(void)sigprocmask(SIG_SETMASK, &c->old_mask, NULL);
+	fd_drop(&c->sigfd);
+	free(c);
+	if (left)
+		return err_set(e, ERR_HOST, 0,
+			       "%d control group directories could not be "
+			       "removed",
+			       left);
+	return 0;
+}

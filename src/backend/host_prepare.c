@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Waiting until a cell is locked down, and letting the command go. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/host.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "sys/pidfd.h"
+#include "sys/seccomp.h"
+
+/* Assembling a cell takes milliseconds; one that takes this long hangs. */
+enum { STAGING_LIMIT_MS = 20000 };
+
+/* A message of pid 1 or of the child while the cell is staged. */
+static void take_message(struct backend_cell *c, int *sock)
+{
+	struct cell_message m;
+	pid_t pid = 0;
+	int fd = -1;
+	int r = cell_recv(*sock, &m, &fd, &pid);
+
+	if (r <= 0) {
+		fd_drop(sock);
+		return;
+	}
+	switch ((enum cell_message_type)m.type) {
+	case CELL_MSG_FAULT:
+		if (m.step >= 0 && (size_t)m.step < c->plan->n)
+			host_fault_set(c, c->plan->steps[m.step].op, m.sys,
+				       m.path);
+		else
+			host_fault_set(c, PLAN_CLONE, m.sys, m.path);
+		break;
+	case CELL_MSG_LISTENER:
+		fd_drop(&c->listener);
+		c->listener = fd_take(&fd);
+		break;
+	case CELL_MSG_PTY:
+		relay_pty(&c->relay, fd_take(&fd));
+		break;
+	case CELL_MSG_READY:
+		c->ready = m;
+		c->got_ready = true;
+		c->child_pid = pid;
+		break;
+	case CELL_MSG_ENDED:
+		c->ended = true;
+		c->status = m.status;
+		break;
+	case CELL_MSG_GO:
+	case CELL_MSG_TERM:
+		break;	/* only we send these */
+	}
+	fd_drop(&fd);
+}
+
+/* While staging every watched call is our own self test. */
+static void answer_probe(struct backend_cell *c)
+{
+	pid_t pid;
+	int nr = seccomp_answer(c->listener, &pid);
+
+	if (nr < 0 && nr != -EAGAIN)
+		host_fault_set(c, PLAN_SECCOMP, -nr, "seccomp listener");
+}
+
+static void signal_while_staging(struct backend_cell *c)
+{
+	struct signalfd_siginfo s;
+	char text[64];
+
+	if (read(c->sigfd, &s, sizeof(s)) != (ssize_t)sizeof(s) ||
+	    s.ssi_signo == SIGWINCH)
+		return;
+	(void)snprintf(text, sizeof(text), "runner received SIG%s",
+		       sigabbrev_np((int)s.ssi_signo));
+	host_fault_set(c, PLAN_EXEC, EINTR, text);
+}
+
+static void wait_ready(struct backend_cell *c)
+{
+	uint64_t end = clock_mono_ns() +
+		       (uint64_t)STAGING_LIMIT_MS * 1000000;
+
+	while (!c->fault.set && !c->got_ready) {
+		struct pollfd p[5] = {
+			{ c->child_sock, POLLIN, 0 },
+			{ c->init_sock, POLLIN, 0 },
+			{ c->listener, POLLIN, 0 },
+			{ c->sigfd, POLLIN, 0 },
+			{ c->pidfd, POLLIN, 0 },
+		};
+		uint64_t now = clock_mono_ns();
+
+		if (now >= end) {
+			host_fault_set(c, PLAN_CLONE, ETIMEDOUT,
+				       "the cell was not ready in time");
+			break;
+		}
+		if (poll(p, 5, (int)((end - now) / 1000000 + 1)) < 0 &&
+		    errno != EINTR)
+			host_fault_set(c, PLAN_CLONE, errno, "poll");
+		if (p[0].revents)
+			take_message(c, &c->child_sock);
+		if (p[1].revents)
+			take_message(c, &c->init_sock);
+		if (p[2].revents & POLLIN)
+			answer_probe(c);
+		if (p[3].revents)
+			signal_while_staging(c);
+		/* what it had to say was read above */
+		if (p[4].revents && !p[0].revents && !p[1].revents)
+			host_fault_set(c, PLAN_CLONE, ECHILD,
+				       "pid 1 of the cell ended");
+		if (c->child_sock < 0 && c->init_sock < 0)
+			host_fault_set(c, PLAN_CLONE, ECHILD,
+				       "the cell closed its channels");
+	}
+}
+
+/* The form readers of the original know, decided by where it failed. */
+static int spawn_error(const struct backend_cell *c, struct err *e)
+{
+	const struct host_fault *f = &c->fault;
+	bool plain = c->req->portable && !c->req->unshare &&
+		     c->req->seccomp == CELL_SECCOMP_OFF &&
+		     !c->req->cgroup_parent;
+	char os[128];
+
+	err_os_text(f->sys ? f->sys : EPROTO, os, sizeof(os));
+	if (!strncmp(f->detail, "runner received", 15))
+		err_set(e, ERR_PLAIN, 0, "%s", f->detail);
+	else
+		err_set(e, ERR_PLAIN, 0, "%s%s",
+			plain ? "" : "spec.run spawn failed: ", os);
+	e->sys = f->sys;
+	(void)snprintf(e->cause, sizeof(e->cause), "%s: %s: %s",
+		       plan_op_word(f->stage), f->detail, os);
+	return -1;
+}
+
+int host_prepare(struct backend_cell *c, struct report_enforcement *r,
+		 struct err *e)
+{
+	if (!c->fault.set)
+		wait_ready(c);
+	if (!c->fault.set)
+		(void)host_report(c, r);
+	r->backend = "host";
+	r->phase = c->fault.set ? REPORT_REFUSED : REPORT_PREPARED;
+	if (!c->fault.set)
+		return 0;
+	(void)snprintf(r->stage, sizeof(r->stage), "%s",
+		       plan_op_word(c->fault.stage));
+	(void)snprintf(r->detail, sizeof(r->detail), "%s", c->fault.detail);
+	r->sys = c->fault.sys;
+	return spawn_error(c, e);
+}
+
+int host_start(struct backend_cell *c, struct err *e)
+{
+	struct cell_message go = { .type = CELL_MSG_GO };
+	int r;
+
+	c->started_ns = clock_mono_ns();
+	r = cell_send(c->child_sock, &go, -1);
+	if (r) {
+		host_fault_set(c, PLAN_EXEC, -r, "the command's process");
+		return spawn_error(c, e);
+	}
+	/* exec closes the child's end; a failure says so first */
+	while (c->child_sock >= 0 && !c->fault.set) {
+		struct pollfd p[2] = { { c->child_sock, POLLIN, 0 },
+				       { c->sigfd, POLLIN, 0 } };
+
+		if (poll(p, 2, STAGING_LIMIT_MS) == 0)
+			host_fault_set(c, PLAN_EXEC, ETIMEDOUT,
+				       "exec did not return");
+		if (p[0].revents)
+			take_message(c, &c->child_sock);
+		else if (p[1].revents)
+			signal_while_staging(c);
+	}
+	return c->fault.set ? spawn_error(c, e) : 0;
+}
+
+void host_reap(struct backend_cell *c)
+{
+	siginfo_t info;
+
+	if (c->reaped || c->init_pid <= 0)
+		return;
+	while (waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED) < 0 &&
+	       errno == EINTR)
+		;
+	c->reaped = true;
+}

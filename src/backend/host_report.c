@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Reading the cell back from the kernel before the command may start. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#include "backend/host.h"
+#include "base/fd.h"
+
+static const char *const ns_names[] = { "pid",	"ipc",	"net",	 "uts",
+					"mnt",	"user", "cgroup" };
+
+/* One line of /proc/<pid>/status, without name and blanks. */
+static const char *status_line(const char *text, const char *name, char *buf,
+			       size_t size)
+{
+	size_t n = strlen(name);
+	const char *p = text;
+
+	buf[0] = '\0';
+	while (p && (strncmp(p, name, n) || p[n] != ':')) {
+		p = strchr(p, '\n');
+		p = p ? p + 1 : NULL;
+	}
+	if (p) {
+		p += n + 1;
+		p += strspn(p, " \t");
+		(void)snprintf(buf, size, "%.*s", (int)strcspn(p, "\n"), p);
+	}
+	return buf;
+}
+
+/* A value that must read exactly so; else the cell is not what was asked. */
+static void want(struct backend_cell *c, struct report_enforcement *r,
+		 const char *name, const char *asked, const char *got, bool ok)
+{
+	char detail[256];
+
+	report_item_add(r, name, asked, got, ok);
+	if (ok || c->req->portable || c->stage.drop)
+		return;
+	(void)snprintf(detail, sizeof(detail), "%s reads \"%s\", not \"%s\"",
+		       name, got, asked);
+	host_fault_set(c, PLAN_SELF_TEST, 0, detail);
+}
+
+static void report_caps(struct backend_cell *c, struct report_enforcement *r,
+			const char *status)
+{
+	static const char *const sets[] = { "CapInh", "CapPrm", "CapEff",
+					    "CapBnd", "CapAmb" };
+	char got[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+		status_line(status, sets[i], got, sizeof(got));
+		want(c, r, sets[i], c->req->portable ? "" : "0000000000000000",
+		     got, !strcmp(got, "0000000000000000"));
+	}
+}
+
+static void report_status(struct backend_cell *c, struct report_enforcement *r)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
+	bool full = c->plan->full;
+	char path[64], got[96], ask[64];
+	const char *status;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/status",
+		       (long)c->child_pid);
+	if (file_read(AT_FDCWD, path, 0, &b)) {
+		host_fault_set(c, PLAN_SELF_TEST, ESRCH, path);
+		return;
+	}
+	status = wbuf_cstr(&b);
+	report_caps(c, r, status);
+	status_line(status, "NoNewPrivs", got, sizeof(got));
+	want(c, r, "no-new-privs", full ? "1" : "", got, !strcmp(got, "1"));
+	status_line(status, "Seccomp", got, sizeof(got));
+	want(c, r, "seccomp", full ? "2" : "", got, !strcmp(got, "2"));
+	(void)snprintf(ask, sizeof(ask), "%u\t%u\t%u\t%u", c->plan->out_uid,
+		       c->plan->out_uid, c->plan->out_uid, c->plan->out_uid);
+	status_line(status, "Uid", got, sizeof(got));
+	want(c, r, "uid", full ? ask : "", got,
+	     full && !strcmp(got, ask) && c->plan->out_uid != 0);
+	(void)snprintf(ask, sizeof(ask), "%u\t%u\t%u\t%u", c->plan->out_gid,
+		       c->plan->out_gid, c->plan->out_gid, c->plan->out_gid);
+	status_line(status, "Gid", got, sizeof(got));
+	want(c, r, "gid", full ? ask : "", got, full && !strcmp(got, ask));
+}
+
+static void report_namespaces(struct backend_cell *c,
+			      struct report_enforcement *r)
+{
+	char name[32], path[64], got[64];
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ns_names); i++) {
+		bool asked = c->plan->full || (c->req->unshare & (1u << i));
+		uint64_t in = c->ready.ns_inode[i];
+
+		(void)snprintf(name, sizeof(name), "namespace.%s",
+			       ns_names[i]);
+		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s",
+			       ns_names[i]);
+		(void)snprintf(got, sizeof(got), "%" PRIu64, in);
+		if (!c->plan->full) {
+			report_item_add(r, name, asked ? "own" : "", "",
+					(c->stage.ns & (1u << i)) != 0);
+			continue;
+		}
+		want(c, r, name, "own", got,
+		     in && stat(path, &st) == 0 && st.st_ino != in);
+	}
+}
+
+static void report_limits(struct backend_cell *c, struct report_enforcement *r)
+{
+	const struct cgroup_limits *l = &c->limits;
+	char ask[64], got[64];
+
+	if (l->memory_max) {
+		(void)snprintf(ask, sizeof(ask), "%" PRIu64, l->memory_max);
+		cgroup_leaf_read(&c->leaf, CGROUP_MEMORY, got, sizeof(got));
+		want(c, r, "memory.max", ask, got, got[0] != '\0');
+	}
+	if (l->cpu_quota) {
+		if (l->cpu_quota == UINT64_MAX)
+			(void)snprintf(ask, sizeof(ask), "max %" PRIu64,
+				       l->cpu_period);
+		else
+			(void)snprintf(ask, sizeof(ask),
+				       "%" PRIu64 " %" PRIu64, l->cpu_quota,
+				       l->cpu_period);
+		cgroup_leaf_read(&c->leaf, CGROUP_CPU, got, sizeof(got));
+		want(c, r, "cpu.max", ask, got, !strcmp(ask, got));
+	}
+	if (l->pids_max) {
+		(void)snprintf(ask, sizeof(ask), "%" PRIu64, l->pids_max);
+		cgroup_leaf_read(&c->leaf, CGROUP_PIDS, got, sizeof(got));
+		want(c, r, "pids.max", ask, got, !strcmp(ask, got));
+	} else if (c->stage.nproc) {
+		(void)snprintf(ask, sizeof(ask), "%" PRIu64, c->stage.nproc);
+		report_item_add(r, "pids.max", ask,
+				"RLIMIT_NPROC: no pids control group", true);
+	}
+}
+
+static void report_probes(struct backend_cell *c, struct report_enforcement *r)
+{
+	if (!c->plan->full || c->stage.drop)
+		return;
+	for (size_t i = 0; i < self_test_count; i++)
+		report_probe_add(r, self_tests[i].name, self_tests[i].expected,
+				 errno_word(c->ready.probe[i]));
+}
+
+int host_report(struct backend_cell *c, struct report_enforcement *r)
+{
+	struct utsname u;
+	char abi[16] = "";
+
+	if (uname(&u) == 0)
+		report_item_add(r, "kernel", "", u.release, true);
+	report_namespaces(c, r);
+	report_status(c, r);
+	if (c->plan->full) {
+		for (size_t i = 0; i < c->plan->n; i++)
+			if (c->plan->steps[i].op == PLAN_LANDLOCK)
+				(void)snprintf(abi, sizeof(abi), "abi %" PRIu64,
+					       c->plan->steps[i].n);
+		report_item_add(r, "landlock", "entered", abi, true);
+	} else {
+		report_item_add(r, "landlock", "", "", false);
+		report_item_add(r, "root", "", "the host's", false);
+	}
+	report_limits(c, r);
+	report_probes(c, r);
+	return c->fault.set ? -1 : 0;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A cell at work: its deadline, the runner's signals, refused system calls,
+ * standard descriptors, until every process in it is dead.
+ *
+ * Phases: RUNNING -> (deadline, signal) TERMINATING, SIGTERM to all ->
+ * (grace over, second signal) KILLED, SIGKILL to pid 1, which takes the rest.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/host.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "sys/pidfd.h"
+#include "sys/seccomp.h"
+
+enum phase { RUNNING, TERMINATING, KILLED };
+
+struct watch {
+	struct backend_cell *c;
+	const struct backend_watch *w;
+	enum phase phase;
+	uint64_t next_ns;	/* when the phase ends by itself */
+	bool timed_out;
+	int stopped_by;		/* signal to the runner */
+	const char *lost;	/* enforcement was lost: why */
+};
+
+static uint64_t add_ms(uint64_t ns, uint64_t ms)
+{
+	return ms > (UINT64_MAX - ns) / 1000000 ? UINT64_MAX :
+						  ns + ms * 1000000;
+}
+
+static void kill_now(struct watch *t)
+{
+	t->phase = KILLED;
+	t->next_ns = UINT64_MAX;
+	if (pidfd_signal(t->c->pidfd, SIGKILL)) {
+		/* ESRCH: already dead, which the pidfd will tell */
+	}
+}
+
+static void terminate(struct watch *t)
+{
+	struct cell_message m = { .type = CELL_MSG_TERM, .sys = SIGTERM };
+
+	if (t->phase != RUNNING || t->w->grace_ms == 0 ||
+	    cell_send(t->c->init_sock, &m, -1)) {
+		kill_now(t);
+		return;
+	}
+	t->phase = TERMINATING;
+	t->next_ns = add_ms(clock_mono_ns(), t->w->grace_ms);
+}
+
+static void lose(struct watch *t, const char *why)
+{
+	if (!t->lost)
+		t->lost = why;
+	kill_now(t);
+}
+
+static void take_signal(struct watch *t)
+{
+	struct signalfd_siginfo s;
+
+	if (read(t->c->sigfd, &s, sizeof(s)) != (ssize_t)sizeof(s))
+		return;
+	if (s.ssi_signo == SIGWINCH) {
+		relay_resize(&t->c->relay);
+		return;
+	}
+	t->stopped_by = (int)s.ssi_signo;
+	terminate(t);
+}
+
+/* Once per number and run: a loop of refused calls is one fact. */
+static void take_violation(struct watch *t)
+{
+	struct report_enforcement r = { .phase = REPORT_VIOLATION,
+					.backend = "host" };
+	struct backend_cell *c = t->c;
+	pid_t pid;
+	int nr = seccomp_answer(c->listener, &pid);
+
+	if (nr == -EAGAIN)
+		return;
+	if (nr < 0) {
+		lose(t, "the seccomp listener failed");
+		return;
+	}
+	if ((size_t)nr / 8 < sizeof(c->seen_violation)) {
+		if (c->seen_violation[nr / 8] & (1u << (nr % 8)))
+			return;
+		c->seen_violation[nr / 8] |= (uint8_t)(1u << (nr % 8));
+	}
+	r.syscall_nr = nr;
+	(void)snprintf(r.syscall_name, sizeof(r.syscall_name), "%s",
+		       seccomp_name(nr));
+	(void)snprintf(r.answer, sizeof(r.answer), "EPERM");
+	if (t->w->violation)
+		t->w->violation(t->w->arg, &r);
+}
+
+static void take_init(struct watch *t)
+{
+	struct backend_cell *c = t->c;
+	struct cell_message m;
+	int fd = -1;
+	int r = cell_recv(c->init_sock, &m, &fd, NULL);
+
+	fd_drop(&fd);
+	if (r <= 0) {
+		fd_drop(&c->init_sock);
+		return;
+	}
+	if (m.type == CELL_MSG_ENDED) {
+		c->ended = true;
+		c->status = m.status;
+	}
+}
+
+static void expire(struct watch *t)
+{
+	if (clock_mono_ns() < t->next_ns)
+		return;
+	if (t->phase == RUNNING) {
+		t->timed_out = true;
+		terminate(t);
+	} else {
+		kill_now(t);
+	}
+}
+
+static int poll_ms(const struct watch *t)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (t->next_ns == UINT64_MAX)
+		return -1;
+	if (now >= t->next_ns)
+		return 0;
+	now = (t->next_ns - now + 999999) / 1000000;
+	return now > 3600000 ? 3600000 : (int)now;
+}
+
+/* One turn; false when pid 1 is dead, and with it everything. */
+static bool turn(struct watch *t)
+{
+	struct backend_cell *c = t->c;
+	struct pollfd p[5 + RELAY_POLLS] = {
+		{ c->pidfd, POLLIN, 0 },    { c->init_sock, POLLIN, 0 },
+		{ c->listener, POLLIN, 0 }, { c->sigfd, POLLIN, 0 },
+		{ t->phase == KILLED ? -1 : t->w->signer_pidfd, POLLIN, 0 },
+	};
+	size_t n = relay_polls(&c->relay, p + 5);
+
+	if (poll(p, 5 + n, poll_ms(t)) < 0) {
+		if (errno != EINTR)
+			lose(t, "poll failed");
+		return true;
+	}
+	if (p[1].revents)
+		take_init(t);
+	if (p[2].revents & POLLIN)
+		take_violation(t);
+	if (p[2].revents & (POLLHUP | POLLERR))
+		fd_drop(&c->listener);	/* its last user is gone */
+	if (p[3].revents)
+		take_signal(t);
+	if (p[4].revents)
+		lose(t, "the event signer died");
+	relay_serve(&c->relay, p + 5, n);
+	expire(t);
+	return !p[0].revents;
+}
+
+static void judge(const struct watch *t, struct cell_exit *ret)
+{
+	const struct backend_cell *c = t->c;
+
+	if (t->lost || (!c->ended && !t->timed_out && !t->stopped_by)) {
+		ret->how = CELL_LOST;
+	} else if (t->timed_out) {
+		ret->how = CELL_DEADLINE;
+	} else if (t->stopped_by) {
+		ret->how = CELL_STOPPED;
+		ret->sig = t->stopped_by;
+	} else if (WIFSIGNALED(c->status)) {
+		ret->how = CELL_SIGNALED;
+		ret->sig = WTERMSIG(c->status);
+	} else {
+		ret->how = CELL_EXITED;
+		ret->code = WEXITSTATUS(c->status);
+	}
+}
+
+int host_wait(struct backend_cell *c, const struct backend_watch *w,
+	      struct cell_exit *ret, struct err *e)
+{
+	struct watch t = { .c = c, .w = w,
+			   .next_ns = add_ms(c->started_ns, w->timeout_ms) };
+	struct cell_exit x = { 0 };
+
+	while (turn(&t))
+		;
+	/* its last word may still be in the socket */
+	while (c->init_sock >= 0 && !c->ended)
+		take_init(&t);
+	host_reap(c);
+	relay_finish(&c->relay);
+	x.duration_ms = (clock_mono_ns() - c->started_ns) / 1000000;
+	judge(&t, &x);
+	x.oom = cgroup_leaf_oom(&c->leaf);
+	*ret = x;
+	if (x.how != CELL_LOST)
+		return 0;
+	return err_set(e, ERR_HOST, 0, "%s",
+		       t.lost ? t.lost :
+				"pid 1 of the cell was killed from outside");
+}

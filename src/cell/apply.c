@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Pid 1's part of the plan: the root of the cell, mount by mount. From the
+ * ROOT step on the current directory is the new root; destinations are used
+ * relative to it, and no path of a workload's tree is followed out of it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cell/stage.h"
+#include "sys/mount.h"
+#include "sys/netns.h"
+
+int umount2(const char *target, int flags);
+
+static int last_errno(int r)
+{
+	return r < 0 ? -errno : 0;
+}
+
+/* "/usr/bin" -> "usr/bin" */
+static const char *rel(const char *dst)
+{
+	return dst[1] ? dst + 1 : ".";
+}
+
+/* Any directory will do to stand on; it is covered, then left behind. */
+static int root_step(const struct plan_step *p)
+{
+	static const char *const at[] = { "/tmp", "/mnt", "/var", "/usr" };
+	char data[64];
+	int r = -ENOENT;
+
+	r = mount_private();
+	if (r)
+		return r;
+	(void)snprintf(data, sizeof(data), "mode=755,size=%" PRIu64, p->n);
+	for (size_t i = 0; i < ARRAY_SIZE(at) - 1; i++) {
+		r = mount_fs("tmpfs", at[i], 0, data);
+		if (!r)
+			return last_errno(chdir(at[i]));
+	}
+	return r;
+}
+
+static int make_dirs(const char *path, mode_t mode)
+{
+	char part[PATH_MAX];
+	size_t n = strlen(path);
+
+	if (n >= sizeof(part))
+		return -ENAMETOOLONG;
+	for (size_t i = 1; i <= n; i++) {
+		if (i < n && path[i] != '/')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, i == n ? mode : 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	/* the umask is the caller's: say it again */
+	return last_errno(chmod(path, mode));
+}
+
+static int make_file(const char *path, mode_t mode, const char *text)
+{
+	OWNED(fd_drop) int fd = -1;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		  0600);
+	if (fd < 0)
+		return -errno;
+	if (text) {
+		int r = fd_write_all(fd, text, strlen(text));
+
+		if (r)
+			return r;
+	}
+	return last_errno(fchmod(fd, mode));
+}
+
+/* mkdir -p of the parents of a file to be bound over. */
+static int make_parents(const char *path)
+{
+	char dir[PATH_MAX];
+	char *slash;
+
+	(void)snprintf(dir, sizeof(dir), "%s", path);
+	slash = strrchr(dir, '/');
+	if (!slash)
+		return 0;
+	*slash = '\0';
+	return make_dirs(dir, 0755);
+}
+
+static unsigned attr_of(const struct stage *s, const struct plan_step *p)
+{
+	unsigned f = MOUNT_RECURSIVE;
+
+	if ((p->flags & PLAN_F_RO) && !(s->drop & STAGE_DROP_READONLY))
+		f |= MOUNT_RO;
+	if (p->flags & PLAN_F_NOEXEC)
+		f |= MOUNT_NOEXEC;
+	return f;
+}
+
+/* The tree to show: opened before the clone, or by path in our own view. */
+static int source_tree(const struct stage *s, const struct plan_step *p)
+{
+	if (stage_has_source(s, p))
+		return dup(s->source[p->n]);
+	return mount_tree_open(AT_FDCWD, p->src, true);
+}
+
+static int bind_step(const struct stage *s, const struct plan_step *p)
+{
+	OWNED(fd_drop) int tree = -1;
+	struct stat st;
+	int r;
+
+	if ((p->flags & PLAN_F_OPTIONAL) && stat(p->src, &st) < 0)
+		return 0;
+	/* /proc/sys and the like: of the cell, not of the host */
+	if (!strncmp(p->src, "/proc/", 6))
+		tree = mount_tree_open(AT_FDCWD, rel(p->src), true);
+	else
+		tree = source_tree(s, p);
+	if (tree < 0)
+		return tree == -1 ? -errno : tree;
+	r = mount_tree_attr(tree, attr_of(s, p));
+	if (r)
+		return r;
+	r = mount_tree_attach(tree, AT_FDCWD, rel(p->dst));
+	if (r != -ENOENT)
+		return r;
+	/* no mount point yet: only in trees that are ours */
+	if (p->flags & PLAN_F_FILE) {
+		r = make_parents(rel(p->dst));
+		if (!r)
+			r = make_file(rel(p->dst), 0644, NULL);
+	} else if (p->flags & PLAN_F_OPTIONAL) {
+		r = make_dirs(rel(p->dst), 0755);
+	}
+	return r ? r : mount_tree_attach(tree, AT_FDCWD, rel(p->dst));
+}
+
+static int device_step(const struct plan_step *p)
+{
+	OWNED(fd_drop) int tree = mount_tree_open(AT_FDCWD, p->src, false);
+	int r;
+
+	if (tree < 0)
+		return tree;
+	r = mount_tree_attr(tree, MOUNT_DEV | MOUNT_NOEXEC);
+	if (!r)
+		r = make_file(rel(p->dst), 0666, NULL);
+	return r ? r : mount_tree_attach(tree, AT_FDCWD, rel(p->dst));
+}
+
+/*
+ * Lower: the host directory, read-only (idmapped, as root). Upper: a tmpfs of
+ * the cell. Both are mounted for a moment under names of our own, so that no
+ * user's path gets into the option string, and leave only the merged view.
+ */
+static int overlay_step(const struct stage *s, const struct plan_step *p)
+{
+	OWNED(fd_drop) int tree = source_tree(s, p);
+	char size[64];
+	struct stat st;
+	int r;
+
+	if (tree < 0)
+		return tree == -1 ? -errno : tree;
+	if (mkdir(".lower", 0755) < 0 || mkdir(".layer", 0755) < 0)
+		return -errno;
+	r = mount_tree_attr(tree, MOUNT_RO | MOUNT_RECURSIVE);
+	if (!r)
+		r = mount_tree_attach(tree, AT_FDCWD, ".lower");
+	if (r)
+		return r;
+	if (stat(".lower", &st) < 0)
+		return -errno;
+	(void)snprintf(size, sizeof(size), "mode=755,size=%" PRIu64, p->n2);
+	r = mount_fs("tmpfs", ".layer", 0, size);
+	if (r)
+		return r;
+	if (mkdir(".layer/up", 0755) < 0 || mkdir(".layer/work", 0755) < 0 ||
+	    chmod(".layer/up", st.st_mode & 01777) < 0 ||
+	    (s->is_root &&
+	     chown(".layer/up", s->plan->in_uid, s->plan->in_gid) < 0))
+		return -errno;
+	r = mount_fs("overlay", rel(p->dst), 0,
+		     "lowerdir=.lower,upperdir=.layer/up,workdir=.layer/work,"
+		     "userxattr");
+	if (r)
+		return r;
+	if (umount2(".lower", 2) < 0 || umount2(".layer", 2) < 0 ||
+	    rmdir(".lower") < 0 || rmdir(".layer") < 0)
+		return -errno;
+	return 0;
+}
+
+static int mask_step(const struct stage *s, const struct plan_step *p)
+{
+	OWNED(fd_drop) int tree = -1;
+	struct stat st;
+	int r;
+
+	if ((s->drop & STAGE_DROP_MASK) ||
+	    fstatat(AT_FDCWD, rel(p->dst), &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	if (S_ISDIR(st.st_mode))
+		return mount_fs("tmpfs", rel(p->dst), MOUNT_RO | MOUNT_NOEXEC,
+				"mode=555,size=0,nr_inodes=1");
+	tree = mount_tree_open(AT_FDCWD, "dev/null", false);
+	if (tree < 0)
+		return tree;
+	r = mount_tree_attr(tree, MOUNT_DEV | MOUNT_NOEXEC | MOUNT_RO);
+	return r ? r : mount_tree_attach(tree, AT_FDCWD, rel(p->dst));
+}
+
+static int tmpfs_step(const struct plan_step *p, bool in_new_root)
+{
+	char data[96];
+
+	/* nr_inodes bounds what a cell can make of empty files */
+	(void)snprintf(data, sizeof(data),
+		       "mode=%" PRIo64 ",size=%" PRIu64 ",nr_inodes=%" PRIu64,
+		       p->n2, p->n, p->n / 1024 + 64);
+	return mount_fs("tmpfs", in_new_root ? rel(p->dst) : p->dst,
+			p->flags & PLAN_F_NOEXEC ? MOUNT_NOEXEC : 0, data);
+}
+
+static int readonly_step(const struct stage *s, const struct plan_step *p)
+{
+	OWNED(fd_drop) int fd = -1;
+
+	if (s->drop & STAGE_DROP_READONLY)
+		return 0;
+	fd = open(p->dst[1] ? rel(p->dst) : "/", O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return mount_tree_attr(fd, MOUNT_RO |
+					   (p->dst[1] ? MOUNT_NOEXEC : 0u));
+}
+
+static int proc_step(const struct stage *s, const struct plan_step *p)
+{
+	int r;
+
+	if (s->plan->full)
+		return mount_fs("proc", rel(p->dst), MOUNT_NOEXEC, NULL);
+	if ((s->ns & (CELL_NS_PID | CELL_NS_MNT)) !=
+	    (CELL_NS_PID | CELL_NS_MNT))
+		return 0;
+	r = mount_private();
+	return r ? r : mount_fs("proc", p->dst, MOUNT_NOEXEC, NULL);
+}
+
+int apply_step(const struct stage *s, const struct plan_step *p)
+{
+	switch (p->op) {
+	case PLAN_LOOPBACK:
+		return netns_lo_up();
+	case PLAN_HOSTNAME:
+		return last_errno(sethostname(p->src, strlen(p->src)));
+	case PLAN_CGROUP_NS:
+		return last_errno(unshare(CLONE_NEWCGROUP));
+	case PLAN_ROOT:
+		return root_step(p);
+	case PLAN_TMPFS:
+		return tmpfs_step(p, s->plan->full);
+	case PLAN_DIR:
+		return make_dirs(rel(p->dst), (mode_t)p->n);
+	case PLAN_SYMLINK:
+		return last_errno(symlink(p->src, rel(p->dst)));
+	case PLAN_FILE:
+		return make_file(rel(p->dst), (mode_t)p->n, p->src);
+	case PLAN_BIND:
+		return bind_step(s, p);
+	case PLAN_DEVICE:
+		return device_step(p);
+	case PLAN_OVERLAY:
+		return overlay_step(s, p);
+	case PLAN_PROC:
+		return proc_step(s, p);
+	case PLAN_MASK:
+		return mask_step(s, p);
+	case PLAN_READONLY:
+		return readonly_step(s, p);
+	case PLAN_DEVPTS:
+		return mount_fs("devpts", rel(p->dst), MOUNT_DEV | MOUNT_NOEXEC,
+				"newinstance,ptmxmode=0666,mode=600");
+	case PLAN_PIVOT:
+		return s->drop & STAGE_DROP_PIVOT ? 0 : mount_pivot();
+	case PLAN_STATE:
+	case PLAN_CGROUP:
+	case PLAN_SOURCE:
+	case PLAN_CLONE:
+	case PLAN_IDMAP:
+		return 0;	/* the supervisor's part, done before GO */
+	case PLAN_USER:
+	case PLAN_CAPS:
+	case PLAN_NO_NEW_PRIVS:
+	case PLAN_RLIMIT:
+	case PLAN_LANDLOCK:
+	case PLAN_SECCOMP:
+	case PLAN_SELF_TEST:
+	case PLAN_CHDIR:
+	case PLAN_EXEC:
+	case PLAN_OP_NUM:
+		break;
+	}
+	return -EINVAL;
+}

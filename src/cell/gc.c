@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Clearing what a dead runner left, from the list it made beforehand. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cell/state_file.h"
+#include "sys/pidfd.h"
+
+struct gc {
+	void (*fn)(void *arg, const struct state_info *info,
+		   const struct report_residue *r);
+	void *arg;
+	int cleared;
+};
+
+/* Pid 1 ends by itself when its runner dies; this is for the case that it
+ * could not. A reused pid has another start time. */
+static bool end_init(const struct state_file *f, struct report_residue *r)
+{
+	OWNED(fd_drop) int pidfd = -1;
+	struct pollfd p;
+
+	pidfd = pidfd_open_pid(f->info.init);
+	if (pidfd < 0 || pidfd_start_time(f->info.init) != f->init_start)
+		return true;
+	if (pidfd_signal(pidfd, SIGKILL) == 0)
+		report_residue_left(r, "killed: cell init, pid %ld",
+				    (long)f->info.init);
+	p = (struct pollfd){ .fd = pidfd, .events = POLLIN };
+	/* bounded: a process in an uninterruptible call is reported instead */
+	return poll(&p, 1, 2000) == 1;
+}
+
+static int gc_one(void *arg, int dirfd, const char *name)
+{
+	struct report_residue r = { 0 };
+	struct gc *g = arg;
+	struct state_file f;
+	unsigned left = 0;
+	bool dead = true;
+
+	if (state_file_read(dirfd, name, &f))
+		return 0;
+	if (state_lock(f.fd)) {		/* alive */
+		fd_drop(&f.fd);
+		return 0;
+	}
+	if (f.info.init)
+		dead = end_init(&f, &r);
+	report_residue_checked(&r, "pids", f.info.init != 0, dead ? 0 : 1);
+	for (size_t i = 0; i < f.n_cgroups; i++) {
+		bool was = access(f.cgroups[i], F_OK) == 0;
+		int e = cgroup_dir_remove(f.cgroups[i]);
+
+		if (e) {
+			left++;
+			report_residue_left(&r, "cgroup %s: %s", f.cgroups[i],
+					    strerrorname_np(-e));
+		} else if (was) {
+			report_residue_left(&r, "removed: cgroup %s",
+					    f.cgroups[i]);
+		}
+	}
+	report_residue_checked(&r, "cgroup", (unsigned)f.n_cgroups, left);
+	/* what could not be cleared stays listed for the next gc */
+	if (dead && !left)
+		(void)unlinkat(dirfd, name, 0);
+	fd_drop(&f.fd);
+	f.info.runner = 0;
+	g->cleared++;
+	g->fn(g->arg, &f.info, &r);
+	return 0;
+}
+
+int gc_run(const struct state_dirs *d,
+	   void (*fn)(void *arg, const struct state_info *info,
+		      const struct report_residue *r),
+	   void *arg, struct err *e)
+{
+	struct gc g = { .fn = fn, .arg = arg };
+
+	if (state_each(d->run, gc_one, &g, e))
+		return -1;
+	return g.cleared;
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Pid 1 of a cell: assembles it, forks the command, reaps, passes signals on,
+ * and ends - the kernel then kills what is left in the pid namespace. It ends
+ * as well when the supervisor's end of its socket closes: a killed supervisor
+ * ends the cell.
+ *
+ * Not dumpable, another uid than the workload where there are two, no
+ * capability but CAP_KILL, so nothing in the cell can read or stop it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cell/stage.h"
+#include "sys/caps.h"
+#include "sys/seccomp.h"
+
+bool stage_is_inner(enum plan_op op)
+{
+	return op >= PLAN_USER;
+}
+_Static_assert(PLAN_USER > PLAN_CGROUP_NS && PLAN_EXEC > PLAN_USER,
+	       "the child's steps come last");
+
+void stage_fail(int sock, size_t step, int sys, const char *path)
+{
+	struct cell_message m = { .type = CELL_MSG_FAULT,
+				  .step = (int32_t)step,
+				  .sys = sys };
+
+	(void)snprintf(m.path, sizeof(m.path), "%s", path ? path : "");
+	if (cell_send(sock, &m, -1)) {
+		/* the supervisor is gone: so are we */
+	}
+	_exit(125);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Nothing the supervisor had open may live on in here. */
+static int close_others(int *keep, size_t n)
+{
+	unsigned from = 3;
+
+	qsort(keep, n, sizeof(*keep), by_number);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)from)
+			continue;
+		if ((unsigned)keep[i] > from &&
+		    close_range(from, (unsigned)keep[i] - 1, 0) < 0)
+			return -errno;
+		from = (unsigned)keep[i] + 1;
+	}
+	return close_range(from, ~0u, 0) < 0 ? -errno : 0;
+}
+
+static int keep_only(const struct stage *s)
+{
+	int keep[STAGE_SOURCES + 5];
+	size_t n = 0;
+
+	keep[n++] = s->init_sock;
+	keep[n++] = s->child_sock;
+	for (int i = 0; i < 3; i++)
+		if (s->stdio[i] > 2)
+			keep[n++] = s->stdio[i];
+	for (size_t i = 0; i < STAGE_SOURCES; i++)
+		if (s->source[i] >= 0)
+			keep[n++] = s->source[i];
+	return close_others(keep, n);
+}
+
+static void wait_for_go(const struct stage *s)
+{
+	struct cell_message m;
+	int fd;
+
+	if (cell_recv(s->init_sock, &m, &fd, NULL) != 1 ||
+	    m.type != CELL_MSG_GO)
+		_exit(125);
+}
+
+/*
+ * Without a pid namespace (portable, where none can be had) kill(-1) would
+ * reach the whole host: walk our own descendants instead. As their subreaper
+ * we inherit what daemonises.
+ */
+static unsigned signal_children(int sig)
+{
+	char path[64], text[4096], *p = text, *end;
+	unsigned n = 0;
+	ssize_t len;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%ld/children",
+		       (long)getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, text, sizeof(text) - 1);
+	(void)close(fd);
+	text[len > 0 ? len : 0] = '\0';
+	for (;; n++) {
+		long pid = strtol(p, &end, 10);
+
+		if (end == p || pid <= 1)
+			return n;
+		(void)kill((pid_t)pid, sig);
+		p = end;
+	}
+}
+
+static bool own_pid_namespace(const struct stage *s)
+{
+	return (s->ns & CELL_NS_PID) && !(s->drop & STAGE_DROP_NAMESPACES);
+}
+
+static void signal_all(const struct stage *s, int sig)
+{
+	if (own_pid_namespace(s))
+		(void)kill(-1, sig);
+	else
+		(void)signal_children(sig);
+}
+
+/* Pid 1 only has to end; a subreaper has to see every child dead first. */
+static void kill_rest(const struct stage *s)
+{
+	if (own_pid_namespace(s))
+		return;
+	while (signal_children(SIGKILL))
+		while (waitpid(-1, NULL, 0) > 0)
+			;
+}
+
+/* The ids of the host's caller are left behind before anything is touched. */
+static int become_inner_root(const struct stage *s)
+{
+	if (s->is_root) {
+		if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 ||
+		    setresuid(0, 0, 0) < 0)
+			return -errno;
+	}
+	if (!own_pid_namespace(s))
+		return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ? -errno :
+								       0;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static int give_up(const struct stage *s)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int r;
+
+	for (int i = 0; i < 3; i++)
+		if (null >= 0)
+			(void)dup2(null, i);
+	(void)close_range(3, (unsigned)s->init_sock - 1, 0);
+	(void)close_range((unsigned)s->init_sock + 1, ~0u, 0);
+	if (!s->plan->full)
+		return 0;
+	r = caps_drop_bounding();
+	if (!r)
+		r = caps_set(1ULL << CAP_KILL);
+	if (!r && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		r = -errno;
+	return r ? r : seccomp_enter_allow();
+}
+
+static void ended(const struct stage *s, int status)
+{
+	struct cell_message m = { .type = CELL_MSG_ENDED, .status = status };
+
+	kill_rest(s);
+	if (cell_send(s->init_sock, &m, -1)) {
+		/* the supervisor is gone: nobody asks */
+	}
+	_exit(0);
+}
+
+static void reap(const struct stage *s, pid_t child)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == child)
+			ended(s, status);
+}
+
+static void serve(const struct stage *s, pid_t child, int sigfd) NORETURN;
+static void serve(const struct stage *s, pid_t child, int sigfd)
+{
+	struct pollfd p[2] = { { .fd = s->init_sock, .events = POLLIN },
+			       { .fd = sigfd, .events = POLLIN } };
+	struct signalfd_siginfo info;
+	struct cell_message m;
+	int fd, r;
+
+	for (;;) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			_exit(125);
+		if (p[1].revents) {
+			r = (int)read(sigfd, &info, sizeof(info));
+			if (r > 0)
+				reap(s, child);
+		}
+		if (!p[0].revents)
+			continue;
+		r = cell_recv(s->init_sock, &m, &fd, NULL);
+		if (r != 1) {	/* the supervisor died */
+			kill_rest(s);
+			_exit(125);
+		}
+		if (m.type == CELL_MSG_TERM)
+			signal_all(s, m.sys);
+	}
+}
+
+void init_main(const struct stage *s)
+{
+	sigset_t set;
+	size_t i = 0;
+	pid_t child;
+	int r, sigfd;
+
+	/* a terminal's ^C is for the supervisor, which then ends the cell */
+	(void)setsid();
+	wait_for_go(s);
+	r = keep_only(s);
+	if (!r)
+		r = become_inner_root(s);
+	for (; i < s->plan->n && !stage_is_inner(s->plan->steps[i].op); i++) {
+		const struct plan_step *p = &s->plan->steps[i];
+
+		if (!r && (int)i == s->fail_step)
+			r = -s->fail_errno;
+		if (!r)
+			r = apply_step(s, p);
+		if (r)
+			stage_fail(s->init_sock, i, -r, p->dst ? p->dst : p->src);
+	}
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		stage_fail(s->init_sock, i, errno, "sigprocmask");
+	child = fork();
+	if (child < 0)
+		stage_fail(s->init_sock, i, errno, "fork");
+	if (child == 0)
+		lockdown_main(s, i);
+	r = give_up(s);
+	if (r)
+		stage_fail(s->init_sock, i, -r, "pid 1");
+	/* below any descriptor the child could be waiting on: opened last */
+	sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (sigfd < 0)
+		stage_fail(s->init_sock, i, errno, "signalfd");
+	reap(s, child);
+	serve(s, child, sigfd);
+}

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The process that becomes the command: gives everything up, then execs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cell/stage.h"
+#include "sys/caps.h"
+#include "sys/landlock.h"
+#include "sys/seccomp.h"
+
+static int last_errno(int r)
+{
+	return r < 0 ? -errno : 0;
+}
+
+static int drop_ids(const struct stage *s)
+{
+	if (!s->is_root || (s->drop & STAGE_DROP_IDMAP))
+		return 0;
+	if (setgroups(0, NULL) < 0 ||
+	    setresgid(s->plan->in_gid, s->plan->in_gid, s->plan->in_gid) < 0 ||
+	    setresuid(s->plan->in_uid, s->plan->in_uid, s->plan->in_uid) < 0)
+		return -errno;
+	return 0;
+}
+
+static int drop_caps(const struct stage *s)
+{
+	int r;
+
+	if (s->drop & STAGE_DROP_CAPS)
+		return 0;
+	/* setresuid() has emptied the effective set: the bounding set went
+	 * before, in prepare_caps() */
+	r = caps_set(0);
+	if (!r && !caps_are_none())
+		r = -EPROTO;
+	return r;
+}
+
+/* Who may what, path by path; rights are those of the mounts, once more. */
+static int landlock_rules(const struct stage *s, int abi, int fd)
+{
+	static const struct {
+		const char *path;
+		enum landlock_access access;
+	} own[] = {
+		{ "/etc", LANDLOCK_READ },   { "/proc", LANDLOCK_DEVICE },
+		{ "/tmp", LANDLOCK_WRITE },  { "/run", LANDLOCK_WRITE },
+		{ "/dev", LANDLOCK_DEVICE }, { "/dev/shm", LANDLOCK_WRITE },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(own) && !r; i++) {
+		r = landlock_allow(fd, abi, own[i].path, own[i].access);
+		/* an image need not have every one of them */
+		if (r == -ENOENT)
+			r = 0;
+	}
+	for (size_t i = 0; i < s->plan->n && !r; i++) {
+		const struct plan_step *p = &s->plan->steps[i];
+		bool rw = p->op == PLAN_OVERLAY || !(p->flags & PLAN_F_RO);
+
+		if (p->op != PLAN_OVERLAY && p->op != PLAN_BIND)
+			continue;
+		if (!strncmp(p->dst, "/etc/", 5) || !strncmp(p->dst, "/proc/", 6))
+			continue;
+		r = landlock_allow(fd, abi, p->dst,
+				   rw ? LANDLOCK_WRITE : LANDLOCK_EXEC);
+	}
+	return r;
+}
+
+static int enter_landlock(const struct stage *s, int abi)
+{
+	OWNED(fd_drop) int fd = -1;
+	int r;
+
+	if (s->drop & STAGE_DROP_LANDLOCK)
+		return 0;
+	fd = landlock_new(abi);
+	if (fd < 0)
+		return fd;
+	r = landlock_rules(s, abi, fd);
+	return r ? r : landlock_enter(fd);
+}
+
+static int enter_seccomp(const struct stage *s, const struct plan_step *p)
+{
+	struct cell_message m = { .type = CELL_MSG_LISTENER };
+	OWNED(fd_drop) int listener = -1;
+	int r;
+
+	if (!strcmp(p->dst, "baseline"))
+		return seccomp_enter_baseline();
+	if (!strcmp(p->dst, "file"))
+		return seccomp_enter_bpf(s->req->bpf, s->req->bpf_len);
+	if (s->drop & STAGE_DROP_SECCOMP)
+		return 0;
+	r = seccomp_enter_allow();
+	if (r)
+		return r;
+	listener = seccomp_enter_watch();
+	if (listener < 0)
+		return listener;
+	return cell_send(s->child_sock, &m, listener);
+}
+
+static int set_rlimits(const struct stage *s)
+{
+	struct rlimit r = { 0, 0 };
+
+	if (setrlimit(RLIMIT_CORE, &r) < 0)
+		return -errno;
+	if (s->nproc) {
+		r.rlim_cur = r.rlim_max = s->nproc;
+		if (setrlimit(RLIMIT_NPROC, &r) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int self_test(struct cell_message *m, char *path, size_t size)
+{
+	for (size_t i = 0; i < self_test_count; i++) {
+		int got = self_test_run(i);
+
+		m->probe[i] = (uint8_t)got;
+		if (!self_test_passed(i, got)) {
+			(void)snprintf(path, size, "%s: %s instead of %s",
+				       self_tests[i].name, errno_word(got),
+				       self_tests[i].expected);
+			return -EPROTO;
+		}
+	}
+	return 0;
+}
+
+/* A terminal of the cell's own devpts; its master goes to the supervisor. */
+static int open_pty(const struct stage *s)
+{
+	struct cell_message m = { .type = CELL_MSG_PTY };
+	OWNED(fd_drop) int master = -1;
+	OWNED(fd_drop) int slave = -1;
+	char name[64];
+	int r;
+
+	master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0 || unlockpt(master) < 0)
+		return -errno;
+	r = ptsname_r(master, name, sizeof(name));
+	if (r)
+		return -r;
+	slave = open(name, O_RDWR | O_CLOEXEC);
+	if (slave < 0 || ioctl(slave, TIOCSCTTY, 0) < 0)
+		return -errno;
+	for (int i = 0; i < 3; i++)
+		if (dup2(slave, i) < 0)
+			return -errno;
+	return cell_send(s->child_sock, &m, master);
+}
+
+static int set_stdio(const struct stage *s)
+{
+	OWNED(fd_drop) int null = -1;
+
+	if (s->req->in == CELL_STDIN_PTY)
+		return open_pty(s);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return -errno;
+	for (int i = 0; i < 3; i++)
+		if (s->stdio[i] != i &&
+		    dup2(s->stdio[i] < 0 ? null : s->stdio[i], i) < 0)
+			return -errno;
+	return 0;
+}
+
+/* As after boot: no signal blocked, none ignored. */
+static void reset_signals(void)
+{
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &dfl, NULL);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void read_namespaces(struct cell_message *m)
+{
+	static const char *const names[] = { "pid", "ipc", "net",   "uts",
+					     "mnt", "user", "cgroup" };
+	char path[64];
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s",
+			       names[i]);
+		if (stat(path, &st) == 0)
+			m->ns_inode[i] = st.st_ino;
+	}
+}
+
+/* What the steps may need of each other. */
+struct inner {
+	const struct stage *s;
+	const struct plan_step *p;
+	struct cell_message ready;
+	char path[200];
+};
+
+static int step_user(struct inner *in)
+{
+	return drop_ids(in->s);
+}
+
+static int step_caps(struct inner *in)
+{
+	return drop_caps(in->s);
+}
+
+static int step_no_new_privs(struct inner *in)
+{
+	if (in->s->drop & STAGE_DROP_NO_NEW_PRIVS)
+		return 0;
+	return last_errno(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
+static int step_rlimit(struct inner *in)
+{
+	return set_rlimits(in->s);
+}
+
+static int step_landlock(struct inner *in)
+{
+	return enter_landlock(in->s, (int)in->p->n);
+}
+
+static int step_seccomp(struct inner *in)
+{
+	return enter_seccomp(in->s, in->p);
+}
+
+static int step_self_test(struct inner *in)
+{
+	if (in->s->drop)
+		return 0;
+	return self_test(&in->ready, in->path, sizeof(in->path));
+}
+
+static int step_chdir(struct inner *in)
+{
+	return last_errno(chdir(in->p->dst));
+}
+
+static int (*const inner_steps[PLAN_OP_NUM])(struct inner *in) = {
+	[PLAN_USER] = step_user,
+	[PLAN_CAPS] = step_caps,
+	[PLAN_NO_NEW_PRIVS] = step_no_new_privs,
+	[PLAN_RLIMIT] = step_rlimit,
+	[PLAN_LANDLOCK] = step_landlock,
+	[PLAN_SECCOMP] = step_seccomp,
+	[PLAN_SELF_TEST] = step_self_test,
+	[PLAN_CHDIR] = step_chdir,
+};
+
+static void run_command(const struct stage *s, size_t step) NORETURN;
+static void run_command(const struct stage *s, size_t step)
+{
+	const struct spec_strings *a = &s->req->spec->run->argv;
+	char **argv = calloc(a->n + 1, sizeof(*argv));
+	struct cell_message m;
+	int fd;
+
+	if (!argv)
+		stage_fail(s->child_sock, step, ENOMEM, a->p[0].p);
+	for (size_t i = 0; i < a->n; i++)
+		argv[i] = (char *)(uintptr_t)a->p[i].p;
+	if (cell_recv(s->child_sock, &m, &fd, NULL) != 1 ||
+	    m.type != CELL_MSG_GO)
+		_exit(125);
+	reset_signals();
+	/* execvp(3) looks a bare name up in the child's own PATH */
+	environ = (char **)(uintptr_t)s->req->envp;
+	(void)execvp(argv[0], argv);
+	stage_fail(s->child_sock, step, errno, argv[0]);
+}
+
+void lockdown_main(const struct stage *s, size_t first)
+{
+	struct inner in = { .s = s, .ready = { .type = CELL_MSG_READY } };
+	size_t i = first;
+	int r = 0;
+
+	(void)close(s->init_sock);
+	if (setsid() < 0)
+		r = -errno;
+	/* needs CAP_SETPCAP, which the change of ids takes away */
+	if (!r && s->plan->full && !(s->drop & STAGE_DROP_CAPS))
+		r = caps_drop_bounding();
+	if (!r && s->plan->full)
+		read_namespaces(&in.ready);
+	for (; !r && s->plan->steps[i].op != PLAN_EXEC; i++) {
+		in.p = &s->plan->steps[i];
+		/* after the change of ids, before Landlock */
+		if (in.p->op == PLAN_NO_NEW_PRIVS && s->plan->full)
+			r = set_stdio(s);
+		if (!r && (int)i == s->fail_step)
+			r = -s->fail_errno;
+		if (!r)
+			r = inner_steps[in.p->op] ?
+				    inner_steps[in.p->op](&in) :
+				    -EINVAL;
+		if (r)
+			stage_fail(s->child_sock, i, -r,
+				   in.path[0] ? in.path : in.p->dst);
+	}
+	if (!r && !s->plan->full)
+		r = set_stdio(s);
+	if (!r)
+		r = cell_send(s->child_sock, &in.ready, -1);
+	if (r)
+		stage_fail(s->child_sock, i, -r, "");
+	run_command(s, i);
+}

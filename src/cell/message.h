@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Between the supervisor and its two processes inside a cell: one SEQPACKET
+ * datagram each, fixed size, type first. `init` is pid 1 and lives as long as
+ * the cell; `child` is the process that becomes the command, and speaks only
+ * until exec. Both are our own code, but the supervisor checks size and type.
+ *
+ *  supervisor -> init : GO (maps, cgroup are in place), TERM (signal all)
+ *  supervisor -> child: GO (exec now)
+ *  init  -> supervisor: FAULT (stage failed), PTY (fd), ENDED (wait status)
+ *  child -> supervisor: LISTENER (fd), READY (locked down, probed), FAULT
+ */
+#ifndef CELLOS_CELL_MESSAGE_H
+#define CELLOS_CELL_MESSAGE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/attr.h"
+
+enum cell_message_type {
+	CELL_MSG_GO = 1,
+	CELL_MSG_TERM,
+	CELL_MSG_FAULT,
+	CELL_MSG_PTY,
+	CELL_MSG_ENDED,
+	CELL_MSG_LISTENER,
+	CELL_MSG_READY
+};
+
+enum { CELL_PROBES = 16 };
+
+struct cell_message {
+	uint32_t type;
+	int32_t step;		/* FAULT: index into the plan */
+	int32_t sys;		/* FAULT: errno; TERM: signal number */
+	int32_t status;		/* ENDED: wait status of the command */
+	uint64_t ns_inode[7];	/* READY: in the order of CELL_NS_* bits */
+	uint8_t probe[CELL_PROBES]; /* READY: errno of each self-test, by index */
+	char path[240];		/* FAULT: what the step worked on */
+};
+
+/** cell_send() - with a descriptor if @fd >= 0; 0 or -errno */
+int cell_send(int sock, const struct cell_message *m, int fd) MUST_USE;
+/**
+ * cell_recv() - wait for one message
+ * @ret_fd:  a descriptor that came with it, -1 if none; the caller owns
+ * @ret_pid: the sender in our pid namespace (SCM_CREDENTIALS), 0 if not sent
+ *
+ * Return: 1 for a message, 0 at the end of the stream, or -errno (-EPROTO for
+ * a datagram of another size)
+ */
+int cell_recv(int sock, struct cell_message *ret, int *ret_fd, pid_t *ret_pid)
+	MUST_USE;
+
+#endif

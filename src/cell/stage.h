@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What a wall hands to the processes inside: made before the clone, inherited
+ * by it, never written afterwards. The entry points below run in the child and
+ * do not return.
+ *
+ * Order inside: pid 1 waits for GO, becomes its own id, assembles the root
+ * (cell/apply.c), forks the child, gives up what it does not need, and waits.
+ * The child locks itself down (cell/lockdown.c), attacks its walls
+ * (cell/self_test.c), reports READY, waits for GO, and execs.
+ */
+#ifndef CELLOS_CELL_STAGE_H
+#define CELLOS_CELL_STAGE_H
+
+#include <stdbool.h>
+
+#include "base/attr.h"
+#include "cell/cell.h"
+#include "cell/message.h"
+#include "cell/plan.h"
+
+enum { STAGE_SOURCES = LIMIT_MOUNTS + 1 + 64 };
+
+/* Test builds only: a wall left out, or a step made to fail. */
+enum {
+	STAGE_DROP_NAMESPACES = 1 << 0,
+	STAGE_DROP_SECCOMP = 1 << 1,
+	STAGE_DROP_LANDLOCK = 1 << 2,
+	STAGE_DROP_CAPS = 1 << 3,
+	STAGE_DROP_NO_NEW_PRIVS = 1 << 4,
+	STAGE_DROP_PIVOT = 1 << 5,
+	STAGE_DROP_READONLY = 1 << 6,
+	STAGE_DROP_MASK = 1 << 7,
+	STAGE_DROP_PIDS = 1 << 8,
+	STAGE_DROP_IDMAP = 1 << 9
+};
+
+struct stage {
+	const struct plan *plan;
+	const struct cell_request *req;
+	unsigned ns;		/* CELL_NS_* really made (portable may fall back) */
+	bool is_root;		/* two ids are mapped, setgroups works */
+	int init_sock;		/* pid 1's end */
+	int child_sock;		/* the command's end, until exec */
+	int stdio[3];		/* what becomes 0, 1, 2; -1: /dev/null */
+	int source[STAGE_SOURCES]; /* detached trees, by plan_step.n; -1 */
+	uint64_t nproc;		/* RLIMIT_NPROC instead of a pids group; 0 */
+	unsigned drop;		/* STAGE_DROP_*: 0 outside test builds */
+	int fail_step;		/* -1 outside test builds */
+	int fail_errno;
+};
+
+/** stage_has_source() - was the tree of this step opened before the clone */
+static inline bool stage_has_source(const struct stage *s,
+				    const struct plan_step *p)
+{
+	return (p->flags & PLAN_F_FROM_FD) && p->n < STAGE_SOURCES &&
+	       s->source[p->n] >= 0;
+}
+
+/** stage_is_inner() - is the step done by the child (true) or pid 1 */
+bool stage_is_inner(enum plan_op op);
+/** stage_fail() - report FAULT on @sock and _exit() */
+void stage_fail(int sock, size_t step, int sys, const char *path) NORETURN;
+
+/** init_main() - pid 1, right after the clone */
+void init_main(const struct stage *s) NORETURN;
+/** apply_step() - one step of pid 1's part; 0 or -errno */
+int apply_step(const struct stage *s, const struct plan_step *p) MUST_USE;
+/** lockdown_main() - the child: from the first inner step to exec */
+void lockdown_main(const struct stage *s, size_t first) NORETURN;
+
+/* -- the self test -- */
+struct self_test {
+	const char *name;
+	const char *expected;	/* errno word for the report */
+	int want[3];		/* any of these; 0 ends the list */
+};
+extern const struct self_test self_tests[];
+extern const size_t self_test_count;
+/** self_test_run() - try one; Return: the errno it got, 0 if it succeeded */
+int self_test_run(size_t index);
+/** self_test_passed() */
+bool self_test_passed(size_t index, int got);
+/** errno_word() - "EPERM" and so on, "0" for success, "E?" if not listed */
+const char *errno_word(int sys);
+
+#endif
