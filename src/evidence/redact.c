@@ -2,6 +2,8 @@
 /* Redaction of event data. */
 #include "evidence/redact.h"
 
+#include <strings.h>
+
 #include "base/arena.h"
 #include "base/limits.h"
 #include "wire/json_in.h"
@@ -42,7 +44,7 @@ static bool is_named(const char *list, struct slice member)
 	while (next_name(&list, &name)) {
 		if (slice_eq(name, member))
 			return true;
-		if (slice_is(name, "defaults") &&
+		if (name.n == 8 && strncasecmp(name.p, "defaults", 8) == 0 &&
 		    (slice_is(member, "argv") || slice_is(member, "path") ||
 		     slice_is(member, "reason")))
 			return true;
