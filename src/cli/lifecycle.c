@@ -297,11 +297,14 @@ static void announce(struct life *l)
 static void on_violation(void *arg, const struct report_enforcement *r)
 {
 	struct life *l = arg;
-	bool before = l->failed;
 
+	if (l->failed)
+		return;
 	emit_enforcement(l, r);
-	if (l->failed && !before)
-		(void)kill(getpid(), SIGTERM);	/* blocked; wait() reads it */
+	if (!l->failed)
+		return;
+	(void)kill(getpid(), SIGTERM);	/* blocked; wait() reads it */
+	emit_verdict(l, REPORT_ENDED, "record", &l->phase);
 }
 
 /*
