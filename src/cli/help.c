@@ -2,6 +2,7 @@
 /* Walks a verb's words by its table; help texts come from the same rows. */
 #include "cli/help.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
@@ -109,7 +110,8 @@ static void usage_lines(FILE *f, const struct verb *v)
 void help_verb(FILE *f, const struct verb *v)
 {
 	usage_lines(f, v);
-	fprintf(f, "\n%s.\n\nOptions:\n", v->summary);
+	fprintf(f, "\n%c%s.\n\nOptions:\n", toupper(v->summary[0]),
+		v->summary + 1);
 	for (size_t i = 0; i < v->n_opts; i++) {
 		const struct verb_opt *o = &v->opts[i];
 		int at = fprintf(f, "  ");

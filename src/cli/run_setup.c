@@ -151,6 +151,18 @@ static int reach_journal(const char *shown, const char *journal, struct err *e)
 		       shown, journal);
 }
 
+/* Of these a cell has its own: nothing of the host's is shown there. */
+static bool is_own(const char *cwd)
+{
+	static const char *const own[] = { "/",	   "/tmp", "/dev",    "/proc",
+					   "/run", "/etc", "/dev/shm" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (strcmp(cwd, own[i]) == 0)
+			return true;
+	return false;
+}
+
 int run_setup_reach(const struct run_setup *s, const char *journal,
 		    struct err *e)
 {
@@ -168,8 +180,7 @@ int run_setup_reach(const struct run_setup *s, const char *journal,
 		    reach_journal(m->path.p, journal, e))
 			return -1;
 	}
-	/* "/" is only where the command starts, nothing more is shown */
-	if (!cwd || strcmp(cwd, "/") == 0)
+	if (!cwd || is_own(cwd))
 		return 0;
 	if (reach_dir(cwd, "spec.run.workingDirectory", s->dirs.state, e))
 		return -1;

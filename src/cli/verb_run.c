@@ -8,8 +8,6 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "base/log.h"
-#include "cli/config.h"
 #include "cli/env.h"
 #include "cli/lifecycle.h"
 #include "cli/run_setup.h"
@@ -176,11 +174,6 @@ int verb_run(int argc, char **argv)
 		return p == VERB_HELP ? EXIT_FINE : EXIT_RUN_FAILED;
 	if (run_args_finish(&a, argc, argv, rest, &e))
 		return verb_usage("run", "%s", e.text);
-	/* the operator log is for the other face, unless it is asked for */
-	if (getenv("RUST_LOG"))
-		log_setup();
-	else
-		log_init(LOG_ERROR, false);
 	if (a.print_spec)
 		return print_spec(&a);
 	return run_cell(&a);

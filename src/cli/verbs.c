@@ -4,8 +4,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "cli/config.h"
 #include "cli/help.h"
 
 /* What shapes a cell: `run` and `plan` take the same. */
@@ -258,6 +261,11 @@ int verb_main(int argc, char **argv)
 {
 	const struct verb *v;
 
+	/* the operator log is for the other face, unless it is asked for */
+	if (getenv("RUST_LOG"))
+		log_setup();
+	else
+		log_init(LOG_ERROR, false);
 	if (argc < 2) {
 		help_all(stderr);
 		return EXIT_USAGE;
