@@ -283,7 +283,7 @@ static int put_port(struct slice s, struct url *u)
 /* [userinfo "@"] host [":" port]; the last '@' counts */
 static int put_authority(struct slice s, struct url *u)
 {
-	size_t colon = s.n;
+	size_t colon;
 	bool in_brackets = false;
 
 	for (size_t i = s.n; i > 0; i--) {
@@ -292,6 +292,7 @@ static int put_authority(struct slice s, struct url *u)
 		s = (struct slice){ s.p + i, s.n - i };
 		break;
 	}
+	colon = s.n;
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] == '[')
 			in_brackets = true;
