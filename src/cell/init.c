@@ -86,6 +86,31 @@ static int keep_only(const struct stage *s)
 	return close_others(keep, n);
 }
 
+/* Pid 1 shares the runner's command line, which may name paths of the host or
+ * values of the environment, and which every process may read in /proc. */
+static void hide_arguments(void)
+{
+	static const char name[] = "cellos-init";
+	OWNED(fd_drop) int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	unsigned long start = 0, end = 0;
+	char text[1024], *p;
+	ssize_t n;
+
+	(void)prctl(PR_SET_NAME, name, 0, 0, 0);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	p = strrchr(text, ')');
+	for (int field = 2; p && field < 47; field++)
+		p = strchr(p + 1, ' ');
+	if (!p || sscanf(p, " %lu %lu", &start, &end) != 2 || end <= start)
+		return;
+	memset((char *)start, 0, end - start);
+	if (end - start > sizeof(name))
+		memcpy((char *)start, name, sizeof(name));
+}
+
 static void wait_for_go(const struct stage *s)
 {
 	struct cell_message m;
@@ -245,6 +270,7 @@ void init_main(const struct stage *s)
 
 	/* a terminal's ^C is for the supervisor, which then ends the cell */
 	(void)setsid();
+	hide_arguments();
 	wait_for_go(s);
 	r = keep_only(s);
 	if (!r)

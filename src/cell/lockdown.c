@@ -56,6 +56,7 @@ static int landlock_rules(const struct stage *s, int abi, int fd)
 		const char *path;
 		enum landlock_access access;
 	} own[] = {
+		{ "/", LANDLOCK_LIST },
 		{ "/etc", LANDLOCK_READ },   { "/proc", LANDLOCK_DEVICE },
 		{ "/tmp", LANDLOCK_WRITE },  { "/run", LANDLOCK_WRITE },
 		{ "/dev", LANDLOCK_DEVICE }, { "/dev/shm", LANDLOCK_WRITE },

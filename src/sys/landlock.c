@@ -75,6 +75,9 @@ int landlock_allow(int ruleset, int abi, const char *path,
 	int saved;
 
 	switch (access) {
+	case LANDLOCK_LIST:
+		b.allowed_access = FS_READ_DIR;
+		break;
 	case LANDLOCK_READ:
 		b.allowed_access = FS_READ_FILE | FS_READ_DIR;
 		break;

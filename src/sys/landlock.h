@@ -9,6 +9,7 @@
 #include "base/attr.h"
 
 enum landlock_access {
+	LANDLOCK_LIST,	 /* list directories */
 	LANDLOCK_READ,	 /* read files, list directories */
 	LANDLOCK_EXEC,	 /* and execute */
 	LANDLOCK_WRITE,	 /* everything there is */
