@@ -208,7 +208,8 @@ def main():
     uname = os.uname()
     print(f"{os.cpu_count()} CPUs, Linux {uname.release}, "
           f"{'root' if os.geteuid() == 0 else 'unprivileged'}")
-    with tempfile.TemporaryDirectory(prefix="cellos-bench-") as tmp:
+    with tempfile.TemporaryDirectory(prefix="cellos-bench-",
+                                     dir="/var/tmp") as tmp:
         bench = Bench(build, pathlib.Path(tmp))
         start_up(bench, rounds)
         at_once(bench, max(rounds // 10, 5))

@@ -82,7 +82,6 @@ const struct raw_probe raw_probes[] = {
 	{ "sethostname", SYS_sethostname, { BAD, 3 } },
 	{ "setdomainname", SYS_setdomainname, { BAD, 3 } },
 	{ "fanotify-init", SYS_fanotify_init, { 0, 0 } },
-	{ "pidfd-getfd", SYS_pidfd_getfd, { -1, 0, 0 } },
 	{ "ptrace-pid1", SYS_ptrace, { 16, 1, 0, 0 } },
 	{ "ptrace-seize-pid1", SYS_ptrace, { 0x4206, 1, 0, 0 } },
 	{ "tiocsti", SYS_ioctl, { 0, 0x5412, BAD } },
@@ -95,7 +94,6 @@ const struct raw_probe raw_probes[] = {
 	{ "lookup-dcookie", SYS_lookup_dcookie, { 0, BAD, 0 } },
 	{ "kcmp-pid1", SYS_kcmp, { 1, 1, 0, 0, 0 } },
 	{ "adjtimex", SYS_adjtimex, { BAD } },
-	{ "process-madvise-bad-fd", SYS_process_madvise, { -1, 0, 0, 0, 0 } },
 };
 const size_t raw_probes_num = sizeof(raw_probes) / sizeof(raw_probes[0]);
 

@@ -5,17 +5,15 @@ import base64
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 
 import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("CELLOS_BUILD", SOURCE / "build"))
+BUILD = pathlib.Path(os.environ.get("CELLOS_BUILD", SOURCE / "build")).resolve()
 SANITIZED = os.environ.get("CELLOS_TEST_SANITIZED") == "1"
 IS_ROOT = os.geteuid() == 0
 # Deadlines of waiting, not of speed: see the tests that use them.
@@ -74,7 +72,7 @@ class Result:
 def payload(line):
     """The event of a line, be it bare or in a signed envelope."""
     doc = json.loads(line)
-    return doc.get("event", doc)
+    return doc["data"]["event"] if "signed_envelope" in doc["type"] else doc
 
 
 class Cells:
@@ -82,13 +80,20 @@ class Cells:
 
     def __init__(self, tmp):
         self.tmp = tmp
-        self.run_dir = tmp / "run"
-        self.state_dir = tmp / "state"
+        # Not below /tmp: a command's first directory may be /tmp, and the
+        # program keeps its keys where no command can be meant to look.
+        self.own = pathlib.Path(tempfile.mkdtemp(prefix="cellos-test-",
+                                                 dir="/var/tmp"))
+        self.run_dir = self.own / "run"
+        self.state_dir = self.own / "state"
         self.home = tmp / "home"
         self.home.mkdir()
         self.count = 0
         self.cellos = str(BUILD / "cellos")
         self.supervisor = str(BUILD / "cellos-supervisor")
+
+    def close(self):
+        shutil.rmtree(self.own)
 
     def environ(self, extra=None):
         env = {
@@ -188,7 +193,9 @@ class Cells:
 
 @pytest.fixture
 def cells(tmp_path):
-    return Cells(tmp_path)
+    c = Cells(tmp_path)
+    yield c
+    c.close()
 
 
 @pytest.fixture(scope="session")
@@ -308,7 +315,8 @@ def hooked(tmp_path):
     c = Cells(tmp_path / "hooked")
     c.cellos = str(HOOKS / "cellos")
     c.supervisor = str(HOOKS / "cellos-supervisor")
-    return c
+    yield c
+    c.close()
 
 
 class Strace:

@@ -96,7 +96,9 @@ TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
     # 4242 is mapped in no cell, so it is not an id at all.
     ("setuid-other", "", "EINVAL"),
     ("setgroups", "", EPERM),
-    ("chown-root", "", "EINVAL"),
+    ("chown-root", "", {
+        "root": EPERM,          # 0 is our init's, and mapped
+        "user": "EINVAL"}),     # 0 is mapped nowhere
     ("oom-score", "", EACCES),
     ("nice", "", EACCES),
     ("raise-core", "", EPERM),
@@ -105,8 +107,9 @@ TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
 
     # What is not there.
     ("exists", "/etc/shadow", ENOENT), ("exists", "/home", ENOENT),
-    ("exists", "/root", ENOENT), ("exists", "/var", ENOENT),
-    ("exists", "/opt", ENOENT), ("exists", "/boot", ENOENT),
+    ("exists", "/root", ENOENT), ("exists", "/var/lib", ENOENT),
+    ("exists", "/opt", ENOENT), ("exists", "/var/log", ENOENT),
+    ("exists", "/boot", ENOENT),
     ("exists", "/mnt", ENOENT), ("exists", "/srv", ENOENT),
     ("exists", "/sys", ENOENT), ("exists", "/etc/ssh", ENOENT),
     ("exists", "/etc/ssl/private", ENOENT),
@@ -119,12 +122,12 @@ TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
     ("list", "/dev", "fd,full,null,ptmx,pts,random,shm,stderr,stdin,stdout,"
                      "tty,urandom,zero"),
 
-    # What is there and says nothing.
-    ("masked", "/proc/kcore", "masked"), ("masked", "/proc/keys", "masked"),
-    ("masked", "/proc/sysrq-trigger", "masked"),
-    ("masked", "/proc/timer_list", "masked"),
-    ("masked", "/proc/kmsg", "masked"),
-    ("masked", "/proc/kallsyms", "masked"),
+    # What is there and says nothing (or is not in this kernel).
+] + [("masked", path, "masked" if os.path.exists(path) else ENOENT)
+     for path in ("/proc/kcore", "/proc/keys", "/proc/sysrq-trigger",
+                  "/proc/timer_list", "/proc/kmsg", "/proc/kallsyms",
+                  "/proc/modules", "/proc/iomem", "/proc/slabinfo",
+                  "/proc/config.gz", "/proc/bus", "/proc/fs")] + [
 
     # Read-only means read-only, also for those who own the file.
     ("mount-flags", "/", "ro,nosuid,nodev"),
@@ -221,8 +224,9 @@ class Host:
 
     def attack(self, cells, name, arg="", **kw):
         """One hostile program in a cell of its own: its answer."""
-        r = cells.run(self.hostile / "hostile", name, self.argument(arg),
-                      rw=[self.rw], ro=[self.ro, self.hostile], **kw)
+        args = [self.argument(arg)] if arg else []
+        r = cells.run(self.hostile / "hostile", name, *args, rw=[self.rw],
+                      ro=[self.ro, self.hostile], **kw)
         assert r.rc == 0, (name, r)
         assert r.out.startswith(name + "=") and r.out.count("\n") == 1, r
         return r.out[len(name) + 1:-1]
@@ -383,7 +387,7 @@ WITHOUT = {
     "landlock": [("landlock", "")],
     "caps": [("caps", "")],
     "no-new-privs": [("nnp", "")],
-    "pivot": [("exists", "/var"), ("read", "{secret}")],
+    "pivot": [("exists", "/var/lib"), ("read", "{secret}")],
     "readonly": [("mount-flags", "/usr"), ("write", "{ro}/open")],
     "mask": [("masked", "/proc/kallsyms")],
     "idmap": [("owner", "")],

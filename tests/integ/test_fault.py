@@ -6,7 +6,6 @@ wall; afterwards nothing is left that `cellos gc` does not clear.
 """
 
 import errno
-import json
 import os
 import random
 import re
@@ -16,7 +15,7 @@ import time
 
 import pytest
 
-from conftest import SANITIZED, SLACK, Before, processes, wait_until
+from conftest import SANITIZED, SLACK, Before, payload, processes, wait_until
 
 STAGES = """state cgroup source clone id-map loopback hostname root tmpfs dir
 symlink file bind device overlay proc mask read-only devpts pivot-root
@@ -240,9 +239,7 @@ def test_gc_names_what_it_cleared(cells, tmp_path):
     r = cells.gc()
     assert r.rc == 0, r
     lines = (cells.state_dir / "gc.jsonl").read_text().splitlines()
-    events = [json.loads(line) for line in lines]
-    residue = [e.get("event", e) for e in events]
-    found = [e["data"] for e in residue
+    found = [e["data"] for e in map(payload, lines)
              if e["type"].endswith("evidence.v1.residue")]
     assert len(found) == 1 and found[0]["runUuid"] in dead, found
     assert before.left() == []
