@@ -499,6 +499,14 @@ static void destroy(struct life *l, struct report_residue *residue)
 	l->res->residue_class = report_residue_class(residue);
 }
 
+static void emit_residue(struct life *l, const struct report_residue *residue)
+{
+	event_residue(&l->body, &l->run, residue, "run");
+	emit(l, EVENT_RESIDUE);
+	if (l->c->tap.residue)
+		l->c->tap.residue(l->c->tap.arg, residue);
+}
+
 /* Steps 24 to 30 */
 static void finish(struct life *l)
 {
@@ -510,10 +518,7 @@ static void finish(struct life *l)
 	emit(l, EVENT_SUMMARY);
 	event_homeostasis(&l->body, &l->run);
 	emit(l, EVENT_HOMEOSTASIS);
-	event_residue(&l->body, &l->run, &residue, "run");
-	emit(l, EVENT_RESIDUE);
-	if (l->c->tap.residue)
-		l->c->tap.residue(l->c->tap.arg, &residue);
+	emit_residue(l, &residue);
 	(void)snprintf(ref, sizeof(ref), "urn:cellos:evidence-bundle:%s",
 		       l->run.run_id);
 	event_destroyed(&l->body, &l->run, l->failed ? l->phase.text : NULL,
@@ -536,8 +541,9 @@ static void run(struct life *l)
 		announce(l);
 		command(l);
 		finish(l);
-	} else {
+	} else if (l->cell) {
 		destroy(l, &residue);
+		emit_residue(l, &residue);
 	}
 	if (journal_close(l->journal, &e) < 0)
 		fail_sink(l, &e);
