@@ -102,7 +102,7 @@ static void hide_arguments(void)
 		return;
 	text[n] = '\0';
 	p = strrchr(text, ')');
-	for (int field = 2; p && field < 47; field++)
+	for (int field = 2; p && field < 48; field++)
 		p = strchr(p + 1, ' ');
 	if (!p || sscanf(p, " %lu %lu", &start, &end) != 2 || end <= start)
 		return;
