@@ -70,7 +70,7 @@ static void put_run(struct gc *g, const struct state_info *info,
 {
 	json_out_object(&g->j);
 	json_out_kstr(&g->j, "cellId", info->cell_id);
-	json_out_key(&g->j, "left");
+	json_out_key(&g->j, "found");
 	json_out_array(&g->j);
 	for (size_t i = 0; i < r->n_left; i++)
 		json_out_str(&g->j, r->left[i]);
@@ -85,8 +85,11 @@ static void dead_run(void *arg, const struct state_info *info,
 		     const struct report_residue *r)
 {
 	struct gc *g = arg;
+	size_t left = 0;
 
-	g->left += r->n_left + r->n_left_dropped;
+	for (size_t i = 0; i < r->n_checked; i++)
+		left += r->checked[i].left;
+	g->left += left;
 	if (!g->failed)
 		g->failed = write_report(g, info, r, &g->e) != 0;
 	if (g->json) {
@@ -94,7 +97,7 @@ static void dead_run(void *arg, const struct state_info *info,
 		return;
 	}
 	printf("%s  %s: %s\n", info->run_uuid, info->cell_id,
-	       r->n_left ? "not all could be cleared:" : "cleared");
+	       left ? "not all could be cleared" : "cleared");
 	for (size_t i = 0; i < r->n_left; i++)
 		printf("  %s\n", r->left[i]);
 }

@@ -1,0 +1,484 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The verbs of cellos, from outside: exit status, output, messages."""
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import SLACK
+
+VERBS = ["run", "validate", "plan", "verify", "keygen", "ps", "kill", "gc",
+         "doctor", "completion", "version", "help"]
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+
+def until(what, seconds=20):
+    """The first true answer of what(), within a bound that is no claim."""
+    end = time.monotonic() + seconds * SLACK
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("nothing came")
+
+
+def finish(p):
+    """Ends a process that ignores SIGTERM, too; what it said on stderr."""
+    p.kill()
+    return p.communicate(timeout=30)[1]
+
+
+# -- words --
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_is_everywhere_and_does_nothing(cells, verb, flag):
+    r = cells.verb(verb, "--no-such-option", flag)
+    assert (r.rc, r.err) == (0, "")
+    assert r.out.startswith("Usage: cellos %s" % verb)
+    assert not cells.state_dir.exists() and not cells.run_dir.exists()
+
+
+def test_help_lists_every_verb(cells):
+    for argv in ([], ["--help"], ["-h"], ["help"]):
+        r = cells.verb(*argv)
+        text = r.out if argv else r.err
+        assert r.rc == (0 if argv else 2)
+        assert re.findall(r"^  (\w+) ", text, re.M) == VERBS
+
+
+def test_help_of_a_command_is_the_commands(cells):
+    r = cells.verb("run", "--", "echo", "--help", "-h")
+    assert (r.rc, r.out, r.err) == (0, "--help -h\n", "")
+
+
+@pytest.mark.parametrize("argv,rc,text", [
+    (["rnu"], 2, 'cellos: unknown verb "rnu"; did you mean "run"?'),
+    (["frobnicate"], 2, 'cellos: unknown verb "frobnicate"\n'),
+    (["help", "verfy"], 2, 'did you mean "verify"?'),
+    (["run", "--memry", "1G", "--", "true"], 125, "did you mean --memory?"),
+    (["run"], 125, "no document, and no command after --"),
+    (["run", "--timeout"], 125, "--timeout needs a value: TIME"),
+    (["plan", "--events", "x", "--", "true"], 2, "unknown option --events"),
+    (["verify", "--jsn", "x"], 2, "did you mean --json?"),
+    (["verify"], 2, "cellos verify: no file"),
+    (["kill"], 2, "cellos kill: no run"),
+    (["kill", "--signal", "HUP", "x"], 2, "want TERM or KILL"),
+    (["ps", "extra"], 2, 'unexpected argument "extra"'),
+    (["completion", "csh"], 2, "want bash, zsh or fish"),
+])
+def test_wrong_words(cells, argv, rc, text):
+    r = cells.verb(*argv)
+    assert (r.rc, r.out) == (rc, "")
+    assert text in r.err
+
+
+def test_version(cells):
+    for argv in (["version"], ["--version"], ["-V"]):
+        r = cells.verb(*argv)
+        assert r.rc == 0 and re.fullmatch(r"cellos \d+\.\d+\.\d+\n", r.out)
+
+
+def test_output_that_is_lost_is_a_failure(cells):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        p = subprocess.run([cells.cellos, "help"], stdout=full,
+                           stderr=subprocess.PIPE, env=cells.environ(),
+                           check=False)
+    assert p.returncode == 1
+    assert b"write standard output: No space left on device" in p.stderr
+
+
+# -- run --
+
+@pytest.mark.parametrize("script,rc", [
+    ("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137),
+    ("kill -15 $$", 143),
+])
+def test_exit_status_is_the_commands(cells, script, rc):
+    r = cells.run("sh", "-c", script)
+    assert (r.rc, r.out, r.err) == (rc, "", "")
+
+
+@pytest.mark.parametrize("argv,rc,text", [
+    (["no-such-command"], 127, "No such file or directory"),
+    (["/no/such/command"], 127, "No such file or directory"),
+    (["/etc/passwd"], 126, "Permission denied"),
+])
+def test_a_command_that_cannot_be_executed(cells, argv, rc, text):
+    r = cells.run(*argv)
+    assert (r.rc, r.out) == (rc, "")
+    assert text in r.err
+    assert r.one("lifecycle.v1.destroyed")["outcome"] == "failed"
+
+
+def test_timeout(cells):
+    r = cells.run("sleep", "600", flags=["--timeout", "300ms"])
+    assert r.rc == 124
+    assert "command timed out after 300 ms" in r.err
+    assert r.one("command.v1.completed")["exitCode"] == -1
+
+
+def test_directories(cells, tmp_path):
+    rw, ro, other = tmp_path / "rw", tmp_path / "ro", tmp_path / "other"
+    for d in (rw, ro, other):
+        d.mkdir()
+        (d / "f").write_text(d.name)
+        os.chmod(d, 0o755)
+    r = cells.run("sh", "-c", "pwd; cat %s/f; echo new > g; "
+                  "echo x > %s/g; ls %s" % (ro, ro, other), rw=[rw], ro=[ro])
+    assert r.out == "%s\nro" % rw
+    assert (rw / "g").read_text() == "new\n"
+    assert not (ro / "g").exists()
+    assert "Read-only file system" in r.err
+    assert "No such file or directory" in r.err
+    assert r.rc == 2
+
+
+def test_environment(cells):
+    r = cells.run("env", flags=["--env", "A=1", "--env", "FROM_US"],
+                  env={"FROM_US": "2", "NOT_NAMED": "3"})
+    assert (r.rc, r.err) == (0, "")
+    assert sorted(r.out.split("\n")[:-1]) == [
+        "A=1", "FROM_US=2", "HOME=/tmp", "PATH=/usr/bin:/bin:/usr/local/bin"]
+
+
+def test_standard_input(cells):
+    for flags, out in (([], ""), (["-i"], "in\n")):
+        p = subprocess.run(
+            cells.argv(["cat"], flags=flags, events=cells.events_path()),
+            input=b"in\n", stdout=subprocess.PIPE, env=cells.environ(),
+            check=False, timeout=60 * SLACK)
+        assert (p.returncode, p.stdout.decode()) == (0, out)
+
+
+def test_terminal(cells):
+    """With -t the command has a terminal that is not the caller's."""
+    master, slave = pty.openpty()
+    ours = os.ttyname(slave)
+    with subprocess.Popen(
+            cells.argv(["sh", "-c", "tty; read x; echo got $x; exit 3"],
+                       flags=["-it"], events=cells.events_path()),
+            stdin=slave, stdout=slave, stderr=slave,
+            env=cells.environ({"TERM": "dumb"}), start_new_session=True) as p:
+        os.close(slave)
+        seen = b""
+
+        def read_some(mark):
+            nonlocal seen
+            if select.select([master], [], [], 0.1)[0]:
+                try:
+                    seen += os.read(master, 4096)
+                except OSError:
+                    pass
+            return mark in seen
+        until(lambda: read_some(b"/dev/pts/0"))
+        assert ours == "/dev/pts/0" or ours.encode() not in seen
+        os.write(master, b"word\n")
+        until(lambda: read_some(b"got word"))
+        assert p.wait(30 * SLACK) == 3
+    os.close(master)
+
+
+def test_print_spec_is_a_document_that_runs(cells, tmp_path):
+    argv = ["run", "--print-spec", "--rw", tmp_path, "--timeout", "5s",
+            "--memory", "64M", "--cpus", "0.5", "--", "echo", "one two"]
+    r = cells.verb(*argv)
+    assert (r.rc, r.err) == (0, "")
+    doc = json.loads(r.out)
+    ident = doc["spec"].pop("id")
+    assert re.fullmatch(r"run-[0-9a-f]{8}", ident)
+    assert doc == {
+        "apiVersion": "cellos.io/v1", "kind": "ExecutionCell",
+        "spec": {
+            "run": {
+                "argv": ["echo", "one two"],
+                "workingDirectory": str(tmp_path), "timeoutMs": 5000,
+                "limits": {"memoryMaxBytes": 67108864,
+                           "cpuMax": {"quotaMicros": 50000,
+                                      "periodMicros": 100000}},
+                "secretDelivery": "env"},
+            "authority": {"filesystem": {"mounts": [
+                {"path": str(tmp_path), "mode": "rw"}]}},
+            "lifetime": {"ttlSeconds": 86400}}}
+    assert list(doc["spec"]) == ["run", "authority", "lifetime"]
+    assert not cells.state_dir.exists()
+
+    r = cells.verb("run", "--print-spec", "--", "echo", "one two")
+    path = tmp_path / "doc.json"
+    path.write_text(r.out)
+    assert cells.verb("validate", path).rc == 0
+    r = cells.run_document(str(path))
+    assert (r.rc, r.out, r.err) == (0, "one two\n", "")
+
+
+def test_options_that_contradict_a_document(cells):
+    doc = cells.document(["true"])
+    r = cells.verb("run", "--memory", "1G", doc)
+    assert (r.rc, r.out) == (125, "")
+    assert "set spec.run.limits.memoryMaxBytes in it" in r.err
+    assert not cells.state_dir.exists()
+
+
+def test_what_is_wrong_in_a_document_is_named(cells, tmp_path):
+    path = tmp_path / "doc.json"
+    path.write_text(json.dumps({
+        "apiVersion": "cellos.io/v1", "kind": "ExecutionCell",
+        "spec": {"id": "a", "authority": {}, "lifetime": {"ttlSeconds": 1},
+                 "run": {"argv": ["true"], "timeoutMS": 5}}}))
+    for verb in ("run", "validate"):
+        r = cells.verb(verb, path)
+        assert (r.rc, r.out) == (125 if verb == "run" else 1, "")
+        for word in (str(path), "/spec/run/timeoutMS", "timeoutMs"):
+            assert word in r.err, r.err
+    path.write_text('{"apiVersion": "cellos.io/v1",\n  "kind" }')
+    r = cells.verb("validate", path)
+    assert r.rc == 1 and str(path) in r.err and "line 2" in r.err
+    r = cells.verb("run", tmp_path / "absent.json")
+    assert r.rc == 125 and "absent.json" in r.err
+
+
+def test_what_is_not_built_is_refused_by_name(cells, tmp_path):
+    path = tmp_path / "doc.json"
+    path.write_text(json.dumps({
+        "apiVersion": "cellos.io/v1", "kind": "ExecutionCell",
+        "spec": {"id": "a", "lifetime": {"ttlSeconds": 1},
+                 "authority": {"egressRules": [
+                     {"host": "example.com", "port": 443}]},
+                 "run": {"argv": ["true"], "secretDelivery": "env"}}}))
+    r = cells.verb("run", path)
+    assert r.rc == 125 and "/spec/authority/egressRules" in r.err
+    assert cells.verb("validate", path).rc == 0
+    assert not cells.state_dir.exists()
+
+
+def test_evidence_is_out_of_reach(cells):
+    """Keys, locks and journal may not be shown to the command."""
+    cells.state_dir.mkdir()
+    cells.run_dir.mkdir()
+    (cells.state_dir / "runs").mkdir()
+    for flag, shown in (("--rw", cells.own), ("--ro", cells.own),
+                        ("--ro", cells.state_dir), ("--rw", cells.run_dir),
+                        ("--rw", cells.state_dir / "runs")):
+        r = cells.verb("run", flag, shown, "--", "true")
+        assert r.rc == 125 and "holds keys and locks" in r.err, (flag, shown)
+    inside = cells.tmp / "inside"
+    inside.mkdir()
+    (cells.tmp / "link").symlink_to(inside)
+    for journal in (inside / "e.jsonl", cells.tmp / "link" / "e.jsonl"):
+        r = cells.verb("run", "--rw", inside, "--events", journal, "--",
+                       "true")
+        assert r.rc == 125 and "could rewrite its own events" in r.err
+        assert not (inside / "e.jsonl").exists()
+    r = cells.verb("run", "--ro", inside, "--events", inside / "e.jsonl", "--",
+                   "true")
+    assert (r.rc, r.err) == (0, "")
+
+
+def test_every_run_is_signed_and_kept(cells):
+    for _ in range(2):
+        assert cells.verb("run", "--", "true").rc == 0
+    runs = sorted((cells.state_dir / "runs").iterdir())
+    assert len(runs) == 2
+    for path in runs:
+        assert re.fullmatch(UUID + r"\.jsonl", path.name)
+        r = cells.verify(path)
+        assert (r.rc, r.err) == (0, "")
+        assert r.out.endswith("complete and intact\n")
+    key = cells.state_dir / "signing.key"
+    assert os.stat(key).st_mode & 0o777 == 0o600
+    assert os.stat(cells.state_dir).st_mode & 0o777 == 0o700
+
+
+# -- verify --
+
+def test_verify_finds_what_was_done_to_a_file(cells):
+    r = cells.run("true")
+    with open(r.events_path, "rb") as f:
+        lines = f.read().splitlines(keepends=True)
+    path = cells.tmp / "forged.jsonl"
+
+    def verdict(new, *flags):
+        path.write_bytes(b"".join(new))
+        r = cells.verb("verify", "--json", *flags, path)
+        report = json.loads(r.out)
+        assert report["exit"] == r.rc
+        return r.rc, {f["what"] for f in report["findings"]}
+
+    assert verdict(lines) == (0, set())
+    assert verdict(lines, "--expect", "1") == (0, set())
+    assert verdict(lines, "--expect", "2") == (1, {"too-few-runs"})
+    assert verdict(lines[:-1]) == (3, {"unfinished"})
+    assert verdict([]) == (3, {"empty"})
+    changed = lines[3].replace(b"cellId", b"cellIe", 1)
+    assert verdict(lines[:3] + [changed] + lines[4:])[0] == 1
+    assert verdict(lines[:3] + lines[4:])[0] == 1
+    assert verdict(lines[:4] + [lines[3]] + lines[4:])[0] == 1
+    swapped = [lines[0], lines[2], lines[1]] + lines[3:]
+    assert verdict(swapped)[0] == 1
+
+
+def test_verify_needs_the_right_key(cells):
+    r = cells.run("true")
+    other = cells.tmp / "other"
+    other.mkdir()
+    assert cells.verb("keygen", "--out", other).rc == 0
+    bad = cells.verify(r.events_path, "--keys", other / "signing.pub.json")
+    assert bad.rc == 2 and "unknown-kid" in bad.out
+    own = cells.state_dir / "signing.pub.json"
+    assert cells.verify(r.events_path, "--keys", own).rc == 0
+    # each finding tells where
+    assert re.search(r"^%s:1: unknown-kid: " % re.escape(r.events_path),
+                     bad.out, re.M)
+
+
+def test_verify_that_cannot_read(cells):
+    r = cells.verify(cells.tmp / "absent")
+    assert r.rc == 2 and "absent" in r.err
+    path = cells.tmp / "keys"
+    path.write_text("[]")
+    r = cells.verify(path, "--keys", path)
+    assert r.rc == 2 and "must be a JSON object" in r.err
+
+
+# -- keygen --
+
+def test_keygen_never_replaces(cells):
+    out = cells.tmp / "k"
+    out.mkdir()
+    r = cells.verb("keygen", "--out", out)
+    assert (r.rc, r.err) == (0, "")
+    kid = re.match(r"kid     (cellos-[0-9a-f]{16})\n", r.out)[1]
+    assert list(json.loads((out / "signing.pub.json").read_text())) == [kid]
+    assert os.stat(out / "signing.key").st_mode & 0o777 == 0o600
+    before = (out / "signing.key").read_bytes()
+    assert len(before) == 44 and before.decode() not in r.out
+    r = cells.verb("keygen", "--out", out)
+    assert r.rc == 1 and "File exists" in r.err
+    assert (out / "signing.key").read_bytes() == before
+
+
+# -- ps, kill, gc --
+
+def running(cells):
+    return [i for i in json.loads(cells.verb("ps", "--json").out)
+            if i["state"] == "running" and i["initPid"]]
+
+
+def test_ps_and_kill(cells):
+    assert json.loads(cells.verb("ps", "--json").out) == []
+    assert cells.verb("ps").out == ""
+    p = cells.start("sleep", "600")
+    try:
+        info = until(lambda: running(cells))[0]
+        assert info["runnerPid"] == p.pid
+        assert re.fullmatch(UUID, info["runUuid"])
+        assert info["cellId"] == "run-" + info["runUuid"][:8]
+        table = cells.verb("ps").out.split("\n")
+        assert table[0].split() == ["RUN", "STATE", "STARTED", "PID", "CELL"]
+        assert table[1].split()[0] == info["runUuid"]
+
+        r = cells.verb("kill", "zzz")
+        assert r.rc == 1 and '0 running cells start with "zzz"' in r.err
+        r = cells.verb("kill", info["runUuid"][:8])
+        assert (r.rc, r.out) == (0, info["runUuid"] + "\n")
+        assert p.wait(30 * SLACK) == 128 + signal.SIGTERM
+    finally:
+        finish(p)
+    assert json.loads(cells.verb("ps", "--json").out) == []
+    assert cells.verify(p.events_path).rc == 0
+
+
+def test_gc_after_a_killed_runner(cells):
+    p = cells.start("sleep", "600")
+    try:
+        info = until(lambda: running(cells))[0]
+        assert cells.verb("kill", "--signal", "KILL", info["runUuid"]).rc == 0
+        assert p.wait(30 * SLACK) == -signal.SIGKILL
+    finally:
+        finish(p)
+    dead = json.loads(cells.verb("ps", "--json").out)
+    assert [(d["runUuid"], d["state"]) for d in dead] == [
+        (info["runUuid"], "dead")]
+    r = cells.gc()
+    assert (r.rc, r.err) == (0, "")
+    assert [g["runUuid"] for g in json.loads(r.out)] == [info["runUuid"]]
+    assert json.loads(cells.gc().out) == []
+    assert json.loads(cells.verb("ps", "--json").out) == []
+
+    journal = cells.state_dir / "gc.jsonl"
+    assert cells.verify(journal, "--expect", "1").rc == 0
+    events = [json.loads(line)["data"]["event"]
+              for line in journal.read_text().splitlines()]
+    residue = [e["data"] for e in events if e["type"].endswith(".residue")]
+    assert [(d["by"], d["runUuid"]) for d in residue] == [
+        ("gc", info["runUuid"])]
+    # the dead run's own journal stays as it is
+    assert cells.verify(p.events_path).rc == 3
+
+
+# -- plan, doctor --
+
+def test_plan_does_nothing(cells, tmp_path):
+    r = cells.verb("plan", "--rw", tmp_path, "--", "true")
+    assert (r.rc, r.err) == (0, "")
+    rows = [line.split() for line in r.out.splitlines()]
+    assert [int(row[0]) for row in rows] == list(range(1, len(rows) + 1))
+    steps = [row[1] for row in rows]
+    places = [steps.index(s) for s in (
+        "clone", "pivot-root", "capabilities", "no-new-privs", "landlock",
+        "seccomp", "self-test", "exec")]
+    assert places == sorted(places)
+    binds = [row[2:4] for row in rows if row[1] == "bind"]
+    assert [str(tmp_path), "rw"] in binds
+    assert [b for b in binds if b[1] == "rw"] == [[str(tmp_path), "rw"]]
+    assert not cells.state_dir.exists() and not cells.run_dir.exists()
+
+
+def test_doctor_says_that_a_cell_works(cells):
+    r = cells.verb("doctor", "--json")
+    report = json.loads(r.out)
+    assert (r.rc, report["works"], report["cell"]["error"]) == (0, True, "")
+    for need in report["needs"]:
+        assert need["present"] or not need["required"]
+        assert bool(need["remedy"]) != need["present"]
+    r = cells.verb("doctor")
+    assert r.rc == 0 and r.out.endswith("A full cell works here.\n")
+
+
+# -- completion --
+
+def test_bash_completes_verbs_and_options(cells):
+    script = cells.verb("completion", "bash").out
+
+    def complete(*words):
+        p = subprocess.run(
+            ["bash", "-c", 'eval "$1"; shift; COMP_WORDS=("$@"); '
+             "COMP_CWORD=$(($# - 1)); _cellos; printf '%s\\n' "
+             '"${COMPREPLY[@]}"', "bash", script, *words],
+            stdout=subprocess.PIPE, text=True, check=True)
+        return p.stdout.split()
+    assert complete("cellos", "v") == ["validate", "verify", "version"]
+    assert complete("cellos", "run", "--me") == ["--memory"]
+    assert complete("cellos", "kill", "--signal", "K") == ["KILL"]
+    assert complete("cellos", "completion", "z") == ["zsh"]
+    assert complete("cellos", "ps", "--memory") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_name_every_verb_and_option(cells, shell):
+    r = cells.verb("completion", shell)
+    assert (r.rc, r.err) == (0, "")
+    for verb in VERBS:
+        assert re.search(r"\b%s\b" % verb, r.out)
+    for option in ("print-spec", "hmac-keys", "timeout", "signal", "out"):
+        assert re.search(r"(--|-l )%s\b" % option, r.out)
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=r.out, text=True, check=True)
