@@ -60,13 +60,12 @@ static void decode(void **state)
 
 static void refuse(void **state)
 {
-	static const struct slice
-		bad[] = {
-			S("Z"),	     S("Zm9vY"),  S("Zh"),
-			S("Zm9"), /* trailing bits */
-			S("Zm 9"),   S("Zg=g"),	  S("+/+/"),
-			S("Zm9v\n"), S("Zm9v\0"), S("Zm9\xc3"),
-		};
+	static const struct slice bad[] = {
+		S("A"),	     S("AAAAA"),  S("Z"),
+		S("Zm9vY"),  S("Zh"),	  S("Zm9"), /* trailing bits */
+		S("Zm 9"),   S("Zg=g"),	  S("+/+/"),
+		S("Zm9v\n"), S("Zm9v\0"), S("Zm9\xc3"),
+	};
 	uint8_t out[16];
 
 	(void)state;

@@ -93,6 +93,7 @@ static const struct {
 	{ S("\"\\ud800\\u0041\""), NULL, "lone surrogate" },
 	{ S("\"\\ud800\\ud800\""), NULL, "lone surrogate" },
 	{ S("\"\\ud800x\""), NULL, "lone surrogate" },
+	{ S("\"\\udc00\\udc00\""), NULL, "lone surrogate" },
 	{ S("{\"\\udfff\":1}"), NULL, "lone surrogate" },
 	/* UTF-8 */
 	{ S("\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""),
