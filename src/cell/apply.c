@@ -120,49 +120,63 @@ static int source_tree(const struct stage *s, const struct plan_step *p)
 	return mount_tree_open(AT_FDCWD, p->src, true);
 }
 
-static int bind_step(const struct stage *s, const struct plan_step *p)
+/* Onto a path of our own skeleton: nobody else can have put a symlink there,
+ * and one call does what four would. */
+static int bind_own(const struct stage *s, const struct plan_step *p)
 {
-	OWNED(fd_drop) int tree = -1;
-	struct stat st;
+	/* /proc/sys and the like: of the cell, not of the host */
+	bool inner = !strncmp(p->src, "/proc/", 6);
 	int r;
 
-	if ((p->flags & PLAN_F_OPTIONAL) && stat(p->src, &st) < 0)
-		return 0;
-	/* /proc/sys and the like: of the cell, not of the host */
-	if (!strncmp(p->src, "/proc/", 6))
-		tree = mount_tree_open(AT_FDCWD, rel(p->src), true);
-	else
-		tree = source_tree(s, p);
+	if (p->flags & PLAN_F_FILE) {
+		r = make_parents(rel(p->dst));
+		if (!r)
+			r = make_file(rel(p->dst), 0644, NULL);
+	} else {
+		r = inner ? 0 : make_dirs(rel(p->dst), 0755);
+	}
+	if (!r)
+		r = mount_bind(inner ? rel(p->src) : p->src, rel(p->dst), true);
+	return r ? r : mount_path_attr(rel(p->dst), attr_of(s, p));
+}
+
+/* Onto a path a document names: it may lie in a tree a workload has written. */
+static int bind_declared(const struct stage *s, const struct plan_step *p)
+{
+	OWNED(fd_drop) int tree = source_tree(s, p);
+	int r;
+
 	if (tree < 0)
 		return tree == -1 ? -errno : tree;
 	r = mount_tree_attr(tree, attr_of(s, p));
 	if (r)
 		return r;
 	r = mount_tree_attach(tree, AT_FDCWD, rel(p->dst));
-	if (r != -ENOENT)
+	if (r != -ENOENT || !(p->flags & PLAN_F_FILE))
 		return r;
-	/* no mount point yet: only in trees that are ours */
-	if (p->flags & PLAN_F_FILE) {
-		r = make_parents(rel(p->dst));
-		if (!r)
-			r = make_file(rel(p->dst), 0644, NULL);
-	} else if (p->flags & PLAN_F_OPTIONAL) {
-		r = make_dirs(rel(p->dst), 0755);
-	}
+	/* a single file has no mount point yet */
+	r = make_parents(rel(p->dst));
+	if (!r)
+		r = make_file(rel(p->dst), 0644, NULL);
 	return r ? r : mount_tree_attach(tree, AT_FDCWD, rel(p->dst));
+}
+
+static int bind_step(const struct stage *s, const struct plan_step *p)
+{
+	struct stat st;
+
+	if ((p->flags & PLAN_F_OPTIONAL) && stat(p->src, &st) < 0)
+		return 0;
+	return p->flags & PLAN_F_OWN ? bind_own(s, p) : bind_declared(s, p);
 }
 
 static int device_step(const struct plan_step *p)
 {
-	OWNED(fd_drop) int tree = mount_tree_open(AT_FDCWD, p->src, false);
-	int r;
+	int r = make_file(rel(p->dst), 0666, NULL);
 
-	if (tree < 0)
-		return tree;
-	r = mount_tree_attr(tree, MOUNT_DEV | MOUNT_NOEXEC);
 	if (!r)
-		r = make_file(rel(p->dst), 0666, NULL);
-	return r ? r : mount_tree_attach(tree, AT_FDCWD, rel(p->dst));
+		r = mount_bind(p->src, rel(p->dst), false);
+	return r ? r : mount_path_attr(rel(p->dst), MOUNT_DEV | MOUNT_NOEXEC);
 }
 
 /*
@@ -208,23 +222,35 @@ static int overlay_step(const struct stage *s, const struct plan_step *p)
 	return 0;
 }
 
+/* A file reads as empty, a directory as without entries. The one empty tmpfs
+ * is shown wherever a directory is hidden. */
 static int mask_step(const struct stage *s, const struct plan_step *p)
 {
-	OWNED(fd_drop) int tree = -1;
+	const char *dst = rel(p->dst);
 	struct stat st;
 	int r;
 
 	if ((s->drop & STAGE_DROP_MASK) ||
-	    fstatat(AT_FDCWD, rel(p->dst), &st, AT_SYMLINK_NOFOLLOW) < 0)
+	    fstatat(AT_FDCWD, dst, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
-	if (S_ISDIR(st.st_mode))
-		return mount_fs("tmpfs", rel(p->dst), MOUNT_RO | MOUNT_NOEXEC,
-				"mode=555,size=0,nr_inodes=1");
-	tree = mount_tree_open(AT_FDCWD, "dev/null", false);
-	if (tree < 0)
-		return tree;
-	r = mount_tree_attr(tree, MOUNT_DEV | MOUNT_NOEXEC | MOUNT_RO);
-	return r ? r : mount_tree_attach(tree, AT_FDCWD, rel(p->dst));
+	if (!S_ISDIR(st.st_mode))
+		return mount_bind("dev/null", dst, false);
+	if (mkdir(".empty", 0555) == 0) {
+		r = mount_fs("tmpfs", ".empty", MOUNT_RO | MOUNT_NOEXEC,
+			     "mode=555,size=4k,nr_inodes=1");
+		if (r)
+			return r;
+	} else if (errno != EEXIST) {
+		return -errno;
+	}
+	return mount_bind(".empty", dst, false);
+}
+
+static int unmask_empty(void)
+{
+	if (umount2(".empty", 2) < 0 || rmdir(".empty") < 0)
+		return errno == ENOENT || errno == EINVAL ? 0 : -errno;
+	return 0;
 }
 
 static int tmpfs_step(const struct plan_step *p, bool in_new_root)
@@ -241,15 +267,20 @@ static int tmpfs_step(const struct plan_step *p, bool in_new_root)
 
 static int readonly_step(const struct stage *s, const struct plan_step *p)
 {
-	OWNED(fd_drop) int fd = -1;
-
 	if (s->drop & STAGE_DROP_READONLY)
 		return 0;
-	fd = open(p->dst[1] ? rel(p->dst) : "/", O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return mount_tree_attr(fd, MOUNT_RO |
-					   (p->dst[1] ? MOUNT_NOEXEC : 0u));
+	if (!p->dst[1])
+		return mount_path_attr("/", MOUNT_RO);
+	return mount_path_attr(rel(p->dst), MOUNT_RO | MOUNT_NOEXEC);
+}
+
+static int pivot_step(const struct stage *s)
+{
+	int r = unmask_empty();
+
+	if (r || (s->drop & STAGE_DROP_PIVOT))
+		return r;
+	return mount_pivot();
 }
 
 static int proc_step(const struct stage *s, const struct plan_step *p)
@@ -300,7 +331,7 @@ int apply_step(const struct stage *s, const struct plan_step *p)
 		return mount_fs("devpts", rel(p->dst), MOUNT_DEV | MOUNT_NOEXEC,
 				"newinstance,ptmxmode=0666,mode=600");
 	case PLAN_PIVOT:
-		return s->drop & STAGE_DROP_PIVOT ? 0 : mount_pivot();
+		return pivot_step(s);
 	case PLAN_STATE:
 	case PLAN_CGROUP:
 	case PLAN_SOURCE:

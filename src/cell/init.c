@@ -194,21 +194,25 @@ static int become_inner_root(const struct stage *s)
 static int give_up(const struct stage *s)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int r;
 
 	for (int i = 0; i < 3; i++)
 		if (null >= 0)
 			(void)dup2(null, i);
 	(void)close_range(3, (unsigned)s->init_sock - 1, 0);
 	(void)close_range((unsigned)s->init_sock + 1, ~0u, 0);
-	if (!s->plan->full)
+	return s->plan->full ? caps_set(1ULL << CAP_KILL) : 0;
+}
+
+/* Pid 1 lives under the allowlist too, and the child inherits it: one filter
+ * for the kernel to compile instead of two. */
+static int enter_filter(const struct stage *s)
+{
+	if (!s->plan->full || (s->drop & STAGE_DROP_SECCOMP))
 		return 0;
-	r = caps_drop_bounding();
-	if (!r)
-		r = caps_set(1ULL << CAP_KILL);
-	if (!r && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		r = -errno;
-	return r ? r : seccomp_enter_allow();
+	if (!(s->drop & STAGE_DROP_NO_NEW_PRIVS) &&
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return seccomp_enter_allow();
 }
 
 static void ended(const struct stage *s, int status)
@@ -261,6 +265,15 @@ static void serve(const struct stage *s, pid_t child, int sigfd)
 	}
 }
 
+static size_t filter_step(const struct plan *p)
+{
+	size_t i = 0;
+
+	while (i + 1 < p->n && p->steps[i].op != PLAN_SECCOMP)
+		i++;
+	return i;
+}
+
 void init_main(const struct stage *s)
 {
 	sigset_t set;
@@ -289,6 +302,9 @@ void init_main(const struct stage *s)
 	(void)sigaddset(&set, SIGCHLD);
 	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
 		stage_fail(s->init_sock, i, errno, "sigprocmask");
+	r = enter_filter(s);
+	if (r)
+		stage_fail(s->init_sock, filter_step(s->plan), -r, "pid 1");
 	child = fork();
 	if (child < 0)
 		stage_fail(s->init_sock, i, errno, "fork");

@@ -101,7 +101,6 @@ static int enter_seccomp(const struct stage *s, const struct plan_step *p)
 {
 	struct cell_message m = { .type = CELL_MSG_LISTENER };
 	OWNED(fd_drop) int listener = -1;
-	int r;
 
 	if (!strcmp(p->dst, "baseline"))
 		return seccomp_enter_baseline();
@@ -109,9 +108,7 @@ static int enter_seccomp(const struct stage *s, const struct plan_step *p)
 		return seccomp_enter_bpf(s->req->bpf, s->req->bpf_len);
 	if (s->drop & STAGE_DROP_SECCOMP)
 		return 0;
-	r = seccomp_enter_allow();
-	if (r)
-		return r;
+	/* the allowlist itself is there already, from pid 1 */
 	listener = seccomp_enter_watch();
 	if (listener < 0)
 		return listener;

@@ -161,7 +161,6 @@ static void plan_etc(struct builder *b)
 		unsigned flags;
 	} host[] = {
 		{ "/etc/ld.so.cache", PLAN_F_FILE },
-		{ "/etc/ld.so.conf", PLAN_F_FILE },
 		{ "/etc/alternatives", 0 },
 		{ "/etc/ssl/certs", 0 },
 		{ "/etc/ssl/openssl.cnf", PLAN_F_FILE },
@@ -177,8 +176,8 @@ static void plan_etc(struct builder *b)
 			b->p->steps[b->p->n - 1].src = files[i].text;
 	for (size_t i = 0; i < ARRAY_SIZE(host); i++)
 		add_bind(b, host[i].path, host[i].path,
-			 host[i].flags | PLAN_F_RO | PLAN_F_OPTIONAL |
-				 PLAN_F_NOEXEC,
+			 host[i].flags | PLAN_F_OWN | PLAN_F_RO |
+				 PLAN_F_OPTIONAL | PLAN_F_NOEXEC,
 			 NULL);
 }
 
@@ -187,7 +186,8 @@ static void plan_top(struct builder *b)
 	char src[512], dst[80];
 	const struct host_caps *h = b->h;
 	const char *image = b->req->image_root;
-	unsigned from = image && h->is_root ? PLAN_F_FROM_FD : 0;
+	/* an image may lie where only its owner can look: opened beforehand */
+	unsigned from = image && h->is_root ? PLAN_F_FROM_FD : PLAN_F_OWN;
 
 	for (size_t i = 0; i < h->n_top; i++) {
 		const struct host_entry *t = &h->top[i];
@@ -199,12 +199,13 @@ static void plan_top(struct builder *b)
 			add(b, PLAN_SYMLINK, t->link, dst, NULL);
 			continue;
 		}
-		if (t->is_dir)
+		if (t->is_dir && from == PLAN_F_FROM_FD)
 			add_n(b, PLAN_DIR, dst, 0755, NULL);
 		add_bind(b, src, dst,
 			 PLAN_F_RO | from | (t->is_dir ? 0 : PLAN_F_FILE),
 			 image ? "the image, read-only" :
 				 "the host's programs, read-only");
+		b->p->steps[b->p->n - 1].n = LIMIT_MOUNTS + 1 + i;
 	}
 }
 
@@ -259,7 +260,7 @@ static void plan_proc(struct builder *b)
 	add(b, PLAN_PROC, NULL, "/proc", "of the cell's own processes");
 	for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
 		add(b, PLAN_MASK, NULL, masks[i], NULL);
-	add_bind(b, "/proc/sys", "/proc/sys", PLAN_F_RO, "settings can be read");
+	add_bind(b, "/proc/sys", "/proc/sys", PLAN_F_OWN | PLAN_F_RO, "settings can be read");
 }
 
 static void plan_private(struct builder *b, const char *path, uint64_t size,

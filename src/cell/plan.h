@@ -97,7 +97,8 @@ enum {
 	PLAN_F_IDMAP = 1 << 2,	/* idmapped to the workload's uid */
 	PLAN_F_OPTIONAL = 1 << 3,	/* source may be absent on the host */
 	PLAN_F_FROM_FD = 1 << 4,	/* opened by the parent before the clone */
-	PLAN_F_FILE = 1 << 5	/* bind of a single file */
+	PLAN_F_FILE = 1 << 5,	/* bind of a single file */
+	PLAN_F_OWN = 1 << 6	/* onto our skeleton, not a declared path */
 };
 
 struct plan_step {

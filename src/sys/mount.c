@@ -19,6 +19,7 @@ enum {
 	K_MS_NOSUID = 2,
 	K_MS_NODEV = 4,
 	K_MS_NOEXEC = 8,
+	K_MS_BIND = 4096,
 	K_MS_REC = 16384,
 	K_MS_PRIVATE = 1 << 18,
 	K_MNT_DETACH = 2
@@ -46,17 +47,18 @@ int mount_tree_open(int dirfd, const char *path, bool recursive)
 	return sys_result(syscall(SYS_open_tree, dirfd, path, flags));
 }
 
-static int set_attr(int tree, struct mount_attr *a, bool recursive)
+static int set_attr(int at, const char *path, struct mount_attr *a,
+		    bool recursive)
 {
-	unsigned flags = AT_EMPTY_PATH;
+	unsigned flags = path[0] ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH;
 
 	if (recursive)
 		flags |= AT_RECURSIVE;
 	return sys_result(
-		syscall(SYS_mount_setattr, tree, "", flags, a, sizeof(*a)));
+		syscall(SYS_mount_setattr, at, path, flags, a, sizeof(*a)));
 }
 
-int mount_tree_attr(int tree, unsigned flags)
+static int set_flags(int at, const char *path, unsigned flags)
 {
 	struct mount_attr a = { .attr_set = MOUNT_ATTR_NOSUID };
 
@@ -66,7 +68,23 @@ int mount_tree_attr(int tree, unsigned flags)
 		a.attr_set |= MOUNT_ATTR_NOEXEC;
 	if (!(flags & MOUNT_DEV))
 		a.attr_set |= MOUNT_ATTR_NODEV;
-	return set_attr(tree, &a, (flags & MOUNT_RECURSIVE) != 0);
+	return set_attr(at, path, &a, (flags & MOUNT_RECURSIVE) != 0);
+}
+
+int mount_tree_attr(int tree, unsigned flags)
+{
+	return set_flags(tree, "", flags);
+}
+
+int mount_path_attr(const char *path, unsigned flags)
+{
+	return set_flags(AT_FDCWD, path, flags);
+}
+
+int mount_bind(const char *src, const char *dst, bool recursive)
+{
+	return sys_result(mount(src, dst, NULL,
+				K_MS_BIND | (recursive ? K_MS_REC : 0), NULL));
 }
 
 int mount_tree_idmap(int tree, int userns, bool recursive)
@@ -76,7 +94,7 @@ int mount_tree_idmap(int tree, int userns, bool recursive)
 		.userns_fd = (unsigned)userns,
 	};
 
-	return set_attr(tree, &a, recursive);
+	return set_attr(tree, "", &a, recursive);
 }
 
 int mount_resolve(int at, const char *path)

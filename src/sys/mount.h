@@ -38,6 +38,11 @@ int mount_tree_attach(int tree, int at, const char *path) MUST_USE;
  *  @flags: MOUNT_*; @data: options, or NULL */
 int mount_fs(const char *type, const char *path, unsigned flags,
 	     const char *data) MUST_USE;
+/** mount_bind() - show @src at @dst too, one call, both ends trusted paths;
+ *  the new mount has the flags of the one @src lies on */
+int mount_bind(const char *src, const char *dst, bool recursive) MUST_USE;
+/** mount_path_attr() - MOUNT_* on the mount at a trusted path */
+int mount_path_attr(const char *path, unsigned flags) MUST_USE;
 /** mount_pivot() - make the current directory the root, drop the old one */
 int mount_pivot(void) MUST_USE;
 /** mount_resolve() - O_PATH descriptor of @path beneath @at, or -errno */

@@ -89,10 +89,9 @@ static void lines_of_a_small_plan(void **state)
 		"  7  loopback         lo  # no other link, no route out\n"
 		"  8  hostname         cell\n"
 		"  9  root             / size=1048576  # empty\n"
-		" 10  dir              /usr\n"
-		" 11  bind             /usr ro  # the host's programs, "
+		" 10  bind             /usr ro  # the host's programs, "
 		"read-only\n"
-		" 12  symlink          /bin <- usr/bin\n";
+		" 11  symlink          /bin <- usr/bin\n";
 	const char *end;
 
 	(void)state;
