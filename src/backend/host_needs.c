@@ -79,14 +79,35 @@ static const char *userns_remedy(void)
 	       "clone3, mount and pivot_root (Docker's default does not)";
 }
 
+/* One id, our own: what every process may map for itself. Without a map no
+ * file can be made in the new namespace. */
+static int map_self(uid_t uid, gid_t gid)
+{
+	char text[64];
+	int r;
+
+	r = file_write(AT_FDCWD, "/proc/self/setgroups", "deny", 4);
+	(void)snprintf(text, sizeof(text), "0 %u 1", uid);
+	if (!r)
+		r = file_write(AT_FDCWD, "/proc/self/uid_map", text,
+			       strlen(text));
+	(void)snprintf(text, sizeof(text), "0 %u 1", gid);
+	return r ? r : file_write(AT_FDCWD, "/proc/self/gid_map", text,
+				  strlen(text));
+}
+
 /* Clone with @flags and try @what in the child: 0 or an errno. */
 static int try_in(uint64_t flags, int (*what)(void))
 {
-	int pidfd = -1, status = 0;
+	int pidfd = -1, status = 0, r;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
 	pid_t pid = pidfd_clone(flags, -1, &pidfd);
 
-	if (pid == 0)
-		_exit(what ? -what() : 0);
+	if (pid == 0) {
+		r = map_self(uid, gid);
+		_exit(r || !what ? -r : -what());
+	}
 	if (pid < 0)
 		return -pid;
 	(void)close(pidfd);
