@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "spec/check_rules.h"
 #include "spec/mounts.h"
+#include "spec/names.h"
 #include "spec/text.h"
 #include "wire/b64.h"
 #include "wire/json_out.h"
@@ -57,7 +58,7 @@ int rule_portable(struct slice s, const char *field, const char *at,
 		       field, text_quote(q, s), wbuf_cstr(&pointer));
 }
 
-bool rule_listed(const struct spec *s, struct slice ref)
+static bool is_listed(const struct spec *s, struct slice ref)
 {
 	for (size_t i = 0; i < s->authority.secret_refs.n; i++)
 		if (slice_eq(s->authority.secret_refs.p[i], ref))
@@ -145,7 +146,7 @@ static int check_refs(const struct spec *s, struct err *e)
 			       "(at /spec/identity/ttlSeconds)",
 			       (unsigned long long)id->ttl_seconds.v,
 			       (unsigned long long)s->ttl_seconds);
-	if (!rule_listed(s, id->secret_ref))
+	if (!is_listed(s, id->secret_ref))
 		return err_set(e, ERR_SPEC, 0,
 			       "spec.identity.secretRef %s must also appear in "
 			       "authority.secretRefs "
@@ -343,32 +344,22 @@ static int check_egress(const struct spec *s, struct err *e)
 	return 0;
 }
 
-static bool rule_is_within(const struct spec_egress_rule *leaf,
-			   const struct spec_egress_rules *have)
-{
-	for (size_t i = 0; i < have->n; i++) {
-		const struct spec_egress_rule *r = &have->p[i];
-
-		if (rule_same_host(leaf->host, r->host) &&
-		    leaf->port == r->port &&
-		    (leaf->protocol.p != NULL) == (r->protocol.p != NULL) &&
-		    slice_eq(leaf->protocol, r->protocol))
-			return true;
-	}
-	return false;
-}
-
 /* Rule 29: a token cannot lend more than the document claims */
 static int check_leaf(const struct spec *s, struct err *e)
 {
 	const struct spec_derivation *d = s->authority.derivation;
+	OWNED(names_drop) struct names refs = { 0 };
+	OWNED(egress_drop) struct egress_index rules = { 0 };
 	char q[TEXT_QUOTED];
 
 	if (!d)
 		return 0;
+	if (names_build(&refs, s->authority.secret_refs.p,
+			s->authority.secret_refs.n, sizeof(struct slice), e) ||
+	    egress_build(&rules, &s->authority.egress_rules, e))
+		return -1;
 	for (size_t i = 0; i < d->leaf.egress_rules.n; i++)
-		if (!rule_is_within(&d->leaf.egress_rules.p[i],
-				    &s->authority.egress_rules))
+		if (!egress_has_rule(&rules, &d->leaf.egress_rules.p[i]))
 			return err_set(
 				e, ERR_SPEC, 0,
 				"spec.authorityDerivation.leafCapability "
@@ -378,7 +369,7 @@ static int check_leaf(const struct spec *s, struct err *e)
 				text_quote(q, d->leaf.egress_rules.p[i].host),
 				i);
 	for (size_t i = 0; i < d->leaf.secret_refs.n; i++)
-		if (!rule_listed(s, d->leaf.secret_refs.p[i]))
+		if (names_find(&refs, d->leaf.secret_refs.p[i]) == NAMES_NONE)
 			return err_set(
 				e, ERR_SPEC, 0,
 				"spec.authorityDerivation.leafCapability "

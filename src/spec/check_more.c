@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "spec/names.h"
 #include "spec/text.h"
 #include "wire/hostname.h"
 #include "wire/url.h"
@@ -22,7 +23,12 @@ static int fail_duplicate(struct err *e, const char *field, struct slice v,
 static int check_resolvers(const struct spec_dns_authority *d, struct err *e)
 {
 	static const char at[] = "/spec/authority/dnsAuthority/resolvers";
+	OWNED(names_drop) struct names ids = { 0 };
 
+	if (d->n_resolvers &&
+	    names_build(&ids, &d->resolvers->resolver_id, d->n_resolvers,
+			sizeof(*d->resolvers), e))
+		return -1;
 	for (size_t i = 0; i < d->n_resolvers; i++) {
 		const struct spec_resolver *r = &d->resolvers[i];
 
@@ -33,14 +39,12 @@ static int check_resolvers(const struct spec_dns_authority *d, struct err *e)
 				  "resolverId",
 				  i, e))
 			return -1;
-		for (size_t k = 0; k < i; k++)
-			if (slice_eq(r->resolver_id,
-				     d->resolvers[k].resolver_id))
-				return fail_duplicate(
-					e,
-					"authority.dnsAuthority.resolvers[]."
-					"resolverId",
-					r->resolver_id, at, i);
+		if (names_find(&ids, r->resolver_id) < i)
+			return fail_duplicate(
+				e,
+				"authority.dnsAuthority.resolvers[]."
+				"resolverId",
+				r->resolver_id, at, i);
 		if (r->endpoint.n == 0)
 			return err_set(e, ERR_SPEC, 0,
 				       "authority.dnsAuthority.resolvers[]."
@@ -62,8 +66,13 @@ static int check_resolvers(const struct spec_dns_authority *d, struct err *e)
 static int check_cdn(const struct spec_cdn_authority *c, struct err *e)
 {
 	static const char at[] = "/spec/authority/cdnAuthority/providers";
+	OWNED(names_drop) struct names ids = { 0 };
 	char q[TEXT_QUOTED];
 
+	if (c->n_providers &&
+	    names_build(&ids, &c->providers->provider_id, c->n_providers,
+			sizeof(*c->providers), e))
+		return -1;
 	for (size_t i = 0; i < c->n_providers; i++) {
 		const struct spec_cdn_provider *p = &c->providers[i];
 
@@ -74,14 +83,12 @@ static int check_cdn(const struct spec_cdn_authority *c, struct err *e)
 				  "providerId",
 				  i, e))
 			return -1;
-		for (size_t k = 0; k < i; k++)
-			if (slice_eq(p->provider_id,
-				     c->providers[k].provider_id))
-				return fail_duplicate(
-					e,
-					"authority.cdnAuthority.providers[]."
-					"providerId",
-					p->provider_id, at, i);
+		if (names_find(&ids, p->provider_id) < i)
+			return fail_duplicate(
+				e,
+				"authority.cdnAuthority.providers[]."
+				"providerId",
+				p->provider_id, at, i);
 		if (!hostname_is_pattern(p->hostname_pattern))
 			return err_set(e, ERR_SPEC, 0,
 				       "authority.cdnAuthority.providers[]."
@@ -124,11 +131,37 @@ int check_dns(const struct spec *s, struct err *e)
 	return s->authority.cdn ? check_cdn(s->authority.cdn, e) : 0;
 }
 
+/* What the rules of an export look things up in */
+struct export_index {
+	struct names targets, refs;
+	struct egress_index rules;
+};
+
+static void export_index_drop(struct export_index *x)
+{
+	names_drop(&x->targets);
+	names_drop(&x->refs);
+	egress_drop(&x->rules);
+}
+
+static int export_index_build(struct export_index *x, const struct spec *s,
+			      struct err *e)
+{
+	const struct spec_strings *refs = &s->authority.secret_refs;
+
+	if (s->export->n_targets &&
+	    names_build(&x->targets, &s->export->targets->name,
+			s->export->n_targets, sizeof(*s->export->targets), e))
+		return -1;
+	if (names_build(&x->refs, refs->p, refs->n, sizeof(*refs->p), e))
+		return -1;
+	return egress_build(&x->rules, &s->authority.egress_rules, e);
+}
+
 /* Rules 30d and 30e */
-static int check_http(const struct spec *s, const struct spec_target *t,
+static int check_http(const struct export_index *x, const struct spec_target *t,
 		      size_t i, struct err *e)
 {
-	const struct spec_egress_rules *rules = &s->authority.egress_rules;
 	char q[TEXT_QUOTED], name[TEXT_QUOTED];
 	struct url u;
 	int r = url_parse(t->base_url, &u);
@@ -146,11 +179,8 @@ static int check_http(const struct spec *s, const struct spec_target *t,
 			       "fragment, not %s "
 			       "(at /spec/export/targets/%zu/baseUrl)",
 			       text_quote(q, t->base_url), i);
-	for (size_t k = 0; k < rules->n; k++)
-		if (rules->p[k].port == u.port &&
-		    rule_same_host(rules->p[k].host, slice_of(u.host)))
-			return 0;
-	if (rules->n == 0)
+	if (x->rules.n == 0 ||
+	    egress_has_host(&x->rules, slice_of(u.host), u.port))
 		return 0;
 	return err_set(e, ERR_SPEC, 0,
 		       "http export target %s host %s:%u must appear in "
@@ -158,7 +188,8 @@ static int check_http(const struct spec *s, const struct spec_target *t,
 		       text_quote(name, t->name), u.host, u.port, i);
 }
 
-static int check_target(const struct spec *s, size_t i, struct err *e)
+static int check_target(const struct spec *s, const struct export_index *x,
+			size_t i, struct err *e)
 {
 	const struct spec_target *t = &s->export->targets[i];
 	char q[TEXT_QUOTED], name[TEXT_QUOTED];
@@ -166,32 +197,25 @@ static int check_target(const struct spec *s, size_t i, struct err *e)
 	if (rule_portable(t->name, "spec.export.targets[].name",
 			  "/spec/export/targets/%zu/name", i, e))
 		return -1;
-	for (size_t k = 0; k < i; k++)
-		if (slice_eq(t->name, s->export->targets[k].name))
-			return err_set(e, ERR_SPEC, 0,
-				       "duplicate export target name %s "
-				       "(at /spec/export/targets/%zu/name)",
-				       text_quote(q, t->name), i);
-	if (t->secret_ref.p && !rule_listed(s, t->secret_ref))
+	if (names_find(&x->targets, t->name) < i)
+		return err_set(e, ERR_SPEC, 0,
+			       "duplicate export target name %s "
+			       "(at /spec/export/targets/%zu/name)",
+			       text_quote(q, t->name), i);
+	if (t->secret_ref.p &&
+	    names_find(&x->refs, t->secret_ref) == NAMES_NONE)
 		return err_set(e, ERR_SPEC, 0,
 			       "export target %s secretRef %s must appear in "
 			       "authority.secretRefs "
 			       "(at /spec/export/targets/%zu/secretRef)",
 			       text_quote(name, t->name),
 			       text_quote(q, t->secret_ref), i);
-	return t->kind == SPEC_TARGET_HTTP ? check_http(s, t, i, e) : 0;
-}
-
-static bool has_target(const struct spec_export *x, struct slice name)
-{
-	for (size_t i = 0; i < x->n_targets; i++)
-		if (slice_eq(x->targets[i].name, name))
-			return true;
-	return false;
+	return t->kind == SPEC_TARGET_HTTP ? check_http(x, t, i, e) : 0;
 }
 
 /* Rule 31 */
-static int check_artifact(const struct spec_export *x, size_t i, struct err *e)
+static int check_artifact(const struct spec_export *x,
+			  const struct names *targets, size_t i, struct err *e)
 {
 	const struct spec_artifact *a = &x->artifacts[i];
 	char q[TEXT_QUOTED], name[TEXT_QUOTED];
@@ -210,7 +234,7 @@ static int check_artifact(const struct spec_export *x, size_t i, struct err *e)
 	if (rule_portable(a->target, "spec.export.artifacts[].target",
 			  "/spec/export/artifacts/%zu/target", i, e))
 		return -1;
-	if (!has_target(x, a->target))
+	if (names_find(targets, a->target) == NAMES_NONE)
 		return err_set(e, ERR_SPEC, 0,
 			       "export artifact %s references unknown target "
 			       "%s (at /spec/export/artifacts/%zu/target)",
@@ -221,13 +245,18 @@ static int check_artifact(const struct spec_export *x, size_t i, struct err *e)
 
 int check_export(const struct spec *s, struct err *e)
 {
+	OWNED(export_index_drop) struct export_index index = { 0 };
 	const struct spec_export *x = s->export;
 
-	for (size_t i = 0; x && i < x->n_targets; i++)
-		if (check_target(s, i, e))
+	if (!x)
+		return 0;
+	if (export_index_build(&index, s, e))
+		return -1;
+	for (size_t i = 0; i < x->n_targets; i++)
+		if (check_target(s, &index, i, e))
 			return -1;
-	for (size_t i = 0; x && i < x->n_artifacts; i++)
-		if (check_artifact(x, i, e))
+	for (size_t i = 0; i < x->n_artifacts; i++)
+		if (check_artifact(x, &index.targets, i, e))
 			return -1;
 	return 0;
 }

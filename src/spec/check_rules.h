@@ -7,16 +7,12 @@
 
 #include "spec/spec.h"
 
-#define RULE_NO_INDEX SIZE_MAX
-
 /** rule_is_portable() - [A-Za-z0-9][A-Za-z0-9._-]{0,127} without ".." */
 bool rule_is_portable(struct slice s);
 /** rule_portable() - 0, or -1 with "<field> must match ..." in @e
  *  @at: pointer, whose "%zu", if it has one, is @index */
 int rule_portable(struct slice s, const char *field, const char *at,
 		  size_t index, struct err *e) MUST_USE;
-/** rule_listed() - is it one of authority.secretRefs, byte for byte? */
-bool rule_listed(const struct spec *s, struct slice ref);
 /** rule_same_host() - equal but for ASCII case */
 bool rule_same_host(struct slice a, struct slice b);
 
