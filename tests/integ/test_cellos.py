@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import SLACK
+from conftest import SLACK, SOURCE
 
 VERBS = ["run", "validate", "plan", "verify", "keygen", "ps", "kill", "gc",
          "doctor", "completion", "version", "help"]
@@ -482,3 +482,30 @@ def test_completions_name_every_verb_and_option(cells, shell):
         assert re.search(r"(--|-l )%s\b" % option, r.out)
     if shutil.which(shell):
         subprocess.run([shell, "-n"], input=r.out, text=True, check=True)
+
+
+# -- README --
+
+def test_the_readmes_example_is_what_happens(cells):
+    """Its document, its exit status, its events in their order."""
+    with open(SOURCE / "README.md", encoding="utf-8") as f:
+        text = f.read()
+    block = re.search(r"\n((?:    .*\n|\n)*?    \}\n)\n    \$ cellos run", text)
+    doc = block[1][block[1].index("{"):].replace("/srv/demo",
+                                                 str(cells.own / "demo"))
+    (cells.own / "demo" / "hello").mkdir(parents=True)
+    os.chmod(cells.own, 0o755)
+    path = cells.tmp / "hello.json"
+    path.write_text(doc)
+    r = cells.run_document(str(path))
+    assert r.rc == int(re.search(r"echo \$\?\n    (\d+)\n", text)[1])
+    assert (cells.own / "demo" / "hello" / "greeting").read_text() == "hello\n"
+    shown = re.findall(r"^    ((?:evidence|observability|lifecycle|command|"
+                       r"compliance|authority)\.v1\.\w+)", text, re.M)
+    prefix = "dev.cellos.events.cell."
+    assert [e["type"][len(prefix):] for e in r.events] == shown
+    destroyed = r.one("lifecycle.v1.destroyed")
+    assert (destroyed["outcome"], destroyed["residueClass"]) == (
+        "failed", "none")
+    violation = r.enforcement("violation")["syscall"]
+    assert (violation["name"], violation["answer"]) == ("mount", "EPERM")
