@@ -144,6 +144,16 @@ def test_syntax_error_has_the_outer_text(sup):
     assert "\n\nCaused by:\n    " in d.err
 
 
+@BOTH
+def test_failed_check_names_its_class(sup, profile):
+    bad = document().replace(b"ExecutionCell", b"PolicyPack")
+    for d in (sup.run(bad, profile=profile),
+              sup.validate(bad, profile=profile)):
+        assert (d.code, d.out, d.events) == (1, "", [])
+        assert d.reason.startswith(
+            "invalid cell specification: unsupported kind: PolicyPack")
+
+
 def test_secret_client_is_refused(sup):
     d = sup.exec("secret", "get", "K")
     assert d.code == 1 and "secret get <KEY> is not supported" in d.err
@@ -749,6 +759,121 @@ def test_argv0_prefixes(sup, argv0, prefixes, ok):
     assert "CELLOS_RUN_ARGV0_ALLOW_PREFIXES" in d.reason
     assert f'"{argv0}"' in d.reason
     assert d.data("destroyed")["reason"] == d.reason
+
+
+def test_secret_without_command(sup):
+    d = sup.run(document(authority={"secretRefs": ["MY_TOKEN"]}, run=False),
+                CELLOS_BROKER="env", CELLOS_SECRET_MY_TOKEN="tok-abc123")
+    assert d.code == 0
+    assert d.data("homeostasis")["declaredSecretCount"] == 1
+
+
+# -- what the switches of portable do -------------------------------------
+
+PY_UNSHARE = ("import ctypes,os,sys; l=ctypes.CDLL(None,use_errno=True); "
+              "r=l.unshare(0); print(r, ctypes.get_errno())")
+
+
+def test_seccomp_baseline(sup):
+    argv = ["/usr/bin/python3", "-c", PY_UNSHARE]
+    assert sup.run(document(argv)).out == "0 0\n"
+    for word in ("baseline", " 1 ", "Default"):
+        assert sup.run(document(argv),
+                       CELLOS_SUBPROCESS_SECCOMP=word).out == "-1 1\n"
+    for word in ("", "0", "off", "NONE"):
+        assert sup.run(document(argv),
+                       CELLOS_SUBPROCESS_SECCOMP=word).out == "0 0\n"
+
+
+def test_seccomp_file(sup):
+    """uname answers EPERM, everything else passes."""
+    import struct
+    prog = [(0x20, 0, 0, 0), (0x15, 0, 1, os.uname().machine == "x86_64" and
+                              63 or 160),
+            (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7fff0000)]
+    path = sup.tmp / "f.bpf"
+    path.write_bytes(b"".join(struct.pack("=HBBI", *i) for i in prog))
+    for profile in ("portable", FULL):
+        d = sup.run(document(["/bin/uname"]), profile=profile,
+                    CELLOS_SECCOMP_BPF_PATH=str(path))
+        assert d.code == 1
+        assert d.data("completed")["exitCode"] == 1
+        assert "spawnError" not in d.data("completed")
+
+
+def test_unshare_keeps_a_script_of_two_commands_running(sup):
+    d = sup.run(document(["/bin/sh", "-c", "/bin/true; /bin/echo two"]),
+                CELLOS_SUBPROCESS_UNSHARE="1")
+    assert (d.code, d.out) == (0, "two\n")
+
+
+def test_unshare_gives_namespaces_of_its_own(sup):
+    argv = ["/bin/sh", "-c", "for n in ipc uts net; do "
+            "readlink /proc/self/ns/$n; done"]
+    host = [os.readlink(f"/proc/self/ns/{n}") for n in ("ipc", "uts", "net")]
+    one = sup.run(document(argv), CELLOS_SUBPROCESS_UNSHARE="ipc,uts,net")
+    two = sup.run(document(argv), CELLOS_SUBPROCESS_UNSHARE="ipc,uts,net")
+    plain = sup.run(document(argv))
+    assert plain.out.split() == host
+    assert not set(one.out.split()) & set(host)
+    assert len(set(one.out.split()) | set(two.out.split())) >= 4
+
+
+def test_unshare_mnt_makes_the_workspace_private(sup):
+    work = sup.tmp / "work"
+    work.mkdir()
+    work.chmod(0o777)
+    (work / "host-file.txt").write_text("host")
+    spec = document(["/bin/sh", "-c", "ls -A; echo x > sentinel.txt; "
+                                      f"ls -A {work}"],
+                    workingDirectory=str(work))
+    for _ in range(2):
+        d = sup.run(spec, CELLOS_SUBPROCESS_UNSHARE="mnt")
+        assert (d.code, d.out) == (0, "sentinel.txt\n"), d.err
+    assert [p.name for p in work.iterdir()] == ["host-file.txt"]
+
+
+PY_CONNECT = ("import socket,sys; s=socket.socket(); s.settimeout(5); "
+              "print(s.connect_ex((sys.argv[1], int(sys.argv[2]))))")
+
+
+@pytest.mark.parametrize("profile, switch", [("portable", "net"),
+                                             (FULL, None)])
+def test_no_way_to_the_host_network(sup, profile, switch):
+    import socket
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        argv = ["/usr/bin/python3", "-c", PY_CONNECT]
+        run = lambda *a, **e: sup.run(document(argv + list(a)), **e).out
+        assert run("127.0.0.1", port, profile="portable") == "0\n"
+        e = {"profile": profile, "CELLOS_SUBPROCESS_UNSHARE": switch}
+        assert run("127.0.0.1", port, **e) == "111\n"      # ECONNREFUSED
+        assert run("192.0.2.1", "80", **e) == "101\n"      # ENETUNREACH
+
+
+@BOTH
+def test_deadline_reaches_grandchildren(sup, profile):
+    mark = f"31{os.getpid()}"
+    d = sup.run(document(["/bin/sh", "-c", f"setsid sleep {mark} & "
+                          f"echo up; exec sleep {mark}"], timeoutMs=300),
+                profile=profile)
+    assert d.out == "up\n"
+    assert d.reason.startswith("command spawn: command timed out")
+    left = subprocess.run(["pgrep", "-f", f"sleep {mark}"], check=False,
+                          capture_output=True, text=True)
+    assert left.stdout == ""
+
+
+@BOTH
+def test_end_reaches_grandchildren(sup, profile):
+    mark = f"32{os.getpid()}"
+    d = sup.run(document(["/bin/sh", "-c", f"setsid sleep {mark} "
+                          ">/dev/null 2>&1 </dev/null & echo up"]),
+                profile=profile)
+    assert (d.code, d.out) == (0, "up\n")
+    left = subprocess.run(["pgrep", "-f", f"sleep {mark}"], check=False,
+                          capture_output=True, text=True)
+    assert left.stdout == ""
 
 
 # -- sinks ----------------------------------------------------------------
