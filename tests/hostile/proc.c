@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
 #include <linux/securebits.h>
 #include <mqueue.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -380,6 +382,29 @@ static const char *controlling_tty(const char *arg)
 	return word_of(open("/dev/tty", O_RDWR | O_CLOEXEC));
 }
 
+/* The kernel stacks at most 16 Landlock layers: what is missing of them when
+ * one adds one's own is what was there before. */
+static const char *landlock_layers(const char *arg)
+{
+	struct landlock_ruleset_attr a = { .handled_access_fs =
+						   LANDLOCK_ACCESS_FS_EXECUTE };
+	long fd = syscall(SYS_landlock_create_ruleset, &a, sizeof(uint64_t), 0);
+	int n = 0;
+
+	(void)arg;
+	if (fd < 0)
+		return word_of(-1);
+	while (n < 64 && syscall(SYS_landlock_restrict_self, fd, 0) == 0)
+		n++;
+	return word_fmt("%d", n);
+}
+
+static const char *signal_pid1(const char *arg)
+{
+	(void)arg;
+	return word_of(kill(1, 0));
+}
+
 static const char *session(const char *arg)
 {
 	(void)arg;
@@ -421,5 +446,7 @@ const struct probe proc_probes[] = {
 	{ "hostname", hostname },
 	{ "controlling-tty", controlling_tty },
 	{ "session", session },
+	{ "landlock-layers", landlock_layers },
+	{ "signal-pid1", signal_pid1 },
 };
 const size_t proc_probes_num = sizeof(proc_probes) / sizeof(proc_probes[0]);

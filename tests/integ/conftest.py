@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -147,6 +148,16 @@ class Cells:
         return Result(p.returncode, p.stdout.decode(errors="replace"),
                       p.stderr.decode(errors="replace"), events)
 
+    def uuids(self):
+        """Of every run, by what they wrote."""
+        found = set()
+        for d in (self.run_dir, self.state_dir, self.tmp):
+            for path in d.rglob("*") if d.exists() else ():
+                found.update(UUID.findall(os.fsencode(path.name)))
+                if path.suffix == ".jsonl" and path.is_file():
+                    found.update(UUID.findall(path.read_bytes()))
+        return {u.decode() for u in found}
+
     def verb(self, *argv, env=None):
         return self.call([self.cellos, *map(str, argv)], env=env)
 
@@ -248,12 +259,15 @@ def descendants(pid):
     return out
 
 
-def cgroups():
-    """Every cgroup of ours, in any hierarchy."""
+UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def cgroups(uuids):
+    """Every cgroup of these runs, in any hierarchy."""
     found = set()
     for top, dirs, _ in os.walk("/sys/fs/cgroup"):
         found.update(os.path.join(top, d) for d in dirs
-                     if d.startswith("cellos_"))
+                     if d.startswith("cellos_") and d[-36:] in uuids)
     return found
 
 
@@ -267,14 +281,17 @@ def files_below(path):
 
 
 class Before:
-    """The host as it was; left() says what a run added to it."""
+    """The host as it was; left() says what the runs of a test added to it.
+
+    Other cells may run beside us, so only what bears our runs' names counts.
+    """
 
     def __init__(self, cells):
         self.cells = cells
-        self.cgroups, self.mounts = cgroups(), mounts()
+        self.mounts = mounts()
 
     def left(self):
-        out = [f"cgroup {c}" for c in sorted(cgroups() - self.cgroups)]
+        out = [f"cgroup {c}" for c in sorted(cgroups(self.cells.uuids()))]
         if mounts() != self.mounts:
             out.append("mounts")
         out += [f"file {f}" for f in files_below(self.cells.run_dir)]
