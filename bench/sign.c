@@ -3,14 +3,16 @@
  * Signed events per second: N realistic events through the signer process and
  * the journal to a file.
  *
- * usage: sign FILE [N]
+ * usage: sign [FILE [N]]; without FILE a temporary one
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/limits.h"
 #include "evidence/journal.h"
 #include "evidence/report.h"
@@ -56,20 +58,27 @@ int main(int argc, char **argv)
 	struct journal_config c = { .max_bytes = UINT64_MAX };
 	uint8_t seed[32] = { 1 };
 	struct err e = { 0 };
+	char name[] = "/tmp/cellos-bench-XXXXXX";
+	OWNED(fd_drop) int tmp = -1;
 	uint64_t n, t;
 	double sec;
 
 	if (argc < 2) {
-		(void)fprintf(stderr, "usage: %s FILE [N]\n", argv[0]);
-		return 2;
+		tmp = mkstemp(name);
+		if (tmp < 0)
+			return 2;
 	}
 	n = argc > 2 ? strtoull(argv[2], NULL, 10) : 50000;
-	c.path = argv[1];
+	c.path = argc > 1 ? argv[1] : name;
 	if (signer_start(SIGNER_ED25519, "bench", seed, sizeof(seed), &s, &e))
 		goto fail;
 	c.signer = s;
 	t = clock_mono_ns();
-	if (journal_open(&c, &run, &j, &e) || events(j, n, &e))
+	if (journal_open(&c, &run, &j, &e))
+		goto fail;
+	if (tmp >= 0)
+		(void)unlink(name);
+	if (events(j, n, &e))
 		goto fail;
 	sec = (double)(clock_mono_ns() - t) / 1e9;
 	(void)printf("events=%" PRIu64 " seconds=%.3f events_per_second=%.0f\n",

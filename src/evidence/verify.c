@@ -146,7 +146,8 @@ static int runs_say(struct verify_work *w)
 	size_t i;
 
 	/* no item is looked at any more: their run numbers may go stale */
-	qsort(w->chains, w->n_chains, sizeof(*w->chains), chain_cmp);
+	if (w->n_chains)
+		qsort(w->chains, w->n_chains, sizeof(*w->chains), chain_cmp);
 	r->runs = calloc(w->n_chains + 1, sizeof(*r->runs));
 	if (!r->runs)
 		return -1;
@@ -207,8 +208,9 @@ static int judge(struct verify_work *w, struct slice file,
 	if (w->n_chains < expect)
 		verify_say(w, VERIFY_TOO_FEW_RUNS, VERIFY_NONE, 0, NULL,
 			   "%zu of %" PRIu64, w->n_chains, expect);
-	qsort(w->res->findings, w->res->n_findings, sizeof(*w->res->findings),
-	      finding_cmp);
+	if (w->res->n_findings)
+		qsort(w->res->findings, w->res->n_findings,
+		      sizeof(*w->res->findings), finding_cmp);
 	return w->no_memory ? -1 : 0;
 }
 
