@@ -70,7 +70,7 @@ static void doubles_read_back(void **state)
 	uint64_t x = 88172645463325252u;
 
 	(void)state;
-	for (int i = 0; i < 100000; i++) {
+	for (int i = 0; i < 20000; i++) {
 		OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(64);
 		double v, back;
 
