@@ -350,7 +350,9 @@ static int plan_cwd(struct builder *b, struct err *e)
 	const char *cwd = run && run->working_directory.p ?
 				  run->working_directory.p :
 				  "/";
-	const struct host_path *w = &b->h->paths[b->h->n_paths - 1];
+	/* the last one, if it is there at all: looked at only then */
+	const struct host_path *w =
+		&b->h->paths[b->h->n_paths ? b->h->n_paths - 1 : 0];
 	struct plan_step *s;
 
 	if (cwd[0] != '/')
