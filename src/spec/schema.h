@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The document as tables: one row a member, in the order of spec.md 2. The
+ * The document as tables: one row a member, in their declared order. The
  * same rows drive the reader (parse.c) and the canonical writer (canon.c).
  */
 #ifndef CELLOS_SPEC_SCHEMA_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Foreign text inside messages: the quoted form of spec.md 1, and UTF-8. */
+/* Foreign text inside messages: the quoted form of messages, and UTF-8. */
 #ifndef CELLOS_SPEC_TEXT_H
 #define CELLOS_SPEC_TEXT_H
 
