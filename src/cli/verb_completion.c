@@ -31,7 +31,7 @@ static void bash_kind(enum verb_complete k)
 {
 	switch (k) {
 	case COMPLETE_NONE:
-		fputs("return", stdout);
+		fputs(":", stdout);
 		return;
 	case COMPLETE_FILE:
 		fputs("mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")",

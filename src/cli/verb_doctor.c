@@ -16,7 +16,7 @@
 #include "cli/verb.h"
 #include "wire/json_out.h"
 
-enum { HINTS_MAX = 8, TRIAL_MS = 10000 };
+enum { HINTS_MAX = 4, TRIAL_MS = 10000 };
 
 struct doctor {
 	bool json, works;
@@ -55,41 +55,26 @@ static void hint(struct doctor *d, bool applies, const char *text)
 		d->hints[d->n_hints++] = text;
 }
 
-/* What commonly stands in the way and does not name itself in an errno. */
+/* What stands in the way without being a need of its own: the needs have
+ * their remedies beside them. */
 static void find_hints(struct doctor *d)
 {
-	bool rootless = geteuid() != 0;
-
 	hint(d,
-	     rootless && file_number("/proc/sys/kernel/apparmor_restrict_"
-				     "unprivileged_userns") == 1,
+	     d->tried && geteuid() != 0 &&
+		     file_number("/proc/sys/kernel/apparmor_restrict_"
+				 "unprivileged_userns") == 1,
 	     "AppArmor takes away what a user namespace gives (Ubuntu 23.10 "
-	     "and later): install the shipped profile with \"sudo install -m "
+	     "and later): install the shipped profile, \"sudo install -m "
 	     "644 packaging/apparmor/cellos /etc/apparmor.d/cellos && sudo "
-	     "apparmor_parser -r /etc/apparmor.d/cellos\"");
-	hint(d,
-	     rootless && file_number("/proc/sys/kernel/"
-				     "unprivileged_userns_clone") == 0,
-	     "only root may make user namespaces: \"sudo sysctl "
-	     "kernel.unprivileged_userns_clone=1\"");
-	hint(d, file_number("/proc/sys/user/max_user_namespaces") == 0,
-	     "user namespaces are switched off: \"sudo sysctl "
-	     "user.max_user_namespaces=15000\"");
+	     "apparmor_parser -r /etc/apparmor.d/cellos\"; it is for "
+	     "/usr/bin and /usr/local/bin");
 	hint(d, file_holds("/proc/self/status", "Seccomp:\t2"),
 	     "a seccomp filter is already on this process, as in a container: "
 	     "Docker's default filter forbids user namespaces and mounts; run "
 	     "the container with \"--security-opt seccomp=unconfined "
-	     "--security-opt apparmor=unconfined\", or with a profile that "
-	     "allows clone3, unshare, mount, pivot_root and setns");
-	hint(d,
-	     access("/sys/kernel/security/lsm", R_OK) == 0 &&
-		     !file_holds("/sys/kernel/security/lsm", "landlock"),
-	     "Landlock is not among the active security modules: put it into "
-	     "the boot parameter lsm=, e.g. \"lsm=landlock,lockdown,yama,"
-	     "integrity,apparmor,bpf\"");
-	hint(d, rootless,
-	     "limits without root need a delegated cgroup: \"systemd-run "
-	     "--user --scope -p Delegate=yes cellos run ...\"");
+	     "--security-opt apparmor=unconfined --security-opt "
+	     "systempaths=unconfined\", or with a profile that allows clone3, "
+	     "unshare, mount, pivot_root and setns");
 }
 
 static int trial(struct err *e)
