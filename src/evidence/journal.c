@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
+
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -38,8 +38,9 @@ struct journal {
 	uint64_t written;	/* bytes of this run */
 	size_t room_ids;	/* of the run, in a link */
 	off_t end;		/* size after our last append */
-	struct wbuf line;	/* finished and, if @is_owed, not yet written */
-	bool is_owed;
+	uint64_t in_flight;	/* bytes the signer's answers may have */
+	struct wbuf line;	/* one answer */
+	struct wbuf owed;	/* finished lines with LF, not yet written */
 };
 
 static int write_fail(const struct journal *j, int sys, struct err *e)
@@ -124,79 +125,88 @@ static int heal(struct journal *j, struct err *e)
 	return 0;
 }
 
-/* The whole line or, of a regular file, nothing. Return: 0 or errno */
-static int write_line(struct journal *j)
+/* All owed lines or, of a regular file, none. Return: 0 or errno */
+static int write_owed(struct journal *j)
 {
-	struct iovec iov[2] = {
-		{ .iov_base = j->line.p, .iov_len = j->line.len },
-		{ .iov_base = (char[]){ '\n' }, .iov_len = 1 },
-	};
-	size_t left = j->line.len + 1;
+	size_t at = 0;
 	ssize_t w;
-	int sys;
+	int sys = 0;
 
-	for (;;) {
-		w = writev(j->fd, iov, 2);
-		sys = w < 0 ? errno : ENOSPC;
-		if (w < 0 && sys == EINTR)
+	while (at < j->owed.len) {
+		w = write(j->fd, j->owed.p + at, j->owed.len - at);
+		if (w < 0 && errno == EINTR)
 			continue;
-		if (w <= 0)
+		if (w <= 0) {
+			sys = w < 0 ? errno : ENOSPC;
 			break;
-		left -= (size_t)w;
-		if (left == 0)
-			return 0;
-		/* cut short: the next call says why */
-		if ((size_t)w >= iov[0].iov_len) {
-			iov[0].iov_len = 0;
-			continue;
 		}
-		iov[0].iov_base = (char *)iov[0].iov_base + w;
-		iov[0].iov_len -= (size_t)w;
+		at += (size_t)w;	/* cut short: the next call says why */
 	}
 	/* if even this fails, the next append heals the tail */
-	if (j->is_regular && left != j->line.len + 1 &&
-	    ftruncate(j->fd, j->end) < 0)
+	if (sys && at && j->is_regular && ftruncate(j->fd, j->end) < 0)
 		sys = errno;
 	return sys;
 }
 
-/* Append j->line. On failure it stays owed: the signer counts it, so it must
- * stand in the file before anything else does. */
-static int append(struct journal *j, struct err *e)
+static int write_plain(struct journal *j, struct err *e)
 {
-	int r, sys = 0;
+	int sys = write_owed(j);
 
-	if (j->line.len + 1 > LIMIT_EVENT_LINE)
-		return err_set(e, ERR_SINK, EMSGSIZE, "event line");
-	j->is_owed = true;
-	if (j->fd >= 0 && j->is_regular) {
-		do
-			r = flock(j->fd, LOCK_EX);
-		while (r < 0 && errno == EINTR);
-		if (r < 0)
-			return err_set(e, ERR_SINK, errno, "lock %s",
-				       j->c.path);
-		r = heal(j, e);
-		if (!r)
-			sys = write_line(j);
-		if (!r && !sys)
-			j->end += (off_t)j->line.len + 1;
-		(void)flock(j->fd, LOCK_UN);
-		if (r)
-			return -1;
-	} else if (j->fd >= 0) {
-		sys = write_line(j);
-	}
-	if (sys)
-		return write_fail(j, sys, e);
-	j->is_owed = false;
-	j->written += j->line.len + 1;
+	return sys ? write_fail(j, sys, e) : 0;
+}
+
+static int write_healed(struct journal *j, struct err *e)
+{
+	if (heal(j, e) || write_plain(j, e))
+		return -1;
+	j->end += (off_t)j->owed.len;
 	return 0;
 }
 
-static int settle(struct journal *j, struct err *e)
+/* Runs may share the file: one at a time. */
+static int locked(struct journal *j,
+		  int (*what)(struct journal *j, struct err *e), struct err *e)
 {
-	return j->is_owed ? append(j, e) : 0;
+	int r;
+
+	do
+		r = flock(j->fd, LOCK_EX);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return err_set(e, ERR_SINK, errno, "lock %s", j->c.path);
+	r = what(j, e);
+	(void)flock(j->fd, LOCK_UN);
+	return r;
+}
+
+/* On failure the lines stay owed: the signer counts them, so they must stand
+ * in the file before anything else does. */
+static int append(struct journal *j, struct err *e)
+{
+	if (j->owed.len == 0)
+		return 0;
+	if (j->fd >= 0 &&
+	    (j->is_regular ? locked(j, write_healed, e) : write_plain(j, e)))
+		return -1;
+	j->written += j->owed.len;
+	wbuf_reset(&j->owed);
+	return 0;
+}
+
+int journal_flush(struct journal *j, struct err *e)
+{
+	while (signer_pending(j->c.signer)) {
+		if (signer_collect(j->c.signer, &j->line, e))
+			return -1;
+		if (j->line.len + 1 > LIMIT_EVENT_LINE)
+			return err_set(e, ERR_SINK, EMSGSIZE, "event line");
+		wbuf_slice(&j->owed, wbuf_as_slice(&j->line));
+		wbuf_byte(&j->owed, '\n');
+		if (j->owed.failed)
+			return err_set(e, ERR_SINK, ENOMEM, "journal");
+	}
+	j->in_flight = 0;
+	return append(j, e);
 }
 
 static int stamp(char id[UUID_TEXT_SIZE], char time[CLOCK_TEXT_SIZE],
@@ -214,12 +224,14 @@ static int link_now(struct journal *j, bool final, struct err *e)
 {
 	char id[UUID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
 
-	if (settle(j, e) || stamp(id, time, e) ||
-	    signer_link(j->c.signer, j->n, id, time, final, &j->line, e))
+	/* lines that could not be written come first */
+	if (append(j, e) || stamp(id, time, e) ||
+	    signer_link_send(j->c.signer, j->n, id, time, final, e))
 		return -1;
+	j->in_flight += LINK_ROOM + j->room_ids + j->pending * LINK_ROOM_LINE;
 	j->pending = 0;
 	j->is_ending = final;
-	return append(j, e);
+	return 0;
 }
 
 static int sync_now(const struct journal *j, struct err *e)
@@ -253,7 +265,7 @@ static int open_file(struct journal *j, struct err *e)
 	}
 	if (j->fd < 0)
 		j->fd = fd_take(&fd);
-	return 0;
+	return j->is_regular ? locked(j, heal, e) : 0;
 }
 
 int journal_open(const struct journal_config *c, const struct event_run *run,
@@ -267,6 +279,8 @@ int journal_open(const struct journal_config *c, const struct event_run *run,
 	j->c = *c;
 	j->fd = -1;
 	j->line = WBUF_INIT(LIMIT_EVENT_LINE);
+	/* what may be in flight, and one event more */
+	j->owed = WBUF_INIT((size_t)4 * LIMIT_EVENT_LINE);
 	j->is_redacting = redact_is_on(c->redact);
 	/* escaped, a byte takes up to six */
 	j->room_ids = 6 * (strlen(run->cell_id) + strlen(run->run_id) +
@@ -284,6 +298,7 @@ int journal_open(const struct journal_config *c, const struct event_run *run,
  * will cover it have their room, whatever happens. */
 static int budget_check(struct journal *j, size_t data_len, struct err *e)
 {
+	uint64_t spent = j->written + j->owed.len + j->in_flight;
 	uint64_t max = j->c.max_bytes, reserve = JOURNAL_RESERVE;
 	uint64_t want = data_len + LINE_ROOM + SIGNER_KID_MAX + LINK_ROOM +
 			j->room_ids + (j->pending + 1) * LINK_ROOM_LINE;
@@ -292,8 +307,8 @@ static int budget_check(struct journal *j, size_t data_len, struct err *e)
 		reserve = max / 2;
 	if (j->is_over)
 		reserve = 0;
-	if (j->written <= max && want <= max - j->written &&
-	    reserve <= max - j->written - want)
+	if (spent <= max && want <= max - spent &&
+	    reserve <= max - spent - want)
 		return 0;
 	j->is_over = true;
 	(void)err_set(e, ERR_SINK, 0,
@@ -327,17 +342,19 @@ int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
 			return -1;
 		ev.data = wbuf_as_slice(&redacted);
 	}
-	if (budget_check(j, ev.data.n, e) || settle(j, e))
+	if (budget_check(j, ev.data.n, e))
+		return -1;
+	/* never more under way than both sockets hold */
+	if (j->in_flight + ev.data.n > SIGNER_IN_FLIGHT && journal_flush(j, e))
 		return -1;
 	if (j->pending == LINK_LINES_MAX && link_now(j, false, e))
 		return -1;
 	if (stamp(id, time, e) ||
-	    signer_event(j->c.signer, j->n + 1, &ev, &j->line, e))
+	    signer_event_send(j->c.signer, j->n + 1, &ev, e))
 		return -1;
 	j->n++;
 	j->pending++;
-	if (append(j, e))
-		return -1;
+	j->in_flight += ev.data.n + LINE_ROOM + SIGNER_KID_MAX;
 	if (ret_id)
 		memcpy(ret_id, id, sizeof(id));
 	return 0;
@@ -347,7 +364,7 @@ int journal_boundary(struct journal *j, struct err *e)
 {
 	if (j->is_ending)
 		return err_set(e, ERR_SINK, 0, "the journal is closed");
-	if (settle(j, e) || (j->pending && link_now(j, false, e)))
+	if ((j->pending && link_now(j, false, e)) || journal_flush(j, e))
 		return -1;
 	return sync_now(j, e);
 }
@@ -356,7 +373,7 @@ int journal_close(struct journal *j, struct err *e)
 {
 	if (j->is_closed)
 		return err_set(e, ERR_SINK, 0, "the journal is closed");
-	if (j->is_ending ? settle(j, e) : link_now(j, true, e))
+	if ((!j->is_ending && link_now(j, true, e)) || journal_flush(j, e))
 		return -1;
 	j->is_closed = true;
 	return sync_now(j, e);
@@ -371,5 +388,6 @@ void journal_free(struct journal **jp)
 	*jp = NULL;
 	fd_drop(&j->fd);
 	wbuf_drop(&j->line);
+	wbuf_drop(&j->owed);
 	free(j);
 }

@@ -23,6 +23,12 @@
 /* Kept free below the budget for the events that end a run. */
 enum { JOURNAL_RESERVE = 256 * 1024 };
 
+/*
+ * Events are handed to the signer and collected later, so that signing costs
+ * the run no waiting: a line stands in the file after journal_flush(),
+ * journal_boundary() or journal_close(), or when SIGNER_IN_FLIGHT is reached.
+ * What is to be on disk before something happens needs the boundary.
+ */
 struct journal;
 
 struct journal_config {
@@ -41,15 +47,18 @@ int journal_open(const struct journal_config *c, const struct event_run *run,
 		 struct journal **ret, struct err *e) MUST_USE;
 
 /**
- * journal_emit() - one event, now, with a fresh id
+ * journal_emit() - one event, timed now, with a fresh id
  * @t:    type
  * @data: compact sorted JSON; redacted here, before signing
  * @ret_id: receives the id, UUID_TEXT_SIZE bytes, or NULL
- * @e: ERR_SINK; errno in e->sys (EDQUOT at the budget, ENOSPC when full)
+ * @e: ERR_SINK; errno in e->sys (EDQUOT at the budget; ENOSPC when full, which
+ *     the flush or boundary after it may be the one to tell)
  */
 int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
 		 char *ret_id, struct err *e) MUST_USE;
 
+/** journal_flush() - every event so far into the file, without a link */
+int journal_flush(struct journal *j, struct err *e) MUST_USE;
 /** journal_boundary() - link what was written since the last, fdatasync */
 int journal_boundary(struct journal *j, struct err *e) MUST_USE;
 /** journal_close() - the final link, fdatasync; then journal_free() */

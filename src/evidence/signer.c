@@ -30,7 +30,11 @@ struct signer {
 	bool broken;		/* the stream is out of step or ended */
 	struct seal *local;	/* SIGNER_NONE */
 	struct wbuf msg;
-	char *buf;		/* SIGNER_MESSAGE_MAX */
+	struct signer_inbox in;
+	unsigned acks;		/* answers without a line, before the lines */
+	size_t lines;		/* answers with one */
+	struct wbuf done;	/* SIGNER_NONE: finished lines, as messages */
+	size_t done_at;
 };
 
 static int key_check(enum signer_algorithm alg, const char *kid,
@@ -63,6 +67,7 @@ static struct signer *signer_new(void)
 		return NULL;
 	s->fd = s->pidfd = -1;
 	s->msg = WBUF_INIT(SIGNER_MESSAGE_MAX);
+	s->done = WBUF_INIT((size_t)4 * SIGNER_MESSAGE_MAX);
 	return s;
 }
 
@@ -90,24 +95,28 @@ static int lost(struct signer *s, int r, struct err *e)
 	return err_set(e, ERR_SINK, -r, "event signer");
 }
 
-/* Send s->msg unless @only_recv, take the answer into @line (may be NULL) */
-static int talk(struct signer *s, bool only_recv, struct wbuf *line,
-		struct err *e)
+static int tell(struct signer *s, struct err *e)
 {
-	struct slice msg;
-	uint8_t kind;
-	int r = 0;
+	int r;
 
-	if (line)
-		wbuf_reset(line);
 	if (s->broken)
 		return lost(s, 0, e);
 	if (s->msg.failed)
 		return err_set(e, ERR_SINK, EMSGSIZE, "event signer");
-	if (!only_recv)
-		r = signer_send(s->fd, wbuf_as_slice(&s->msg));
-	if (!r)
-		r = signer_recv(s->fd, s->buf, &msg);
+	r = signer_send(s->fd, wbuf_as_slice(&s->msg));
+	return r ? lost(s, r, e) : 0;
+}
+
+/* One answer; its line goes to @line (NULL: it must have none). */
+static int hear(struct signer *s, struct wbuf *line, struct err *e)
+{
+	struct slice msg;
+	uint8_t kind;
+	int r;
+
+	if (s->broken)
+		return lost(s, 0, e);
+	r = signer_recv(s->fd, &s->in, &msg);
 	if (r)
 		return lost(s, r, e);
 	if (!signer_get_u8(&msg, &kind) ||
@@ -119,11 +128,20 @@ static int talk(struct signer *s, bool only_recv, struct wbuf *line,
 			e->cls = ERR_SINK;
 		return -1;
 	}
+	if ((msg.n == 0) != (line == NULL))
+		return lost(s, -EBADMSG, e);
 	if (!line)
 		return 0;
 	wbuf_slice(line, msg);
-	if (line->failed || msg.n == 0)
-		return lost(s, -EMSGSIZE, e);
+	return line->failed ? lost(s, -EMSGSIZE, e) : 0;
+}
+
+/* Start and BEGIN are acknowledged; nobody has to wait for it at once. */
+static int hear_acks(struct signer *s, struct err *e)
+{
+	for (; s->acks; s->acks--)
+		if (hear(s, NULL, e))
+			return -1;
 	return 0;
 }
 
@@ -152,7 +170,8 @@ static int spawn(struct signer *s, enum signer_algorithm alg, const char *kid,
 	s->pidfd = (int)syscall(SYS_pidfd_open, s->pid, 0);
 	if (s->pidfd < 0)
 		return err_set(e, ERR_SINK, errno, "event signer: pidfd_open");
-	return talk(s, true, NULL, e);
+	s->acks = 1;
+	return 0;
 }
 
 int signer_start(enum signer_algorithm alg, const char *kid, uint8_t *key,
@@ -168,8 +187,8 @@ int signer_start(enum signer_algorithm alg, const char *kid, uint8_t *key,
 		if (s && alg == SIGNER_NONE)
 			s->local = calloc(1, sizeof(*s->local));
 		else if (s)
-			s->buf = malloc(SIGNER_MESSAGE_MAX);
-		if (!s || (!s->local && !s->buf))
+			s->in.buf = malloc(SIGNER_INBOX);
+		if (!s || (!s->local && !s->in.buf))
 			(void)err_set(e, ERR_SINK, ENOMEM, "event signer");
 		else
 			r = s->local ? 0 : spawn(s, alg, kid, key, key_len, e);
@@ -189,6 +208,8 @@ int signer_run_begin(struct signer *s, const struct event_run *run,
 	const char *spec_id = run->spec && run->spec->id.p ? run->spec->id.p :
 							     run->cell_id;
 
+	if (s->lines)
+		return err_set(e, ERR_SINK, EBUSY, "event signer");
 	if (s->local)
 		return link_begin(&s->local->keeper, run->cell_id, spec_id,
 				  run->run_id, run->run_uuid, e);
@@ -198,14 +219,32 @@ int signer_run_begin(struct signer *s, const struct event_run *run,
 	signer_put_str(&s->msg, run->run_id);
 	signer_put_str(&s->msg, run->run_uuid);
 	signer_put_end(&s->msg);
-	return talk(s, false, NULL, e);
+	if (tell(s, e))
+		return -1;
+	s->acks++;
+	return 0;
 }
 
-int signer_event(struct signer *s, uint64_t n, const struct event *ev,
-		 struct wbuf *line, struct err *e)
+/* Without a process: finished at once, kept until it is collected. */
+static int keep_done(struct signer *s, const struct wbuf *line, struct err *e)
+{
+	uint32_t n = (uint32_t)line->len;
+
+	wbuf_put(&s->done, &n, sizeof(n));
+	wbuf_slice(&s->done, wbuf_as_slice(line));
+	if (s->done.failed)
+		return err_set(e, ERR_SINK, EMSGSIZE, "event signer");
+	s->lines++;
+	return 0;
+}
+
+int signer_event_send(struct signer *s, uint64_t n, const struct event *ev,
+		      struct err *e)
 {
 	if (s->local)
-		return seal_event(s->local, n, ev, line, e);
+		return seal_event(s->local, n, ev, &s->msg, e) ?
+			       -1 :
+			       keep_done(s, &s->msg, e);
 	signer_put_begin(&s->msg, SIGNER_REQ_EVENT);
 	signer_put_u64(&s->msg, n);
 	signer_put_str(&s->msg, ev->id);
@@ -214,23 +253,80 @@ int signer_event(struct signer *s, uint64_t n, const struct event *ev,
 	signer_put_str(&s->msg, ev->time);
 	signer_put_slice(&s->msg, ev->data);
 	signer_put_end(&s->msg);
-	return talk(s, false, line, e);
+	if (tell(s, e))
+		return -1;
+	s->lines++;
+	return 0;
 }
 
-int signer_link(struct signer *s, uint64_t n, const char *event_id,
-		const char *time, bool final, struct wbuf *line, struct err *e)
+int signer_link_send(struct signer *s, uint64_t n, const char *event_id,
+		     const char *time, bool final, struct err *e)
 {
 	uint8_t f = final;
 
 	if (s->local)
-		return seal_link(s->local, n, event_id, time, final, line, e);
+		return seal_link(s->local, n, event_id, time, final, &s->msg,
+				 e) ?
+			       -1 :
+			       keep_done(s, &s->msg, e);
 	signer_put_begin(&s->msg, SIGNER_REQ_LINK);
 	signer_put_u64(&s->msg, n);
 	wbuf_put(&s->msg, &f, 1);
 	signer_put_str(&s->msg, event_id);
 	signer_put_str(&s->msg, time);
 	signer_put_end(&s->msg);
-	return talk(s, false, line, e);
+	if (tell(s, e))
+		return -1;
+	s->lines++;
+	return 0;
+}
+
+size_t signer_pending(const struct signer *s)
+{
+	return s->lines;
+}
+
+static int take_done(struct signer *s, struct wbuf *line, struct err *e)
+{
+	uint32_t n;
+
+	memcpy(&n, s->done.p + s->done_at, sizeof(n));
+	wbuf_put(line, s->done.p + s->done_at + sizeof(n), n);
+	s->done_at += sizeof(n) + n;
+	if (s->done_at == s->done.len) {
+		wbuf_reset(&s->done);
+		s->done_at = 0;
+	}
+	return line->failed ? err_set(e, ERR_SINK, EMSGSIZE, "event signer") :
+			      0;
+}
+
+int signer_collect(struct signer *s, struct wbuf *line, struct err *e)
+{
+	wbuf_reset(line);
+	if (!s->lines)
+		return err_set(e, ERR_SINK, ENODATA, "event signer");
+	if (hear_acks(s, e))
+		return -1;
+	s->lines--;
+	return s->local ? take_done(s, line, e) : hear(s, line, e);
+}
+
+int signer_event(struct signer *s, uint64_t n, const struct event *ev,
+		 struct wbuf *line, struct err *e)
+{
+	return signer_event_send(s, n, ev, e) || signer_collect(s, line, e) ?
+		       -1 :
+		       0;
+}
+
+int signer_link(struct signer *s, uint64_t n, const char *event_id,
+		const char *time, bool final, struct wbuf *line, struct err *e)
+{
+	return signer_link_send(s, n, event_id, time, final, e) ||
+			       signer_collect(s, line, e) ?
+		       -1 :
+		       0;
 }
 
 int signer_pidfd(const struct signer *s)
@@ -260,6 +356,7 @@ void signer_stop(struct signer **sp)
 		free(s->local);
 	}
 	wbuf_drop(&s->msg);
-	free(s->buf);
+	wbuf_drop(&s->done);
+	free(s->in.buf);
 	free(s);
 }

@@ -51,7 +51,7 @@ int signer_run_begin(struct signer *s, const struct event_run *run,
 		     struct err *e) MUST_USE;
 
 /**
- * signer_event() - turn event number @n (1, 2, ...) into its line
+ * signer_event() - send and collect: turn event number @n (1, 2, ...) into its line
  * @line: reset, then receives the finished line without LF
  */
 int signer_event(struct signer *s, uint64_t n, const struct event *ev,
@@ -67,6 +67,28 @@ int signer_event(struct signer *s, uint64_t n, const struct event *ev,
 int signer_link(struct signer *s, uint64_t n, const char *event_id,
 		const char *time, bool final, struct wbuf *line,
 		struct err *e) MUST_USE;
+
+/*
+ * The same two without waiting: requests are sent, the signer works while the
+ * caller does something else, lines are collected in the order of the
+ * requests. A caller must collect before SIGNER_IN_FLIGHT bytes of event data
+ * are under way, or both ends may wait for each other's full sockets.
+ */
+enum { SIGNER_IN_FLIGHT = 48 * 1024 };
+
+int signer_event_send(struct signer *s, uint64_t n, const struct event *ev,
+		      struct err *e) MUST_USE;
+int signer_link_send(struct signer *s, uint64_t n, const char *event_id,
+		     const char *time, bool final, struct err *e) MUST_USE;
+/** signer_pending() - lines that can be collected */
+size_t signer_pending(const struct signer *s);
+/**
+ * signer_collect() - wait for the oldest line
+ * @line: reset, then receives the finished line without LF
+ *
+ * Return: 0; -1 also if the signer refused that request
+ */
+int signer_collect(struct signer *s, struct wbuf *line, struct err *e) MUST_USE;
 
 /** signer_pidfd() - readable when the signer died; -1 without a process */
 int signer_pidfd(const struct signer *s);

@@ -215,15 +215,15 @@ void signer_main(int fd, pid_t parent, struct seal *s)
 {
 	struct wbuf line = WBUF_INIT(LIMIT_EVENT_LINE);
 	struct wbuf out = WBUF_INIT(SIGNER_MESSAGE_MAX);
-	char *buf = malloc(SIGNER_MESSAGE_MAX);
+	struct signer_inbox in = { .buf = malloc(SIGNER_INBOX) };
 	struct slice msg;
 
-	if (!buf || lockdown(fd, parent, s) < 0)
+	if (!in.buf || lockdown(fd, parent, s) < 0)
 		_exit(1);
 	signer_put_begin(&out, SIGNER_OK);
 	signer_put_end(&out);
 	while (!signer_send(fd, wbuf_as_slice(&out)) &&
-	       !signer_recv(fd, buf, &msg) && answer(s, msg, &line, &out))
+	       !signer_recv(fd, &in, &msg) && answer(s, msg, &line, &out))
 		;
 	seal_drop(s);
 	_exit(0);

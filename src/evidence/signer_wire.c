@@ -107,35 +107,46 @@ int signer_send(int fd, struct slice msg)
 	return 0;
 }
 
-static int recv_all(int fd, char *p, size_t n)
+/* At least @n bytes from in->at on */
+static int fill(int fd, struct signer_inbox *in, size_t n)
 {
 	ssize_t r;
 
-	while (n) {
-		r = recv(fd, p, n, 0);
+	if (in->at && in->at + n > SIGNER_INBOX) {
+		memmove(in->buf, in->buf + in->at, in->len - in->at);
+		in->len -= in->at;
+		in->at = 0;
+	}
+	while (in->len - in->at < n) {
+		r = recv(fd, in->buf + in->len, SIGNER_INBOX - in->len, 0);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
 			return errno == ECONNRESET ? -EPIPE : -errno;
 		if (r == 0)
 			return -EPIPE;
-		p += r;
-		n -= (size_t)r;
+		in->len += (size_t)r;
 	}
 	return 0;
 }
 
-int signer_recv(int fd, char *buf, struct slice *ret)
+int signer_recv(int fd, struct signer_inbox *in, struct slice *ret)
 {
 	uint32_t n;
-	int r = recv_all(fd, (char *)&n, sizeof(n));
+	int r;
 
+	if (in->at == in->len)
+		in->at = in->len = 0;
+	r = fill(fd, in, sizeof(n));
 	if (r)
 		return r;
+	memcpy(&n, in->buf + in->at, sizeof(n));
 	if (n < 1 || n > SIGNER_MESSAGE_MAX)
 		return -EBADMSG;
-	r = recv_all(fd, buf, n);
-	if (!r)
-		*ret = (struct slice){ buf, n };
-	return r;
+	r = fill(fd, in, sizeof(n) + n);
+	if (r)
+		return r;
+	*ret = (struct slice){ in->buf + in->at + sizeof(n), n };
+	in->at += sizeof(n) + n;
+	return 0;
 }

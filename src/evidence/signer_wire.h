@@ -44,14 +44,21 @@ bool signer_get_str(struct slice *c, const char **ret);
 
 /** signer_send() - all of it; 0 or -errno (-EPIPE: the peer ended) */
 int signer_send(int fd, struct slice msg) MUST_USE;
+/* What has been received and not yet taken: one recv(2) may bring several. */
+struct signer_inbox {
+	char *buf;		/* SIGNER_INBOX bytes */
+	size_t at, len;
+};
+
+enum { SIGNER_INBOX = SIGNER_MESSAGE_MAX + 65536 };
+
 /**
- * signer_recv() - one message
- * @buf: SIGNER_MESSAGE_MAX bytes
- * @ret: the part after the length
+ * signer_recv() - the next message, waiting for it if need be
+ * @ret: the message without its length, borrowed until the next call
  *
- * Return: 0, -EPIPE at the end of the stream, -EBADMSG, or -errno
+ * Return: 0; -EPIPE the peer ended; -EBADMSG a length out of bounds; -errno
  */
-int signer_recv(int fd, char *buf, struct slice *ret) MUST_USE;
+int signer_recv(int fd, struct signer_inbox *in, struct slice *ret) MUST_USE;
 
 /**
  * signer_main() - the signer process, from fork to exit

@@ -61,7 +61,9 @@ static int emit(struct journal *j, size_t fill, struct err *e)
 	for (i = 0; i < fill; i++)
 		wbuf_byte(&b, 'x');
 	wbuf_str(&b, "\",\"runId\":\"r1\"}");
-	return journal_emit(j, EVENT_NETWORK_SCOPE, &b, NULL, e);
+	if (journal_emit(j, EVENT_NETWORK_SCOPE, &b, NULL, e))
+		return -1;
+	return journal_flush(j, e);
 }
 
 static void slurp(const char *file, struct wbuf *b)
@@ -298,10 +300,48 @@ static void test_dev_full(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(journal_open(&c, &run, &j, &e), -1);
+	assert_int_equal(journal_open(&c, &run, &j, &e), 0);
+	assert_int_equal(journal_boundary(j, &e), -1);
 	assert_string_equal(e.text, "event sink: sink full: /dev/full "
 			    "(No space left on device (os error 28))");
 	assert_int_equal(e.sys, ENOSPC);
+	journal_free(&j);
+	signer_stop(&s);
+}
+
+/* Nothing is collected until it has to be; then all of it, in order. */
+static void test_in_flight(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(1024);
+	struct signer *s = plain();
+	struct journal *j = opened(s, path, &run, 64 << 20);
+	struct stat st;
+	char got[128];
+	struct err e;
+
+	(void)state;
+	wbuf_str(&b, "{\"cellId\":\"c1\",\"runId\":\"r1\"}");
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(
+			journal_emit(j, EVENT_NETWORK_SCOPE, &b, NULL, &e), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	/* the opening link and five events */
+	assert_int_equal(signer_pending(s), 6);
+	assert_int_equal(journal_flush(j, &e), 0);
+	assert_int_equal(signer_pending(s), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size > 6 * 200);
+	/* at the bound by itself: 1,000 events do not wait for a boundary */
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(
+			journal_emit(j, EVENT_NETWORK_SCOPE, &b, NULL, &e), 0);
+	assert_true(signer_pending(s) < 100);
+	assert_int_equal(journal_close(j, &e), 0);
+	journal_free(&j);
+	judged(path, got, sizeof(got));
+	assert_string_equal(got, "4: unsigned");
+	assert_int_equal(unlink(path), 0);
 	signer_stop(&s);
 }
 
@@ -435,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_links_by_themselves),
 		cmocka_unit_test(test_dev_full),
+		cmocka_unit_test(test_in_flight),
 		cmocka_unit_test(test_full_tmpfs),
 		cmocka_unit_test(test_fifo),
 		cmocka_unit_test(test_no_file),
