@@ -35,7 +35,8 @@ int admit_gates(const struct spec *s, struct err *e)
 	return err_set(e, ERR_PLAIN, 0,
 		       "spec.placement.kubernetesNamespace \"%s\" is not the "
 		       "namespace of this runner (CELLOS_K8S_NAMESPACE is "
-		       "\"%s\")", has.p, want);
+		       "\"%s\")",
+		       has.p, want);
 }
 
 int admit_unknown(const struct spec *s, bool strict, struct err *e)
@@ -52,8 +53,7 @@ int admit_unknown(const struct spec *s, bool strict, struct err *e)
 				       u->pointer,
 				       u->nearest ? " (did you mean " : "",
 				       near, u->nearest ? "?)" : "");
-		log_line(LOG_WARN, TARGET,
-			 "unknown member %s is ignored%s%s",
+		log_line(LOG_WARN, TARGET, "unknown member %s is ignored%s%s",
 			 log_quote(quoted, sizeof(quoted), u->pointer),
 			 u->nearest ? "; nearest known name: " : "", near);
 	}
@@ -141,8 +141,8 @@ static int admit_backend(struct err *e)
 /* A refused path counts even when empty: the original opened it and failed */
 static int admit_refused(const struct env_info *v, struct err *e)
 {
-	bool on = v->cls == ENV_TRUTHY ? env_truthy(v->name) :
-					 env_present(v->name);
+	bool on = v->cls == ENV_TRUTHY ? env_truthy(v->name)
+				       : env_present(v->name);
 
 	/* the original ignores it beside the no-op switch: runtime.md 3.2 */
 	if (!on || (strcmp(v->name, "CELL_OS_REQUIRE_JETSTREAM") == 0 &&
@@ -201,7 +201,8 @@ int admit_full(const struct spec *s, struct err *e)
 				       "/spec/authority/secretRefs/%zu: a "
 				       "secret must not be called %s, which "
 				       "steers how programs are found and "
-				       "loaded", i, r.p);
+				       "loaded",
+				       i, r.p);
 	}
 	return 0;
 }

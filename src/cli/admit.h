@@ -20,8 +20,8 @@ int admit_unknown(const struct spec *s, bool strict, struct err *e) MUST_USE;
 /** admit_members() - refuse members of the document this build cannot honour,
  *  by JSON pointer
  *  @broker: word of CELLOS_BROKER, NULL = unset */
-int admit_members(const struct spec *s, const char *broker, struct err *e)
-	MUST_USE;
+int admit_members(const struct spec *s, const char *broker,
+		  struct err *e) MUST_USE;
 /** admit_variables() - refuse variables this build cannot honour, by name;
  *  log those it ignores */
 int admit_variables(struct err *e) MUST_USE;

@@ -15,9 +15,9 @@
 #include "base/log.h"
 #include "cli/env.h"
 
-#define TARGET "cellos.supervisor.config"
+#define TARGET	"cellos.supervisor.config"
 #define SECCOMP "CELLOS_SUBPROCESS_SECCOMP"
-#define BPF "CELLOS_SECCOMP_BPF_PATH"
+#define BPF	"CELLOS_SECCOMP_BPF_PATH"
 
 static void record(struct config *c, const char *variable, const char *value,
 		   const char *reason)
@@ -25,8 +25,9 @@ static void record(struct config *c, const char *variable, const char *value,
 	struct config_record *r = &c->records[c->n_records];
 	char q[300];
 
-	log_line(LOG_WARN, TARGET, "ignored or misconfigured var=%s value=%s "
-				   "reason=\"%s\"",
+	log_line(LOG_WARN, TARGET,
+		 "ignored or misconfigured var=%s value=%s "
+		 "reason=\"%s\"",
 		 variable, log_quote(q, sizeof(q), value), reason);
 	if (c->n_records == CONFIG_RECORDS_MAX)
 		return;
@@ -87,8 +88,8 @@ static void record_nats(struct config *c)
 
 int config_load(bool portable, struct config *ret, struct err *e)
 {
-	static const char *const backends[] = { "stub", "firecracker",
-						"gvisor", NULL };
+	static const char *const backends[] = { "stub", "firecracker", "gvisor",
+						NULL };
 	static const char *const brokers[] = { "env", "file", "github-oidc",
 					       "vault-approle", NULL };
 	const char *run_id = env_text("CELLOS_RUN_ID");
@@ -140,9 +141,9 @@ unsigned config_unshare(const char *value)
 		const char *word;
 		unsigned ns;
 	} words[] = {
-		{ "pid", CELL_NS_PID },	  { "ipc", CELL_NS_IPC },
-		{ "net", CELL_NS_NET },	  { "uts", CELL_NS_UTS },
-		{ "mnt", CELL_NS_MNT },	  { "mount", CELL_NS_MNT },
+		{ "pid", CELL_NS_PID }, { "ipc", CELL_NS_IPC },
+		{ "net", CELL_NS_NET }, { "uts", CELL_NS_UTS },
+		{ "mnt", CELL_NS_MNT }, { "mount", CELL_NS_MNT },
 		{ "ns", CELL_NS_MNT },
 	};
 	char list[512], word[64], q[128];
@@ -244,7 +245,8 @@ static int load_bpf(struct config *c, const char *path, struct err *e)
 	if (c->bpf.len % 8)
 		return err_set(e, ERR_PLAIN, 0,
 			       "seccomp BPF length %zu is not a multiple of 8 "
-			       "(sock_filter size)", c->bpf.len);
+			       "(sock_filter size)",
+			       c->bpf.len);
 	return 0;
 }
 
@@ -281,13 +283,14 @@ static int seccomp(struct config *c, enum cell_seccomp *ret, struct err *e)
 	if (i == ARRAY_SIZE(words))
 		return err_set(e, ERR_PLAIN, 0,
 			       SECCOMP " must be one of: 1, default, baseline, "
-			       "bpf, 0, off, none (got %s)",
+				       "bpf, 0, off, none (got %s)",
 			       env_quote(q, sizeof(q), raw));
 	*ret = words[i].s;
 	if (*ret == CELL_SECCOMP_BASELINE && path)
 		return err_set(e, ERR_PLAIN, 0,
 			       SECCOMP "=baseline cannot be combined with " BPF
-			       " (%s)", path);
+				       " (%s)",
+			       path);
 	if (*ret == CELL_SECCOMP_FILE && !path)
 		return err_set(e, ERR_PLAIN, 0, SECCOMP "=bpf requires " BPF);
 	if (!path)
@@ -360,9 +363,9 @@ int config_request(struct config *c, struct cell_request *req, struct err *e)
 		req->memory_max = l->memory_max_bytes.v;
 	if (l && l->cpu_max) {
 		req->cpu_quota = l->cpu_max->quota_micros;
-		req->cpu_period = l->cpu_max->period_micros.present ?
-					  l->cpu_max->period_micros.v :
-					  100000;
+		req->cpu_period = l->cpu_max->period_micros.present
+					  ? l->cpu_max->period_micros.v
+					  : 100000;
 	}
 	return cgroup(c, req, e);
 }

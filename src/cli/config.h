@@ -17,7 +17,7 @@ enum { CONFIG_RECORDS_MAX = 8 };
 
 struct config_record {
 	const char *variable;
-	char value[200];	/* never a credential */
+	char value[200]; /* never a credential */
 	char reason[160];
 };
 
@@ -28,7 +28,7 @@ struct config {
 	bool pids_asked;
 	struct wbuf bpf;
 	char cgroup_parent[4096];
-	char seccomp_error[512];	/* "" = none */
+	char seccomp_error[512]; /* "" = none */
 	struct config_record records[CONFIG_RECORDS_MAX];
 	size_t n_records;
 };
@@ -37,8 +37,8 @@ struct config {
 int config_load(bool portable, struct config *ret, struct err *e) MUST_USE;
 void config_drop(struct config *c);
 /** config_request() - the switches, into a request whose spec is set */
-int config_request(struct config *c, struct cell_request *req, struct err *e)
-	MUST_USE;
+int config_request(struct config *c, struct cell_request *req,
+		   struct err *e) MUST_USE;
 /** config_strict() - the verdict over the records, runtime.md 6.7 */
 int config_strict(const struct config *c, struct err *e) MUST_USE;
 /** config_url_hide() - a URL list without credentials */

@@ -29,16 +29,16 @@ int document_load(const char *path, struct document *d, struct err *e)
 	bool is_stdin = strcmp(path, "-") == 0;
 	int r;
 
-	r = is_stdin ? fd_read_all(STDIN_FILENO, &b) :
-		       file_read(AT_FDCWD, path, O_NOFOLLOW, &b);
+	r = is_stdin ? fd_read_all(STDIN_FILENO, &b)
+		     : file_read(AT_FDCWD, path, O_NOFOLLOW, &b);
 	if (r < 0) {
 		char os[128];
 
 		err_os_text(-r, os, sizeof(os));
 		(void)err_set(e, ERR_PLAIN, 0, "%s", os);
 		e->sys = -r;
-		return is_stdin ? err_wrap(e, "read cell spec from stdin") :
-				  err_wrap(e, "read cell spec %s", path);
+		return is_stdin ? err_wrap(e, "read cell spec from stdin")
+				: err_wrap(e, "read cell spec %s", path);
 	}
 	return document_from_text(wbuf_as_slice(&b), d, e);
 }

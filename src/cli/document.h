@@ -19,8 +19,8 @@ struct document {
  */
 int document_load(const char *path, struct document *d, struct err *e) MUST_USE;
 /** document_from_text() - the same for bytes somebody has made */
-int document_from_text(struct slice text, struct document *d, struct err *e)
-	MUST_USE;
+int document_from_text(struct slice text, struct document *d,
+		       struct err *e) MUST_USE;
 void document_drop(struct document *d);
 
 #endif

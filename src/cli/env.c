@@ -12,7 +12,7 @@
 #include <strings.h>
 
 static const struct env_info table[] = {
-#define X(name, cls, dflt, status, doc)                                        \
+#define X(name, cls, dflt, status, doc) \
 	{ name, ENV_##cls, ENV_##status, dflt, doc },
 	ENV_TABLE(X)
 #undef X
@@ -37,14 +37,10 @@ struct env_info env_info(size_t i)
 const char *env_class_word(enum env_class c)
 {
 	static const char *const words[] = {
-		[ENV_PRESENCE] = "presence",
-		[ENV_TRUTHY] = "truthy",
-		[ENV_NOT_FALSY] = "not-falsy",
-		[ENV_EXACT] = "exact",
-		[ENV_ENUM] = "enum",
-		[ENV_STRING] = "string",
-		[ENV_PATH] = "path",
-		[ENV_INTEGER] = "integer",
+		[ENV_PRESENCE] = "presence",   [ENV_TRUTHY] = "truthy",
+		[ENV_NOT_FALSY] = "not-falsy", [ENV_EXACT] = "exact",
+		[ENV_ENUM] = "enum",	       [ENV_STRING] = "string",
+		[ENV_PATH] = "path",	       [ENV_INTEGER] = "integer",
 	};
 	_Static_assert(ARRAY_SIZE(words) == ENV_CLASS_NUM, "a word per class");
 
@@ -135,8 +131,9 @@ const char *env_path(const char *name)
 static size_t space_len(const char *s)
 {
 	static const char *const wide[] = {
-		"\xc2\x85",	"\xc2\xa0",	"\xe1\x9a\x80", "\xe2\x80\xa8",
-		"\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80",
+		"\xc2\x85",	  "\xc2\xa0",     "\xe1\x9a\x80",
+		"\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf",
+		"\xe2\x81\x9f", "\xe3\x80\x80",
 	};
 
 	if (*s == ' ' || (*s >= '\t' && *s <= '\r'))

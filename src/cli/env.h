@@ -15,11 +15,11 @@
 #include "base/wbuf.h"
 
 enum env_class {
-	ENV_PRESENCE,	/* any value switches it on, "0" and "" too */
-	ENV_TRUTHY,	/* 1 true yes on; anything else is off */
-	ENV_NOT_FALSY,	/* on unless 0 false no off */
-	ENV_EXACT,	/* on only if exactly "1" */
-	ENV_ENUM,	/* one of the words in the document line */
+	ENV_PRESENCE,  /* any value switches it on, "0" and "" too */
+	ENV_TRUTHY,    /* 1 true yes on; anything else is off */
+	ENV_NOT_FALSY, /* on unless 0 false no off */
+	ENV_EXACT,     /* on only if exactly "1" */
+	ENV_ENUM,      /* one of the words in the document line */
 	ENV_STRING,
 	ENV_PATH,
 	ENV_INTEGER,
@@ -28,134 +28,135 @@ enum env_class {
 
 enum env_status {
 	ENV_ACTIVE,
-	ENV_REFUSED,	/* setting it refuses the run: not built yet */
-	ENV_IGNORED	/* has no effect in this build, and says so */
+	ENV_REFUSED, /* setting it refuses the run: not built yet */
+	ENV_IGNORED  /* has no effect in this build, and says so */
 };
 
 /* X(name, class, default or "", status, document line) */
-#define ENV_TABLE(X)                                                           \
-	X("CELLOS_DEPLOYMENT_PROFILE", ENUM, "hardened", ACTIVE,               \
-	  "hardened or portable: what happens when isolation is missing")      \
-	X("CELLOS_TEST_FORCE_MISSING_ISOLATION_PRIMITIVES", STRING, "",        \
-	  ACTIVE, "comma list of unshare, seccomp, cgroup-v2, all: replaces "  \
-		  "the probe of the host")                                     \
-	X("CELLOS_REQUIRE_ISOLATION", STRING, "", IGNORED,                     \
-	  "a full cell is always isolated outside portable")                   \
-	X("CELLOS_STRICT_CONFIG", TRUTHY, "", ACTIVE,                          \
-	  "refuse to start on ignored or misconfigured variables and on "      \
-	  "unknown members of the document")                                   \
-	X("CELLOS_RUN_ID", STRING, "run-local-001", ACTIVE,                    \
-	  "data.runId of every event")                                         \
-	X("CELLOS_K8S_NAMESPACE", STRING, "", ACTIVE,                          \
-	  "refuse documents placed in another Kubernetes namespace")           \
-	X("CELLOS_REQUIRE_AUTHORITY_DERIVATION", PRESENCE, "", ACTIVE,         \
-	  "refuse authority without spec.authority.authorityDerivation")       \
-	X("CELLOS_REQUIRE_TELEMETRY_DECLARED", PRESENCE, "", ACTIVE,           \
-	  "refuse documents without spec.telemetry")                           \
-	X("CELLOS_REQUIRE_SCOPED_DERIVATION_TOKENS", NOT_FALSY, "1", IGNORED,  \
-	  "scope of derivation tokens; no token is accepted yet")              \
-	X("CELLOS_AUTHORITY_KEYS_PATH", PATH, "", REFUSED,                     \
-	  "keys of derivation tokens")                                         \
-	X("CELLOS_POLICY_PACK_PATH", PATH, "", REFUSED, "policy pack")         \
-	X("CELLOS_POLICY_ALLOW_DOWNGRADE", TRUTHY, "", IGNORED,                \
-	  "older policy packs; no pack is accepted yet")                       \
-	X("CELLOS_AUTHZ_POLICY_PATH", PATH, "", REFUSED,                       \
-	  "authorization policy")                                              \
-	X("CELLOS_CALLER_IDENTITY", STRING, "default", IGNORED,                \
-	  "no decision uses it")                                               \
-	X("CELLOS_TRUST_VERIFY_KEYS_PATH", PATH, "", REFUSED,                  \
-	  "keys of the trust keyset")                                          \
-	X("CELLOS_REQUIRE_TRUST_VERIFY_KEYS", TRUTHY, "", REFUSED,             \
-	  "make keyset failures fatal")                                        \
-	X("CELLOS_TRUST_KEYSET_PATH", PATH, "", REFUSED,                       \
-	  "signed trust keyset")                                               \
-	X("CELLOS_TRUST_KEYSET_CHAIN_PATH", PATH, "", REFUSED,                 \
-	  "chain of signed trust keysets")                                     \
-	X("CELLOS_TRUST_KEYSET_ID", STRING, "cellos:builtin-v0", ACTIVE,       \
-	  "keysetId in trust-plane events")                                    \
-	X("CELLOS_TRUST_RESOLVER_KID", STRING, "cellos-local-resolve-v0",      \
-	  ACTIVE, "issuerKid of DNS events")                                   \
-	X("CELLOS_TRUST_L7_KID", STRING, "cellos-local-l7-v0", ACTIVE,         \
-	  "issuerKid of L7 events")                                            \
-	X("CELLOS_CELL_BACKEND", ENUM, "", ACTIVE,                             \
-	  "unset or stub: the host; firecracker and gvisor are refused")       \
-	X("CELLOS_BROKER", ENUM, "memory", ACTIVE,                             \
-	  "env: secrets from CELLOS_SECRET_<KEY>; with secretRefs every "      \
-	  "other broker is refused")                                           \
-	X("CELLOS_SECRET_<KEY>", STRING, "", ACTIVE,                           \
-	  "value of the secret KEY (upper case, - as _) for the env broker")   \
-	X("CELL_OS_USE_NOOP_SINK", PRESENCE, "", ACTIVE,                       \
-	  "no primary event sink")                                             \
-	X("NATS_URL", STRING, "nats://127.0.0.1:4222", ACTIVE,                 \
-	  "primary event sink; never contacted, recorded as misconfigured "    \
-	  "unless CELL_OS_USE_NOOP_SINK is set")                               \
-	X("CELL_OS_REQUIRE_JETSTREAM", PRESENCE, "", REFUSED,                  \
-	  "a primary event sink must be connected")                            \
-	X("CELLOS_EVENTS_SUBJECT_TEMPLATE", STRING, "", ACTIVE,                \
-	  "event subject with {spec_id}, {run_id}, {tenantId}; shown by "      \
-	  "--validate")                                                        \
-	X("CELLOS_TENANT_ID", STRING, "", ACTIVE,                              \
-	  "event subject cellos.events.<tenant>.<spec>.<run>")                 \
-	X("CELL_OS_EVENTS_SUBJECT", STRING, "cellos.events.v1", ACTIVE,        \
-	  "event subject, verbatim")                                           \
-	X("CELL_OS_JSONL_EVENTS", PATH, "", ACTIVE,                            \
-	  "journal: one JSON line an event, appended")                         \
-	X("CELLOS_REDACT_EVENT_FIELDS", STRING, "", ACTIVE,                    \
-	  "comma list of member names to hide in events, or defaults")         \
-	X("CELLOS_EVENT_SIGNING", ENUM, "off", ACTIVE,                         \
-	  "off, ed25519, hmac-sha256: sign every event")                       \
-	X("CELLOS_EVENT_SIGNING_KID", STRING, "", ACTIVE,                      \
-	  "id of the signing key")                                             \
-	X("CELLOS_EVENT_SIGNING_KEY_BASE64", STRING, "", ACTIVE,               \
-	  "signing key, base64url; wiped from the environment when read")      \
-	X("CELLOS_DLQ_DIR", PATH, "", IGNORED,                                 \
-	  "dead letters: an event that cannot be written ends the cell")       \
-	X("CELLOS_RUN_TIMEOUT_MS", INTEGER, "", ACTIVE,                        \
-	  "limit of the command in milliseconds, at least 1")                  \
-	X("CELLOS_RUN_ARGV0_ALLOW_PREFIXES", STRING, "", ACTIVE,               \
-	  "comma list of directories argv[0] must be under")                   \
-	X("CELLOS_SUBPROCESS_UNSHARE", STRING, "", ACTIVE,                     \
-	  "portable: namespaces of the command (pid ipc net uts mnt, 1)")      \
-	X("CELLOS_SUBPROCESS_SECCOMP", ENUM, "off", ACTIVE,                    \
-	  "baseline, bpf or off; outside portable it only adds")               \
-	X("CELLOS_SECCOMP_BPF_PATH", PATH, "", ACTIVE,                         \
-	  "raw seccomp program, stacked on ours")                              \
-	X("CELLOS_CGROUP_PARENT", PATH, "", ACTIVE,                            \
-	  "cgroup directory below which the cell's own is made")               \
-	X("CELLOS_CGROUP_MEMORY_MAX", STRING, "", ACTIVE,                      \
-	  "memory limit in bytes, or with K, M, G, T; the smaller of it and "  \
-	  "the document's counts")                                             \
-	X("CELLOS_CGROUP_CPU_MAX", STRING, "", ACTIVE,                         \
-	  "<quota> [<period>] in microseconds, or max; the document wins")     \
-	X("CELLOS_TRUST_PLANE_EVENTS", NOT_FALSY, "1", ACTIVE,                 \
-	  "write dns_target_set")                                              \
-	X("CELLOS_RESOLVE_EGRESS_DNS", TRUTHY, "", IGNORED,                    \
-	  "needs egressRules")                                                 \
-	X("CELLOS_L7_GATE_OBSERVABILITY", TRUTHY, "", IGNORED,                 \
-	  "needs dnsAuthority")                                                \
-	X("CELLOS_DNS_AUTHORITY_REFRESH", TRUTHY, "", IGNORED,                 \
-	  "needs dnsAuthority")                                                \
-	X("CELLOS_DNS_AUTHORITY_CONTINUOUS", TRUTHY, "", IGNORED,              \
-	  "needs dnsAuthority")                                                \
-	X("CELLOS_DNS_PROXY", TRUTHY, "", IGNORED, "needs dnsAuthority")       \
-	X("CELLOS_SNI_PROXY", TRUTHY, "", IGNORED, "needs dnsAuthority")       \
-	X("CELLOS_PER_FLOW_ENFORCEMENT_EVENTS", EXACT, "", IGNORED,            \
-	  "needs egressRules")                                                 \
-	X("CELLOS_PER_FLOW_REALTIME", EXACT, "", IGNORED,                      \
-	  "no flow leaves a cell of this build")                               \
-	X("CELLOS_FIRECRACKER_PER_FLOW_EBPF", EXACT, "", IGNORED,              \
-	  "no flow leaves a cell of this build")                               \
-	X("CELLOS_EXPORT_DIR", PATH, "", IGNORED, "needs spec.export")         \
-	X("CELLOS_EXPORT_HTTP_BASE_URL", STRING, "", IGNORED,                  \
-	  "needs spec.export; must still be an http(s) URL")                   \
-	X("CELLOS_RUN_DIR", PATH, "", ACTIVE,                                  \
-	  "locks and resource lists; default /run/cellos or "                  \
-	  "$XDG_RUNTIME_DIR/cellos")                                           \
-	X("CELLOS_STATE_DIR", PATH, "", ACTIVE,                                \
-	  "keys and journals; default /var/lib/cellos or "                     \
-	  "$XDG_STATE_HOME/cellos")                                            \
-	X("RUST_LOG", STRING, "info", ACTIVE,                                  \
-	  "log level: error, warn, info, debug; target=level too")             \
+#define ENV_TABLE(X)                                                          \
+	X("CELLOS_DEPLOYMENT_PROFILE", ENUM, "hardened", ACTIVE,              \
+	  "hardened or portable: what happens when isolation is missing")     \
+	X("CELLOS_TEST_FORCE_MISSING_ISOLATION_PRIMITIVES", STRING, "",       \
+	  ACTIVE,                                                             \
+	  "comma list of unshare, seccomp, cgroup-v2, all: replaces "         \
+	  "the probe of the host")                                            \
+	X("CELLOS_REQUIRE_ISOLATION", STRING, "", IGNORED,                    \
+	  "a full cell is always isolated outside portable")                  \
+	X("CELLOS_STRICT_CONFIG", TRUTHY, "", ACTIVE,                         \
+	  "refuse to start on ignored or misconfigured variables and on "     \
+	  "unknown members of the document")                                  \
+	X("CELLOS_RUN_ID", STRING, "run-local-001", ACTIVE,                   \
+	  "data.runId of every event")                                        \
+	X("CELLOS_K8S_NAMESPACE", STRING, "", ACTIVE,                         \
+	  "refuse documents placed in another Kubernetes namespace")          \
+	X("CELLOS_REQUIRE_AUTHORITY_DERIVATION", PRESENCE, "", ACTIVE,        \
+	  "refuse authority without spec.authority.authorityDerivation")      \
+	X("CELLOS_REQUIRE_TELEMETRY_DECLARED", PRESENCE, "", ACTIVE,          \
+	  "refuse documents without spec.telemetry")                          \
+	X("CELLOS_REQUIRE_SCOPED_DERIVATION_TOKENS", NOT_FALSY, "1", IGNORED, \
+	  "scope of derivation tokens; no token is accepted yet")             \
+	X("CELLOS_AUTHORITY_KEYS_PATH", PATH, "", REFUSED,                    \
+	  "keys of derivation tokens")                                        \
+	X("CELLOS_POLICY_PACK_PATH", PATH, "", REFUSED, "policy pack")        \
+	X("CELLOS_POLICY_ALLOW_DOWNGRADE", TRUTHY, "", IGNORED,               \
+	  "older policy packs; no pack is accepted yet")                      \
+	X("CELLOS_AUTHZ_POLICY_PATH", PATH, "", REFUSED,                      \
+	  "authorization policy")                                             \
+	X("CELLOS_CALLER_IDENTITY", STRING, "default", IGNORED,               \
+	  "no decision uses it")                                              \
+	X("CELLOS_TRUST_VERIFY_KEYS_PATH", PATH, "", REFUSED,                 \
+	  "keys of the trust keyset")                                         \
+	X("CELLOS_REQUIRE_TRUST_VERIFY_KEYS", TRUTHY, "", REFUSED,            \
+	  "make keyset failures fatal")                                       \
+	X("CELLOS_TRUST_KEYSET_PATH", PATH, "", REFUSED,                      \
+	  "signed trust keyset")                                              \
+	X("CELLOS_TRUST_KEYSET_CHAIN_PATH", PATH, "", REFUSED,                \
+	  "chain of signed trust keysets")                                    \
+	X("CELLOS_TRUST_KEYSET_ID", STRING, "cellos:builtin-v0", ACTIVE,      \
+	  "keysetId in trust-plane events")                                   \
+	X("CELLOS_TRUST_RESOLVER_KID", STRING, "cellos-local-resolve-v0",     \
+	  ACTIVE, "issuerKid of DNS events")                                  \
+	X("CELLOS_TRUST_L7_KID", STRING, "cellos-local-l7-v0", ACTIVE,        \
+	  "issuerKid of L7 events")                                           \
+	X("CELLOS_CELL_BACKEND", ENUM, "", ACTIVE,                            \
+	  "unset or stub: the host; firecracker and gvisor are refused")      \
+	X("CELLOS_BROKER", ENUM, "memory", ACTIVE,                            \
+	  "env: secrets from CELLOS_SECRET_<KEY>; with secretRefs every "     \
+	  "other broker is refused")                                          \
+	X("CELLOS_SECRET_<KEY>", STRING, "", ACTIVE,                          \
+	  "value of the secret KEY (upper case, - as _) for the env broker")  \
+	X("CELL_OS_USE_NOOP_SINK", PRESENCE, "", ACTIVE,                      \
+	  "no primary event sink")                                            \
+	X("NATS_URL", STRING, "nats://127.0.0.1:4222", ACTIVE,                \
+	  "primary event sink; never contacted, recorded as misconfigured "   \
+	  "unless CELL_OS_USE_NOOP_SINK is set")                              \
+	X("CELL_OS_REQUIRE_JETSTREAM", PRESENCE, "", REFUSED,                 \
+	  "a primary event sink must be connected")                           \
+	X("CELLOS_EVENTS_SUBJECT_TEMPLATE", STRING, "", ACTIVE,               \
+	  "event subject with {spec_id}, {run_id}, {tenantId}; shown by "     \
+	  "--validate")                                                       \
+	X("CELLOS_TENANT_ID", STRING, "", ACTIVE,                             \
+	  "event subject cellos.events.<tenant>.<spec>.<run>")                \
+	X("CELL_OS_EVENTS_SUBJECT", STRING, "cellos.events.v1", ACTIVE,       \
+	  "event subject, verbatim")                                          \
+	X("CELL_OS_JSONL_EVENTS", PATH, "", ACTIVE,                           \
+	  "journal: one JSON line an event, appended")                        \
+	X("CELLOS_REDACT_EVENT_FIELDS", STRING, "", ACTIVE,                   \
+	  "comma list of member names to hide in events, or defaults")        \
+	X("CELLOS_EVENT_SIGNING", ENUM, "off", ACTIVE,                        \
+	  "off, ed25519, hmac-sha256: sign every event")                      \
+	X("CELLOS_EVENT_SIGNING_KID", STRING, "", ACTIVE,                     \
+	  "id of the signing key")                                            \
+	X("CELLOS_EVENT_SIGNING_KEY_BASE64", STRING, "", ACTIVE,              \
+	  "signing key, base64url; wiped from the environment when read")     \
+	X("CELLOS_DLQ_DIR", PATH, "", IGNORED,                                \
+	  "dead letters: an event that cannot be written ends the cell")      \
+	X("CELLOS_RUN_TIMEOUT_MS", INTEGER, "", ACTIVE,                       \
+	  "limit of the command in milliseconds, at least 1")                 \
+	X("CELLOS_RUN_ARGV0_ALLOW_PREFIXES", STRING, "", ACTIVE,              \
+	  "comma list of directories argv[0] must be under")                  \
+	X("CELLOS_SUBPROCESS_UNSHARE", STRING, "", ACTIVE,                    \
+	  "portable: namespaces of the command (pid ipc net uts mnt, 1)")     \
+	X("CELLOS_SUBPROCESS_SECCOMP", ENUM, "off", ACTIVE,                   \
+	  "baseline, bpf or off; outside portable it only adds")              \
+	X("CELLOS_SECCOMP_BPF_PATH", PATH, "", ACTIVE,                        \
+	  "raw seccomp program, stacked on ours")                             \
+	X("CELLOS_CGROUP_PARENT", PATH, "", ACTIVE,                           \
+	  "cgroup directory below which the cell's own is made")              \
+	X("CELLOS_CGROUP_MEMORY_MAX", STRING, "", ACTIVE,                     \
+	  "memory limit in bytes, or with K, M, G, T; the smaller of it and " \
+	  "the document's counts")                                            \
+	X("CELLOS_CGROUP_CPU_MAX", STRING, "", ACTIVE,                        \
+	  "<quota> [<period>] in microseconds, or max; the document wins")    \
+	X("CELLOS_TRUST_PLANE_EVENTS", NOT_FALSY, "1", ACTIVE,                \
+	  "write dns_target_set")                                             \
+	X("CELLOS_RESOLVE_EGRESS_DNS", TRUTHY, "", IGNORED,                   \
+	  "needs egressRules")                                                \
+	X("CELLOS_L7_GATE_OBSERVABILITY", TRUTHY, "", IGNORED,                \
+	  "needs dnsAuthority")                                               \
+	X("CELLOS_DNS_AUTHORITY_REFRESH", TRUTHY, "", IGNORED,                \
+	  "needs dnsAuthority")                                               \
+	X("CELLOS_DNS_AUTHORITY_CONTINUOUS", TRUTHY, "", IGNORED,             \
+	  "needs dnsAuthority")                                               \
+	X("CELLOS_DNS_PROXY", TRUTHY, "", IGNORED, "needs dnsAuthority")      \
+	X("CELLOS_SNI_PROXY", TRUTHY, "", IGNORED, "needs dnsAuthority")      \
+	X("CELLOS_PER_FLOW_ENFORCEMENT_EVENTS", EXACT, "", IGNORED,           \
+	  "needs egressRules")                                                \
+	X("CELLOS_PER_FLOW_REALTIME", EXACT, "", IGNORED,                     \
+	  "no flow leaves a cell of this build")                              \
+	X("CELLOS_FIRECRACKER_PER_FLOW_EBPF", EXACT, "", IGNORED,             \
+	  "no flow leaves a cell of this build")                              \
+	X("CELLOS_EXPORT_DIR", PATH, "", IGNORED, "needs spec.export")        \
+	X("CELLOS_EXPORT_HTTP_BASE_URL", STRING, "", IGNORED,                 \
+	  "needs spec.export; must still be an http(s) URL")                  \
+	X("CELLOS_RUN_DIR", PATH, "", ACTIVE,                                 \
+	  "locks and resource lists; default /run/cellos or "                 \
+	  "$XDG_RUNTIME_DIR/cellos")                                          \
+	X("CELLOS_STATE_DIR", PATH, "", ACTIVE,                               \
+	  "keys and journals; default /var/lib/cellos or "                    \
+	  "$XDG_STATE_HOME/cellos")                                           \
+	X("RUST_LOG", STRING, "info", ACTIVE,                                 \
+	  "log level: error, warn, info, debug; target=level too")            \
 	X("NO_COLOR", STRING, "", ACTIVE, "not empty: no colour on stderr")
 
 struct env_info {
@@ -193,8 +194,8 @@ void env_wipe(const char *name);
  * @ret_pids_asked: CELLOS_LIMIT_PIDS was given (decisions.md 9)
  * @e: names variable, value and range
  */
-int env_limits(struct limits *ret, bool *ret_pids_asked, struct err *e)
-	MUST_USE;
+int env_limits(struct limits *ret, bool *ret_pids_asked,
+	       struct err *e) MUST_USE;
 
 /** text_trim() - copy without outer white space; false if it does not fit */
 bool text_trim(const char *s, char *buf, size_t size);

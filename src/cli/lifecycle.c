@@ -40,9 +40,9 @@ struct life {
 
 	bool failed;
 	struct err phase;
-	bool executed;		/* the command phase was reached */
+	bool executed; /* the command phase was reached */
 	int exit_code;
-	char spawn_error[768];	/* "" = none */
+	char spawn_error[768]; /* "" = none */
 	enum lifecycle_fault spawn_fault;
 };
 
@@ -95,6 +95,15 @@ static void boundary(struct life *l)
 		fail_sink(l, &e);
 }
 
+/* A violation stands in the file while the cell still runs */
+static void flush(struct life *l)
+{
+	struct err e;
+
+	if (journal_flush(l->journal, &e) < 0)
+		fail_sink(l, &e);
+}
+
 static void emit_enforcement(struct life *l, const struct report_enforcement *r)
 {
 	event_enforcement(&l->body, &l->run, r);
@@ -109,7 +118,8 @@ static void emit_verdict(struct life *l, enum report_phase phase,
 {
 	struct report_enforcement *r = &l->report;
 
-	*r = (struct report_enforcement){ .phase = phase, .sys = e->sys,
+	*r = (struct report_enforcement){ .phase = phase,
+					  .sys = e->sys,
 					  .backend = l->c->backend->name };
 	(void)snprintf(r->stage, sizeof(r->stage), "%s", stage);
 	(void)snprintf(r->detail, sizeof(r->detail), "%.200s", e->text);
@@ -128,8 +138,9 @@ static int hash_canonical(struct life *l, struct err *e)
 
 	spec_canonical(l->req.spec, &b);
 	if (b.failed)
-		return err_set(e, ERR_PLAIN, 0, "canonical form of the "
-						"document is too long");
+		return err_set(e, ERR_PLAIN, 0,
+			       "canonical form of the "
+			       "document is too long");
 	(void)crypto_hash_sha256(hash, (const unsigned char *)b.p, b.len);
 	memcpy(l->spec_hash, "sha256:", 7);
 	hex_text(l->spec_hash + 7, hash, sizeof(hash));
@@ -160,8 +171,8 @@ static int setup_run(struct life *l, struct err *e)
 		.raw_hash = c->raw_hash,
 		.spec_hash = l->spec_hash,
 		.keyset_id = c->keyset_id ? c->keyset_id : "cellos:builtin-v0",
-		.resolver_kid = c->resolver_kid ? c->resolver_kid :
-						  "cellos-local-resolve-v0",
+		.resolver_kid = c->resolver_kid ? c->resolver_kid
+						: "cellos-local-resolve-v0",
 		.l7_kid = c->l7_kid ? c->l7_kid : "cellos-local-l7-v0",
 	};
 	/*
@@ -281,9 +292,9 @@ static void announce(struct life *l)
 	check_stop(l);
 	if (l->failed)
 		return;
+	/* on disk with the enforcement report, before the command starts */
 	event_started(&l->body, &l->run);
 	emit(l, EVENT_STARTED);
-	boundary(l);
 	if (l->failed)
 		return;
 	container_security(l);
@@ -301,9 +312,10 @@ static void on_violation(void *arg, const struct report_enforcement *r)
 	if (l->failed)
 		return;
 	emit_enforcement(l, r);
+	flush(l);
 	if (!l->failed)
 		return;
-	(void)kill(getpid(), SIGTERM);	/* blocked; wait() reads it */
+	(void)kill(getpid(), SIGTERM); /* blocked; wait() reads it */
 	emit_verdict(l, REPORT_ENDED, "record", &l->phase);
 }
 
@@ -355,7 +367,7 @@ static void judge_exit(struct life *l, const struct lifecycle_deadline *d)
 		set_spawn_error(l, LIFECYCLE_DEADLINE, d->text);
 		break;
 	case CELL_STOPPED:
-		break;	/* judged after command.v1.completed */
+		break; /* judged after command.v1.completed */
 	case CELL_LOST:
 		(void)err_set(&e, ERR_HOST, 0, "the cell was lost");
 		set_spawn_error(l, LIFECYCLE_BROKEN, e.text);
@@ -370,8 +382,10 @@ static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
 		.arg = l,
 		.signer_pidfd = signer_pidfd(l->c->signer),
 		.timeout_ms = d->ms,
-		.grace_ms = 1000 * spec_grace_seconds(l->req.spec,
-			l->req.limits->v[LIMIT_GRACE_SECONDS]),
+		.grace_ms =
+			1000 * spec_grace_seconds(
+				       l->req.spec,
+				       l->req.limits->v[LIMIT_GRACE_SECONDS]),
 	};
 	struct err e, x;
 
@@ -441,9 +455,8 @@ static void command_result(struct life *l)
 	}
 	if (l->failed)
 		return;
-	event_completed(&l->body, &l->run,
-			l->res->started ? x->duration_ms : 0, l->exit_code,
-			spawn);
+	event_completed(&l->body, &l->run, l->res->started ? x->duration_ms : 0,
+			l->exit_code, spawn);
 	emit(l, EVENT_COMPLETED);
 	if (l->failed)
 		return;
@@ -452,15 +465,14 @@ static void command_result(struct life *l)
 		fail(l, l->spawn_fault, &e);
 	} else if (x->how == CELL_STOPPED) {
 		if (x->sig > 0)
-			(void)err_set(&e, ERR_PLAIN, 0,
-				      "runner received SIG%s",
+			(void)err_set(&e, ERR_PLAIN, 0, "runner received SIG%s",
 				      sigabbrev_np(x->sig));
 		else
 			(void)err_set(&e, ERR_PLAIN, 0, "runner was stopped");
 		fail(l, LIFECYCLE_STOPPED, &e);
 	} else if (l->exit_code != 0) {
-		(void)err_set(&e, ERR_PLAIN, 0,
-			      "command exited with status %d", l->exit_code);
+		(void)err_set(&e, ERR_PLAIN, 0, "command exited with status %d",
+			      l->exit_code);
 		fail(l, LIFECYCLE_COMMAND, &e);
 	}
 }
@@ -578,7 +590,9 @@ static void signals_restore(const sigset_t *old)
 int lifecycle_run(const struct lifecycle_config *c,
 		  struct lifecycle_result *ret, struct err *e)
 {
-	struct life l = { .c = c, .res = ret, .req = c->request,
+	struct life l = { .c = c,
+			  .res = ret,
+			  .req = c->request,
 			  .exit_code = -1,
 			  .body = WBUF_INIT(LIMIT_EVENT_LINE) };
 	sigset_t old;

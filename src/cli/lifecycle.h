@@ -35,37 +35,37 @@ struct lifecycle_config {
 	 * image_root, pids, stdin. envp is the base environment; secrets of
 	 * the document are added to a copy. */
 	struct cell_request request;
-	const char *run_uuid;	  /* NULL: a fresh one is made */
-	const char *raw_hash;	  /* 64 hex */
+	const char *run_uuid; /* NULL: a fresh one is made */
+	const char *raw_hash; /* 64 hex */
 	const char *run_id;
 	const char *journal_path; /* NULL: events are signed and dropped */
-	const char *redact;	  /* as CELLOS_REDACT_EVENT_FIELDS, or NULL */
+	const char *redact;	  /* CELLOS_REDACT_EVENT_FIELDS, or NULL */
 	struct signer *signer;	  /* never NULL; stays the caller's */
 	const struct state_dirs *dirs;
 	bool trust_plane_events;
 	const char *keyset_id, *resolver_kid, *l7_kid; /* NULL: the defaults */
-	const char *argv0_prefixes; /* comma list, or NULL */
-	const char *env_timeout;  /* CELLOS_RUN_TIMEOUT_MS as given, or NULL */
+	const char *argv0_prefixes;		       /* comma list, or NULL */
+	const char *env_timeout;   /* CELLOS_RUN_TIMEOUT_MS as given, or NULL */
 	const char *seccomp_error; /* "seccomp: ...": spawn error, or NULL */
 	struct lifecycle_tap tap;
 };
 
 enum lifecycle_fault {
-	LIFECYCLE_OK,		/* every phase went well, the command gave 0 */
-	LIFECYCLE_COMMAND,	/* the command failed or was killed by a signal */
-	LIFECYCLE_DEADLINE,	/* ended at its limit */
-	LIFECYCLE_STOPPED,	/* the runner was told to stop */
-	LIFECYCLE_SPAWN,	/* the command itself could not be executed:
-				 * spawn_errno says why (ENOENT, EACCES, ...) */
-	LIFECYCLE_REFUSED,	/* our failure before the command started */
-	LIFECYCLE_BROKEN	/* our failure after it started */
+	LIFECYCLE_OK,	    /* every phase went well, the command gave 0 */
+	LIFECYCLE_COMMAND,  /* the command failed or was killed by a signal */
+	LIFECYCLE_DEADLINE, /* ended at its limit */
+	LIFECYCLE_STOPPED,  /* the runner was told to stop */
+	LIFECYCLE_SPAWN,    /* the command itself could not be executed:
+			     * spawn_errno says why (ENOENT, EACCES, ...) */
+	LIFECYCLE_REFUSED,  /* our failure before the command started */
+	LIFECYCLE_BROKEN    /* our failure after it started */
 };
 
 struct lifecycle_result {
 	enum lifecycle_fault fault;
-	bool started;		/* the command has run */
-	struct cell_exit exit;	/* valid if @started */
-	int spawn_errno;	/* LIFECYCLE_SPAWN, LIFECYCLE_REFUSED; else 0 */
+	bool started;	       /* the command has run */
+	struct cell_exit exit; /* valid if @started */
+	int spawn_errno;       /* LIFECYCLE_SPAWN, LIFECYCLE_REFUSED; else 0 */
 	char run_uuid[UUID_TEXT_SIZE];
 	const char *residue_class; /* static; NULL: no cell was made */
 };
@@ -82,7 +82,7 @@ int lifecycle_run(const struct lifecycle_config *c,
 /* Who ends a command, and when (runtime.md 8.3). Pure. */
 struct lifecycle_deadline {
 	uint64_t ms;
-	char text[96];	/* spawnError when it is reached */
+	char text[96]; /* spawnError when it is reached */
 };
 
 /**

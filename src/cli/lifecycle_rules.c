@@ -36,9 +36,9 @@ int lifecycle_deadline(const struct spec *s, const char *env,
 	unsigned long long of_env;
 	const char *who = NULL;
 	uint64_t cap = UINT64_MAX;
-	uint64_t ttl_ms = s->ttl_seconds > UINT64_MAX / 1000 ?
-				  UINT64_MAX :
-				  s->ttl_seconds * 1000;
+	uint64_t ttl_ms = s->ttl_seconds > UINT64_MAX / 1000
+				  ? UINT64_MAX
+				  : s->ttl_seconds * 1000;
 
 	if (env_limit(env, &of_env, e) < 0)
 		return -1;
@@ -124,9 +124,10 @@ int lifecycle_argv0_check(const char *prefixes, struct slice argv0,
 	if (!any)
 		return 0;
 	return err_set(e, ERR_PLAIN, 0,
-		       path[0] == '/' ?
-			       "%s: spec.run.argv[0] %s is not under an "
-			       "allowed prefix" :
-			       "%s: spec.run.argv[0] %s is not an absolute "
-			       "path", name, quoted);
+		       path[0] == '/'
+			       ? "%s: spec.run.argv[0] %s is not under an "
+				 "allowed prefix"
+			       : "%s: spec.run.argv[0] %s is not an absolute "
+				 "path",
+		       name, quoted);
 }

@@ -13,8 +13,8 @@
 #include "cli/config.h"
 #include "cli/env.h"
 
-#define TARGET "cellos.supervisor.profile"
-#define FORCE "CELLOS_TEST_FORCE_MISSING_ISOLATION_PRIMITIVES"
+#define TARGET	"cellos.supervisor.profile"
+#define FORCE	"CELLOS_TEST_FORCE_MISSING_ISOLATION_PRIMITIVES"
 #define PROFILE "CELLOS_DEPLOYMENT_PROFILE"
 
 /* Set @name to 1; errors only without memory, where nothing is promised */
@@ -40,7 +40,7 @@ static int enter_hardened(struct err *e)
 	if (!env_present("CELLOS_AUTHORITY_KEYS_PATH"))
 		return err_set(e, ERR_PLAIN, 0,
 			       PROFILE "=hardened requires "
-			       "CELLOS_AUTHORITY_KEYS_PATH to be set");
+				       "CELLOS_AUTHORITY_KEYS_PATH to be set");
 	if (!env_not_falsy(scoped))
 		log_line(LOG_WARN, TARGET,
 			 "profile hardened overrides a falsy %s", scoped);
@@ -61,7 +61,7 @@ static void list_put(char *buf, size_t size, const char *name)
 	size_t n = strlen(buf);
 
 	if (n)
-		buf[--n] = '\0';	/* the closing bracket */
+		buf[--n] = '\0'; /* the closing bracket */
 	(void)snprintf(buf + n, size - n, "%s\"%s\"]", n ? ", " : "[", name);
 }
 
@@ -148,10 +148,10 @@ static int gate(bool portable, struct err *e)
 		profile_missing(forced, missing, sizeof(missing));
 		/* a misspelt word must not open the gate */
 		if (!missing[0] && !portable)
-			return err_set(e, ERR_PLAIN, 0,
-				       FORCE " names no known primitive: %s",
-				       env_quote(quoted, sizeof(quoted),
-						  forced));
+			return err_set(
+				e, ERR_PLAIN, 0,
+				FORCE " names no known primitive: %s",
+				env_quote(quoted, sizeof(quoted), forced));
 	} else if (portable) {
 		probe_files(missing, sizeof(missing));
 	} else {
@@ -167,16 +167,19 @@ static int gate(bool portable, struct err *e)
 	if (portable) {
 		log_line(LOG_WARN, TARGET,
 			 "isolation primitives missing: %s; portable runs "
-			 "without", missing);
+			 "without",
+			 missing);
 		return 0;
 	}
 	log_line(LOG_ERROR, TARGET,
 		 "isolation primitives missing event=\"host_capability_check_"
-		 "failed\" missing=%s", missing);
+		 "failed\" missing=%s",
+		 missing);
 	return err_set(e, ERR_PLAIN, 0,
 		       "host is missing isolation primitives: %s (`cellos "
 		       "doctor` says what to do; " PROFILE "=portable runs "
-		       "without them)", missing);
+		       "without them)",
+		       missing);
 }
 
 int profile_enter(bool *ret_portable, struct err *e)
@@ -193,7 +196,7 @@ int profile_enter(bool *ret_portable, struct err *e)
 	if (!portable && mode[0] && strcasecmp(mode, "hardened") != 0)
 		return err_set(e, ERR_PLAIN, 0,
 			       PROFILE ": unknown profile %s - expected "
-			       "'hardened' or 'portable'",
+				       "'hardened' or 'portable'",
 			       env_quote(quoted, sizeof(quoted), raw));
 	if (gate(portable, e) < 0)
 		return -1;
@@ -201,8 +204,8 @@ int profile_enter(bool *ret_portable, struct err *e)
 		 "[cellos-supervisor] startup-profile: %s (%s) "
 		 "event=\"startup_banner\" profile=\"%s\"",
 		 portable ? "Portable" : "Hardened",
-		 portable ? "only what is asked for is enforced" :
-			    "every cell is a full cell",
+		 portable ? "only what is asked for is enforced"
+			  : "every cell is a full cell",
 		 portable ? "Portable" : "Hardened");
 	*ret_portable = portable;
 	return 0;

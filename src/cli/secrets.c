@@ -51,9 +51,9 @@ static void variable_of(struct slice key, char *buf, size_t size)
 	size_t n = (size_t)snprintf(buf, size, "CELLOS_SECRET_");
 
 	for (size_t i = 0; i < key.n && n + 1 < size; i++)
-		buf[n++] = key.p[i] == '-' ?
-				   '_' :
-				   (char)toupper((unsigned char)key.p[i]);
+		buf[n++] = key.p[i] == '-'
+				   ? '_'
+				   : (char)toupper((unsigned char)key.p[i]);
 	buf[n] = '\0';
 }
 
@@ -68,8 +68,9 @@ static int resolve(struct slice key, const char **ret, struct err *e)
 		return err_set(e, ERR_PLAIN, 0,
 			       "secret %s unresolvable via env broker: %senv "
 			       "var %s not set (required for secret key "
-			       "\"%s\")", key.p, err_class_prefix(ERR_BROKER),
-			       variable, key.p);
+			       "\"%s\")",
+			       key.p, err_class_prefix(ERR_BROKER), variable,
+			       key.p);
 	if (!*v)
 		return err_set(e, ERR_PLAIN, 0,
 			       "secret %s unresolvable via env broker", key.p);
@@ -89,15 +90,17 @@ int secrets_resolve(const struct spec *s, char *const *base,
 	*ret = (struct secrets){ .envp = calloc(n_base + refs->n + 1,
 						sizeof(char *)) };
 	if (!ret->envp)
-		return err_set(e, ERR_PLAIN, 0, "no memory for the "
-						"environment");
+		return err_set(e, ERR_PLAIN, 0,
+			       "no memory for the "
+			       "environment");
 	for (size_t i = 0; i < n_base && !r; i++)
 		r = put(ret, (struct slice){ base[i], name_len(base[i]) },
-			base[i] + name_len(base[i]) + (strchr(base[i], '=') !=
-						       NULL));
+			base[i] + name_len(base[i]) +
+				(strchr(base[i], '=') != NULL));
 	if (r)
-		return err_set(e, ERR_PLAIN, 0, "no memory for the "
-						"environment");
+		return err_set(e, ERR_PLAIN, 0,
+			       "no memory for the "
+			       "environment");
 	for (size_t i = 0; i < refs->n && !r; i++) {
 		const char *value = NULL;
 

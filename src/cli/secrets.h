@@ -6,7 +6,7 @@
 #include "spec/spec.h"
 
 struct secrets {
-	char **envp;	/* sorted by name, NULL-terminated; owned */
+	char **envp; /* sorted by name, NULL-terminated; owned */
 	size_t n;
 };
 

@@ -42,7 +42,8 @@ static int algorithm(enum signer_algorithm *ret, struct err *e)
 	}
 	return err_set(e, ERR_PLAIN, 0,
 		       ALG " must be one of: off, ed25519, hmac, hmac-sha256 "
-		       "(got %s)", env_quote(quoted, sizeof(quoted), raw));
+			   "(got %s)",
+		       env_quote(quoted, sizeof(quoted), raw));
 }
 
 /* The text is as secret as the bytes: every copy is wiped here */
@@ -56,7 +57,7 @@ static int key(struct signing *s, struct err *e)
 	if (!raw)
 		return err_set(e, ERR_PLAIN, 0,
 			       KEY " is not set, but " ALG " asks for a "
-			       "signature");
+				   "signature");
 	fits = text_trim(raw, text, sizeof(text));
 	if (fits)
 		n = b64url_get(s->key, sizeof(s->key), slice_of(text));
@@ -64,17 +65,18 @@ static int key(struct signing *s, struct err *e)
 	if (!fits || n < 0)
 		return err_set(e, ERR_PLAIN, 0,
 			       KEY " cannot be used: <base64 decode failed>; "
-			       "base64url of at most %d bytes is expected",
+				   "base64url of at most %d bytes is expected",
 			       (int)SIGNER_KEY_MAX);
 	s->key_len = (size_t)n;
 	if (s->alg == SIGNER_ED25519 && n != 32)
 		return err_set(e, ERR_PLAIN, 0,
 			       KEY " cannot be used: <%zd bytes>; base64url of "
-			       "a 32-byte ed25519 seed is expected", n);
+				   "a 32-byte ed25519 seed is expected",
+			       n);
 	if (n == 0)
 		return err_set(e, ERR_PLAIN, 0,
 			       KEY " cannot be used: <empty>; base64url of at "
-			       "least one byte is expected");
+				   "least one byte is expected");
 	return 0;
 }
 
@@ -92,7 +94,8 @@ int signing_from_env(struct signing *ret, struct err *e)
 	if (!env_nonblank(KID, ret->kid, sizeof(ret->kid))) {
 		(void)err_set(e, ERR_PLAIN, 0,
 			      KID " must be 1 to %d bytes, because " ALG
-			      " asks for a signature", SIGNER_KID_MAX - 1);
+				  " asks for a signature",
+			      SIGNER_KID_MAX - 1);
 		goto out;
 	}
 	r = key(ret, e);

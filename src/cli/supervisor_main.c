@@ -49,8 +49,9 @@ static int print_help(void)
 
 		if (!v.dflt)
 			(void)snprintf(n, sizeof(n), "%llu",
-				       (unsigned long long)limit_table
-					       [i - (env_count() - LIMIT_NUM)]
+				       (unsigned long long)
+					       limit_table[i - (env_count() -
+								LIMIT_NUM)]
 						       .dflt);
 		help_row(v, v.dflt ? v.dflt : n);
 	}
@@ -156,8 +157,9 @@ static int dispatch(int argc, char **argv, bool portable, struct err *e)
 
 	if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0) {
 		(void)puts("cellos-supervisor 0.5.1");
-		return fflush(stdout) == 0 ?
-			       0 : err_set(e, ERR_PLAIN, 0, "write version");
+		return fflush(stdout) == 0
+			       ? 0
+			       : err_set(e, ERR_PLAIN, 0, "write version");
 	}
 	if (strcmp(first, "secret") == 0)
 		return secret(argc, argv, e);

@@ -89,8 +89,10 @@ static void put_sink(struct wbuf *b, const struct spec *s, const char *run_id)
 	put_bool(b, "    ", "jsonlMirrorEnabled",
 		 env_present("CELL_OS_JSONL_EVENTS"));
 	put_str(b, "    ", "primary",
-		env_present("CELL_OS_USE_NOOP_SINK") ?
-			"noop" : "jetstream-or-noop-fallback", ",\n");
+		env_present("CELL_OS_USE_NOOP_SINK")
+			? "noop"
+			: "jetstream-or-noop-fallback",
+		",\n");
 	put_str(b, "    ", "subject", wbuf_cstr(&subj), "\n  },\n");
 }
 
@@ -101,9 +103,11 @@ static void put_export(struct wbuf *b, const struct spec *s)
 
 	wbuf_str(b, "  \"export\": {\n");
 	put_str(b, "    ", "defaultSink",
-		env_nonblank("CELLOS_EXPORT_HTTP_BASE_URL", text,
-			     sizeof(text)) ? "http" :
-		env_present("CELLOS_EXPORT_DIR") ? "local" : "noop", ",\n");
+		env_nonblank("CELLOS_EXPORT_HTTP_BASE_URL", text, sizeof(text))
+			? "http"
+		: env_present("CELLOS_EXPORT_DIR") ? "local"
+						   : "noop",
+		",\n");
 	put_key(b, "    ", "namedTargets");
 	if (!n)
 		wbuf_str(b, "[]");
@@ -144,8 +148,8 @@ static void lossy(struct wbuf *out, const char *path)
 void validate_summary(const struct document *d, const char *path,
 		      struct wbuf *b)
 {
-	static const char *const backends[] = { "firecracker", "gvisor",
-						"stub", NULL };
+	static const char *const backends[] = { "firecracker", "gvisor", "stub",
+						NULL };
 	static const char *const brokers[] = { "env", "file", "github-oidc",
 					       "vault-approle", NULL };
 	const char *profile = env_text("CELLOS_DEPLOYMENT_PROFILE");
@@ -157,9 +161,9 @@ void validate_summary(const struct document *d, const char *path,
 		run_id = "validate";
 	lossy(&shown, path);
 	wbuf_str(b, "{\n");
-	put_bool(b, "  ", "authorityKeysConfigured",
-		 env_nonblank("CELLOS_AUTHORITY_KEYS_PATH", text,
-			      sizeof(text)));
+	put_bool(
+		b, "  ", "authorityKeysConfigured",
+		env_nonblank("CELLOS_AUTHORITY_KEYS_PATH", text, sizeof(text)));
 	put_str(b, "  ", "deploymentProfile", profile ? profile : "hardened",
 		",\n");
 	put_sink(b, &d->spec, run_id);

@@ -199,8 +199,9 @@ static void quoting(void **state)
 	char buf[64];
 
 	(void)state;
-	assert_string_equal(env_quote(buf, sizeof(buf), "a\"\\\n\r\t\x01\xc3"
-							"\xa9\x7f\xff"),
+	assert_string_equal(env_quote(buf, sizeof(buf),
+				      "a\"\\\n\r\t\x01\xc3"
+				      "\xa9\x7f\xff"),
 			    "\"a\\\"\\\\\\n\\r\\t\\u{1}\xc3\xa9\\u{7f}\\u{ff}"
 			    "\"");
 	assert_string_equal(env_quote(buf, 16, "0123456789"), "\"012\"");

@@ -12,7 +12,7 @@
 
 struct row {
 	uint64_t ttl;
-	long long timeout_ms;	/* -1 = absent */
+	long long timeout_ms; /* -1 = absent */
 	const char *env;
 	uint64_t want_ms;
 	const char *want_text;

@@ -24,7 +24,7 @@
 
 /* What the wall is told to do, and what it was asked. */
 struct backend_cell {
-	const char *fail_at;	/* name of the call that fails, or "" */
+	const char *fail_at; /* name of the call that fails, or "" */
 	int violations;
 	struct cell_exit exit;
 	char calls[128];
@@ -42,8 +42,8 @@ static int call(const char *name, enum err_class cls, struct err *e)
 	(void)snprintf(wall.calls + n, sizeof(wall.calls) - n, "%s ", name);
 	if (strcmp(wall.fail_at, name) != 0)
 		return 0;
-	return err_set(e, cls, EPERM, cls == ERR_HOST ? "no %s" :
-							"spec.run spawn failed",
+	return err_set(e, cls, EPERM,
+		       cls == ERR_HOST ? "no %s" : "spec.run spawn failed",
 		       name);
 }
 
@@ -60,7 +60,7 @@ static int fake_create(const struct cell_request *req, const struct plan *p,
 {
 	(void)p;
 	(void)snprintf(wall.env, sizeof(wall.env), "%s", req->envp[0]);
-	*ret = &wall;	/* half a cell is a cell to destroy */
+	*ret = &wall; /* half a cell is a cell to destroy */
 	return call("create", ERR_HOST, e);
 }
 
@@ -83,7 +83,8 @@ static int fake_wait(struct backend_cell *c, const struct backend_watch *w,
 		     struct cell_exit *ret, struct err *e)
 {
 	struct report_enforcement r = { .phase = REPORT_VIOLATION,
-					.backend = "fake", .syscall_nr = 165,
+					.backend = "fake",
+					.syscall_nr = 165,
 					.syscall_name = "mount",
 					.answer = "EPERM" };
 	sigset_t pending;
@@ -118,17 +119,16 @@ static const struct backend fake = {
 	.destroy = fake_destroy,
 };
 
-#define DOC(run)                                                               \
-	"{\"apiVersion\":\"cellos.io/v1\",\"kind\":\"ExecutionCell\","         \
-	"\"spec\":{\"id\":\"c-1\",\"authority\":{},\"lifetime\":"              \
+#define DOC(run)                                                       \
+	"{\"apiVersion\":\"cellos.io/v1\",\"kind\":\"ExecutionCell\"," \
+	"\"spec\":{\"id\":\"c-1\",\"authority\":{},\"lifetime\":"      \
 	"{\"ttlSeconds\":60}" run "}}"
-#define RUN                                                                    \
-	",\"run\":{\"secretDelivery\":\"env\",\"argv\":[\"/bin/x\"]}"
+#define RUN ",\"run\":{\"secretDelivery\":\"env\",\"argv\":[\"/bin/x\"]}"
 
 #define HEAD "network_scope dns_target_set started container_security "
-#define NET "network_policy process_spawned "
+#define NET  "network_policy process_spawned "
 #define TAIL "summary homeostasis residue destroyed "
-#define ALL "plan create prepare start wait destroy "
+#define ALL  "plan create prepare start wait destroy "
 
 struct row {
 	const char *doc, *fail_at;
@@ -136,9 +136,9 @@ struct row {
 	bool portable;
 	int violations;
 	enum lifecycle_fault fault;
-	const char *reason;	/* NULL: succeeded */
+	const char *reason; /* NULL: succeeded */
 	const char *calls;
-	const char *types;	/* last segments, first letters unique */
+	const char *types; /* last segments, first letters unique */
 };
 
 static char dir[] = "/tmp/cellos-lifecycle-XXXXXX";
@@ -173,9 +173,13 @@ static void run_row(const struct row *row, uint64_t max_bytes)
 	struct limits limits;
 	struct err e = { 0 };
 	struct lifecycle_config c = {
-		.backend = &fake, .run_id = "r-1", .dirs = &dirs,
-		.journal_path = journal, .trust_plane_events = true,
-		.request = { .envp = envp, .portable = row->portable,
+		.backend = &fake,
+		.run_id = "r-1",
+		.dirs = &dirs,
+		.journal_path = journal,
+		.trust_plane_events = true,
+		.request = { .envp = envp,
+			     .portable = row->portable,
 			     .limits = &limits },
 	};
 
@@ -196,7 +200,7 @@ static void run_row(const struct row *row, uint64_t max_bytes)
 				      .violations = row->violations,
 				      .exit = row->exit };
 	assert_int_equal(lifecycle_run(&c, &res, &e), row->reason ? -1 : 0);
-	if (max_bytes)	/* the figures are the journal's */
+	if (max_bytes) /* the figures are the journal's */
 		e.text[strlen(row->reason)] = '\0';
 	assert_string_equal(row->reason ? e.text : "",
 			    row->reason ? row->reason : "");
@@ -217,71 +221,159 @@ static void run_row(const struct row *row, uint64_t max_bytes)
 	}
 	if (max_bytes) {
 		assert_non_null(strstr(text.p, "\"phase\":\"ended\""));
-		assert_non_null(strstr(wbuf_cstr(&types),
-				       " enforcement " TAIL));
+		assert_non_null(
+			strstr(wbuf_cstr(&types), " enforcement " TAIL));
 	}
 }
 
 static void rows(void **state)
 {
 	static const struct row table[] = {
-		{ DOC(RUN), "", { .how = CELL_EXITED }, false, 0,
-		  LIFECYCLE_OK, NULL, ALL,
+		{ DOC(RUN),
+		  "",
+		  { .how = CELL_EXITED },
+		  false,
+		  0,
+		  LIFECYCLE_OK,
+		  NULL,
+		  ALL,
 		  HEAD NET "enforcement network_enforcement completed " TAIL },
-		{ DOC(RUN), "", { .how = CELL_EXITED, .code = 7 }, true, 0,
-		  LIFECYCLE_COMMAND, "command exited with status 7", ALL,
+		{ DOC(RUN),
+		  "",
+		  { .how = CELL_EXITED, .code = 7 },
+		  true,
+		  0,
+		  LIFECYCLE_COMMAND,
+		  "command exited with status 7",
+		  ALL,
 		  HEAD "process_spawned enforcement completed " TAIL },
-		{ DOC(RUN), "", { .how = CELL_SIGNALED, .sig = 9 }, true, 0,
-		  LIFECYCLE_COMMAND, "command exited with status -1", ALL,
+		{ DOC(RUN),
+		  "",
+		  { .how = CELL_SIGNALED, .sig = 9 },
+		  true,
+		  0,
+		  LIFECYCLE_COMMAND,
+		  "command exited with status -1",
+		  ALL,
 		  HEAD "process_spawned enforcement completed " TAIL },
-		{ DOC(RUN), "", { .how = CELL_DEADLINE }, true, 0,
+		{ DOC(RUN),
+		  "",
+		  { .how = CELL_DEADLINE },
+		  true,
+		  0,
 		  LIFECYCLE_DEADLINE,
 		  "command spawn: cell killed by TTL watchdog after 60000 ms "
-		  "(ttl_seconds=60)", ALL,
+		  "(ttl_seconds=60)",
+		  ALL,
 		  HEAD "process_spawned enforcement completed " TAIL },
-		{ DOC(RUN), "", { .how = CELL_STOPPED, .sig = SIGINT }, true,
-		  0, LIFECYCLE_STOPPED, "runner received SIGINT", ALL,
+		{ DOC(RUN),
+		  "",
+		  { .how = CELL_STOPPED, .sig = SIGINT },
+		  true,
+		  0,
+		  LIFECYCLE_STOPPED,
+		  "runner received SIGINT",
+		  ALL,
 		  HEAD "process_spawned enforcement completed " TAIL },
-		{ DOC(RUN), "", { .how = CELL_EXITED }, true, 2, LIFECYCLE_OK,
-		  NULL, ALL,
+		{ DOC(RUN),
+		  "",
+		  { .how = CELL_EXITED },
+		  true,
+		  2,
+		  LIFECYCLE_OK,
+		  NULL,
+		  ALL,
 		  HEAD "process_spawned enforcement enforcement enforcement "
 		       "completed " TAIL },
-		{ DOC(""), "", { 0 }, false, 0, LIFECYCLE_OK, NULL,
-		  "plan create destroy ", HEAD "network_policy " TAIL },
-		{ DOC(RUN), "plan", { 0 }, false, 0, LIFECYCLE_REFUSED,
+		{ DOC(""),
+		  "",
+		  { 0 },
+		  false,
+		  0,
+		  LIFECYCLE_OK,
+		  NULL,
+		  "plan create destroy ",
+		  HEAD "network_policy " TAIL },
+		{ DOC(RUN),
+		  "plan",
+		  { 0 },
+		  false,
+		  0,
+		  LIFECYCLE_REFUSED,
 		  "cell create: host backend: no plan: Operation not "
-		  "permitted (os error 1)", "plan ", "enforcement " },
-		{ DOC(RUN), "create", { 0 }, false, 0, LIFECYCLE_REFUSED,
+		  "permitted (os error 1)",
+		  "plan ",
+		  "enforcement " },
+		{ DOC(RUN),
+		  "create",
+		  { 0 },
+		  false,
+		  0,
+		  LIFECYCLE_REFUSED,
 		  "cell create: host backend: no create: Operation not "
-		  "permitted (os error 1)", "plan create destroy ",
+		  "permitted (os error 1)",
+		  "plan create destroy ",
 		  "enforcement residue " },
-		{ DOC(RUN), "prepare", { 0 }, false, 0, LIFECYCLE_REFUSED,
+		{ DOC(RUN),
+		  "prepare",
+		  { 0 },
+		  false,
+		  0,
+		  LIFECYCLE_REFUSED,
 		  "command spawn: spec.run spawn failed: Operation not "
-		  "permitted (os error 1)", "plan create prepare destroy ",
+		  "permitted (os error 1)",
+		  "plan create prepare destroy ",
 		  HEAD NET "enforcement network_enforcement completed " TAIL },
-		{ DOC(RUN), "start", { 0 }, false, 0, LIFECYCLE_SPAWN,
+		{ DOC(RUN),
+		  "start",
+		  { 0 },
+		  false,
+		  0,
+		  LIFECYCLE_SPAWN,
 		  "command spawn: spec.run spawn failed: Operation not "
 		  "permitted (os error 1)",
 		  "plan create prepare start destroy ",
 		  HEAD NET "enforcement network_enforcement completed " TAIL },
 		/* nothing was asked for: the bare text of the system */
-		{ DOC(RUN), "start", { 0 }, true, 0, LIFECYCLE_SPAWN,
+		{ DOC(RUN),
+		  "start",
+		  { 0 },
+		  true,
+		  0,
+		  LIFECYCLE_SPAWN,
 		  "command spawn: Operation not permitted (os error 1)",
 		  "plan create prepare start destroy ",
 		  HEAD "process_spawned enforcement completed " TAIL },
-		{ DOC(RUN), "wait", { 0 }, true, 0, LIFECYCLE_BROKEN,
+		{ DOC(RUN),
+		  "wait",
+		  { 0 },
+		  true,
+		  0,
+		  LIFECYCLE_BROKEN,
 		  "command spawn: spec.run wait failed: host backend: no "
-		  "wait: Operation not permitted (os error 1)", ALL,
-		  HEAD "process_spawned enforcement enforcement completed "
-		  TAIL },
-		{ DOC(RUN), "destroy", { .how = CELL_EXITED }, true, 0,
+		  "wait: Operation not permitted (os error 1)",
+		  ALL,
+		  HEAD
+		  "process_spawned enforcement enforcement completed " TAIL },
+		{ DOC(RUN),
+		  "destroy",
+		  { .how = CELL_EXITED },
+		  true,
+		  0,
 		  LIFECYCLE_BROKEN,
 		  "cell destroy: host backend: no destroy: Operation not "
-		  "permitted (os error 1)", ALL,
+		  "permitted (os error 1)",
+		  ALL,
 		  HEAD "process_spawned enforcement completed " TAIL },
-		{ DOC(RUN), "destroy", { .how = CELL_EXITED, .code = 2 },
-		  true, 0, LIFECYCLE_COMMAND, "command exited with status 2",
-		  ALL, HEAD "process_spawned enforcement completed " TAIL },
+		{ DOC(RUN),
+		  "destroy",
+		  { .how = CELL_EXITED, .code = 2 },
+		  true,
+		  0,
+		  LIFECYCLE_COMMAND,
+		  "command exited with status 2",
+		  ALL,
+		  HEAD "process_spawned enforcement completed " TAIL },
 	};
 
 	(void)state;
@@ -294,9 +386,15 @@ static void rows(void **state)
 static void full_journal_ends_the_cell(void **state)
 {
 	static const struct row row = {
-		DOC(RUN), "", { .how = CELL_EXITED }, true, 4000,
+		DOC(RUN),
+		"",
+		{ .how = CELL_EXITED },
+		true,
+		4000,
 		LIFECYCLE_BROKEN,
-		"jsonl sink emit: event sink: journal budget: ", ALL, NULL
+		"jsonl sink emit: event sink: journal budget: ",
+		ALL,
+		NULL
 	};
 
 	(void)state;
@@ -306,11 +404,15 @@ static void full_journal_ends_the_cell(void **state)
 
 static void signal_before_start(void **state)
 {
-	static const struct row row = {
-		DOC(RUN), "", { 0 }, true, 0, LIFECYCLE_STOPPED,
-		"runner received SIGTERM", "plan create destroy ",
-		"network_scope dns_target_set " TAIL
-	};
+	static const struct row row = { DOC(RUN),
+					"",
+					{ 0 },
+					true,
+					0,
+					LIFECYCLE_STOPPED,
+					"runner received SIGTERM",
+					"plan create destroy ",
+					"network_scope dns_target_set " TAIL };
 	sigset_t set, old;
 
 	(void)state;
@@ -329,7 +431,13 @@ static void limits_reach_the_wall(void **state)
 		DOC(",\"run\":{\"secretDelivery\":\"env\",\"argv\":[\"x\"],"
 		    "\"timeoutMs\":1234,\"limits\":"
 		    "{\"gracefulShutdownSeconds\":7}}"),
-		"", { .how = CELL_EXITED }, true, 0, LIFECYCLE_OK, NULL, ALL,
+		"",
+		{ .how = CELL_EXITED },
+		true,
+		0,
+		LIFECYCLE_OK,
+		NULL,
+		ALL,
 		NULL
 	};
 

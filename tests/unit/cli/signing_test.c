@@ -13,12 +13,12 @@
 #include "cli/secrets.h"
 #include "cli/signing.h"
 
-#define KEY43 "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+#define KEY43	"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 #define KEY_VAR "CELLOS_EVENT_SIGNING_KEY_BASE64"
 
 struct row {
 	const char *alg, *kid, *key;
-	const char *text;	/* NULL: taken */
+	const char *text; /* NULL: taken */
 	enum signer_algorithm want;
 	size_t key_len;
 };
@@ -43,31 +43,37 @@ static void requests(void **state)
 		{ "HMAC-SHA256", "k", KEY43, NULL, SIGNER_HMAC_SHA256, 32 },
 		{ "rsa", "k", KEY43,
 		  "CELLOS_EVENT_SIGNING must be one of: off, ed25519, hmac, "
-		  "hmac-sha256 (got \"rsa\")", SIGNER_NONE, 0 },
+		  "hmac-sha256 (got \"rsa\")",
+		  SIGNER_NONE, 0 },
 		{ "hmac", NULL, KEY43,
 		  "CELLOS_EVENT_SIGNING_KID must be 1 to 255 bytes, because "
-		  "CELLOS_EVENT_SIGNING asks for a signature", SIGNER_NONE,
-		  0 },
+		  "CELLOS_EVENT_SIGNING asks for a signature",
+		  SIGNER_NONE, 0 },
 		{ "hmac", " ", KEY43,
 		  "CELLOS_EVENT_SIGNING_KID must be 1 to 255 bytes, because "
-		  "CELLOS_EVENT_SIGNING asks for a signature", SIGNER_NONE,
-		  0 },
+		  "CELLOS_EVENT_SIGNING asks for a signature",
+		  SIGNER_NONE, 0 },
 		{ "hmac", "k", NULL,
 		  KEY_VAR " is not set, but CELLOS_EVENT_SIGNING asks for a "
-			  "signature", SIGNER_NONE, 0 },
+			  "signature",
+		  SIGNER_NONE, 0 },
 		{ "hmac", "k", "==",
 		  KEY_VAR " cannot be used: <empty>; base64url of at least one "
-			  "byte is expected", SIGNER_NONE, 0 },
+			  "byte is expected",
+		  SIGNER_NONE, 0 },
 		{ "ed25519", "k", "AAAA",
 		  KEY_VAR " cannot be used: <3 bytes>; base64url of a 32-byte "
-			  "ed25519 seed is expected", SIGNER_NONE, 0 },
+			  "ed25519 seed is expected",
+		  SIGNER_NONE, 0 },
 		{ "ed25519", "k", "A+/A",
 		  KEY_VAR " cannot be used: <base64 decode failed>; base64url "
-			  "of at most 4096 bytes is expected", SIGNER_NONE, 0 },
+			  "of at most 4096 bytes is expected",
+		  SIGNER_NONE, 0 },
 		/* non-zero trailing bits */
 		{ "hmac", "k", "AB",
 		  KEY_VAR " cannot be used: <base64 decode failed>; base64url "
-			  "of at most 4096 bytes is expected", SIGNER_NONE, 0 },
+			  "of at most 4096 bytes is expected",
+		  SIGNER_NONE, 0 },
 	};
 
 	(void)state;
@@ -164,8 +170,8 @@ static void secrets_missing(void **state)
 		assert_int_equal(secrets_resolve(&s, base, &got, &e), -1);
 		assert_string_equal(
 			e.text,
-			i ? "secret a.b-c unresolvable via env broker" :
-			    "secret a.b-c unresolvable via env broker: secret "
+			i ? "secret a.b-c unresolvable via env broker"
+			  : "secret a.b-c unresolvable via env broker: secret "
 			    "broker: env var CELLOS_SECRET_A.B_C not set "
 			    "(required for secret key \"a.b-c\")");
 		assert_string_equal(got.envp[0], "PATH=/bin");
