@@ -131,9 +131,8 @@ const char *env_path(const char *name)
 static size_t space_len(const char *s)
 {
 	static const char *const wide[] = {
-		"\xc2\x85",	  "\xc2\xa0",     "\xe1\x9a\x80",
-		"\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf",
-		"\xe2\x81\x9f", "\xe3\x80\x80",
+		"\xc2\x85",	"\xc2\xa0",	"\xe1\x9a\x80", "\xe2\x80\xa8",
+		"\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80",
 	};
 
 	if (*s == ' ' || (*s >= '\t' && *s <= '\r'))

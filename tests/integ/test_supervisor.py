@@ -596,7 +596,7 @@ def test_our_events_stand_where_they_should(sup, profile):
     assert ours.index("homeostasis") < ours.index("residue") < \
         ours.index("destroyed")
     # a link closes each durability boundary
-    for t in ("started", "enforcement", "destroyed"):
+    for t in ("enforcement", "completed", "destroyed"):
         assert ours[ours.index(t) + 1] == "link"
     for e in d.events:
         if ".evidence.v1." in e["type"]:
@@ -1005,6 +1005,24 @@ def test_dead_signer_ends_the_cell(sup, profile):
     assert "destroyed" not in d.types()     # nobody could sign it
     for c in children:
         assert not os.path.exists(f"/proc/{c}")
+
+
+def test_violation_is_recorded_while_the_cell_runs(sup):
+    code = ("import ctypes, time; l = ctypes.CDLL(None, use_errno=True); "
+            "l.mount(0, 0, 0, 0, 0); print(ctypes.get_errno(), flush=True); "
+            "time.sleep(60)")
+    p = sup.popen(document(["/usr/bin/python3", "-c", code]), profile=FULL)
+    assert p.stdout.readline() == b"1\n"        # EPERM
+    end = time.monotonic() + 20
+    while b'"phase":"violation"' not in sup.journal.read_bytes():
+        assert p.poll() is None and time.monotonic() < end
+        time.sleep(0.01)
+    p.terminate()
+    d = sup.finish(p)
+    got = [e for e in d.all("enforcement") if e["phase"] == "violation"]
+    assert len(got) == 1
+    assert "mount" in json.dumps(got[0])
+    assert d.reason == "runner received SIGTERM"
 
 
 def test_colour_only_on_a_terminal(sup):
