@@ -22,6 +22,18 @@
 #include "base/limits.h"
 #include "evidence/signer.h"
 
+/* Its run-time makes calls the filter would kill: no filter then. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 #define TIME "2026-01-02T03:04:05.000000006+00:00"
 #define ID "00000000-0000-4000-8000-000000000001"
 
@@ -268,9 +280,8 @@ static void test_lockdown(void **state)
 	assert_int_equal(file_read(AT_FDCWD, path, 0, &b), 0);
 	assert_non_null(strstr(wbuf_cstr(&b), "NoNewPrivs:\t1\n"));
 	assert_non_null(strstr(wbuf_cstr(&b), "Name:\tcellos-signer\n"));
-#if !defined(__SANITIZE_ADDRESS__)
-	assert_non_null(strstr(wbuf_cstr(&b), "Seccomp:\t2\n"));
-#endif
+	if (!SANITIZED)
+		assert_non_null(strstr(wbuf_cstr(&b), "Seccomp:\t2\n"));
 	/* one descriptor: the channel (only root may look) */
 	(void)snprintf(path, sizeof(path), "/proc/%d/fd", pid_of(s));
 	dir = opendir(path);
@@ -332,6 +343,10 @@ static void test_key_is_gone(void **state)
 
 	(void)state;
 	assert_non_null(key);
+	if (SANITIZED) {	/* its shadow memory is terabytes to read */
+		free(key);
+		return;
+	}
 	assert_int_equal(getrandom(key, 32, 0), 32);
 	for (i = 0; i < 32; i++)
 		masked[i] = key[i] ^ 0x5a;
