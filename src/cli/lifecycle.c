@@ -43,6 +43,7 @@ struct life {
 	bool executed; /* the command phase was reached */
 	int exit_code;
 	char spawn_error[768]; /* "" = none */
+	char spawn_cause[768]; /* stage and path, for stderr; "" = none */
 	enum lifecycle_fault spawn_fault;
 };
 
@@ -340,13 +341,9 @@ static void set_spawn_error(struct life *l, enum lifecycle_fault fault,
 static void spawn_failed(struct life *l, enum lifecycle_fault fault,
 			 const struct err *e)
 {
-	char q[900];
-
 	set_spawn_error(l, fault, e->text);
 	l->res->spawn_errno = e->sys;
-	if (e->cause[0])
-		log_line(LOG_ERROR, TARGET, "%s: %s", e->text,
-			 log_quote(q, sizeof(q), e->cause));
+	(void)snprintf(l->spawn_cause, sizeof(l->spawn_cause), "%s", e->cause);
 }
 
 static void judge_exit(struct life *l, const struct lifecycle_deadline *d)
@@ -462,6 +459,7 @@ static void command_result(struct life *l)
 		return;
 	if (spawn) {
 		(void)err_set(&e, ERR_PLAIN, 0, "command spawn: %s", spawn);
+		(void)snprintf(e.cause, sizeof(e.cause), "%s", l->spawn_cause);
 		fail(l, l->spawn_fault, &e);
 	} else if (x->how == CELL_STOPPED) {
 		if (x->sig > 0)

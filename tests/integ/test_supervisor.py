@@ -502,6 +502,8 @@ def test_missing_program(sup, profile):
     assert d.data("completed")["spawnError"] == want
     assert d.data("destroyed")["reason"] == f"command spawn: {want}" == \
         d.reason
+    # where it failed is for people
+    assert "\n\nCaused by:\n    exec: /no/such" in d.err
 
 
 @BOTH
