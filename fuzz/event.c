@@ -7,7 +7,7 @@
 #include "evidence/verify.h"
 
 /* Public key of the seed 32 x 0x01. */
-#define KEYS "{\"k1\":\"iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w\"}"
+#define KEYS	  "{\"k1\":\"iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w\"}"
 #define HMAC_KEYS "{\"k1\":\"c2VjcmV0\"}"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -4,8 +4,9 @@
 
 #include "base/limits.h"
 
-/* Length of the well-formed UTF-8 sequence at @s (RFC 3629), 0 if there is none.
- * The NUL that ends @s is no continuation byte, so this never reads past it. */
+/* Length of the well-formed UTF-8 sequence at @s (RFC 3629), 0 if there is
+ * none. The NUL that ends @s is no continuation byte, so this never reads past
+ * it. */
 static size_t utf8_len(const unsigned char *s)
 {
 	unsigned char lo = 0x80, hi = 0xbf;
@@ -24,7 +25,7 @@ static size_t utf8_len(const unsigned char *s)
 	if (s[0] == 0xe0)
 		lo = 0xa0;
 	else if (s[0] == 0xed)
-		hi = 0x9f;	/* surrogates */
+		hi = 0x9f; /* surrogates */
 	else if (s[0] == 0xf0)
 		lo = 0x90;
 	else if (s[0] == 0xf4)

@@ -7,7 +7,7 @@
 #include "evidence/body.h"
 
 #define SIGNING_SOURCE "/cellos-supervisor/event-signing"
-#define CONTENT_TYPE "application/json"
+#define CONTENT_TYPE   "application/json"
 
 static const char *const types[] = {
 #define X(name, type, ours, when) [EVENT_##name] = EVENT_PREFIX type,
@@ -149,8 +149,8 @@ static void put_placement(struct json_out *j, const struct event_run *r)
 {
 	const struct spec_placement *p = r->spec->placement;
 
-	if (!p || (!p->kubernetes_namespace.p && !p->pool_id.p &&
-		   !p->queue_name.p))
+	if (!p ||
+	    (!p->kubernetes_namespace.p && !p->pool_id.p && !p->queue_name.p))
 		return;
 	json_out_key(j, "placement");
 	json_out_object(j);
@@ -303,7 +303,8 @@ void event_container_security(struct wbuf *b, const struct event_run *r,
 
 void event_network_policy(struct wbuf *b, const struct event_run *r)
 {
-	const struct spec_egress_rules *rules = &r->spec->authority.egress_rules;
+	const struct spec_egress_rules *rules =
+		&r->spec->authority.egress_rules;
 	struct json_out j;
 
 	begin(&j, b);
@@ -403,8 +404,8 @@ void event_summary(struct wbuf *b, const struct event_run *r,
 	json_out_kbool(&j, "resourceLimitsPresent", s->run && s->run->limits);
 	body_ktext(&j, "runId", r->run_id);
 	json_out_kstr(&j, "secretDeliveryMode",
-		      spec_delivery_word(s->run ? s->run->secret_delivery :
-						  SPEC_DELIVERY_ENV));
+		      spec_delivery_word(s->run ? s->run->secret_delivery
+						: SPEC_DELIVERY_ENV));
 	body_spec_id(&j, r);
 	json_out_end(&j, '}');
 }

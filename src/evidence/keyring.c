@@ -175,8 +175,8 @@ static int seed_make(int dirfd, struct err *e)
 	(void)unlinkat(dirfd, tmp, 0);
 	if (!r && fsync(dirfd) < 0)
 		r = -errno;
-	return r ? err_set(e, ERR_PLAIN, -r, "create %s", KEYRING_SEED_NAME) :
-		   0;
+	return r ? err_set(e, ERR_PLAIN, -r, "create %s", KEYRING_SEED_NAME)
+		 : 0;
 }
 
 /* The public file says nothing the seed does not: written when it differs. */
@@ -192,8 +192,8 @@ static int public_refresh(int dirfd, const struct keyring_pair *p,
 	if (!r && slice_eq(wbuf_as_slice(&want), wbuf_as_slice(&have)))
 		return 0;
 	r = file_replace(dirfd, KEYRING_PUBLIC_NAME, 0644, want.p, want.len);
-	return r ? err_set(e, ERR_PLAIN, -r, "write %s",
-			   KEYRING_PUBLIC_NAME) : 0;
+	return r ? err_set(e, ERR_PLAIN, -r, "write %s", KEYRING_PUBLIC_NAME)
+		 : 0;
 }
 
 int keyring_default(int dirfd, struct keyring_pair *ret, struct err *e)
@@ -213,7 +213,8 @@ int keyring_default(int dirfd, struct keyring_pair *ret, struct err *e)
 	if (is_open)
 		return err_set(e, ERR_PLAIN, 0,
 			       "%s must be yours and readable by nobody else "
-			       "(chmod 600)", KEYRING_SEED_NAME);
+			       "(chmod 600)",
+			       KEYRING_SEED_NAME);
 	if (keyring_seed_parse(wbuf_as_slice(&b), ret, e))
 		return err_wrap(e, "read %s", KEYRING_SEED_NAME);
 	return public_refresh(dirfd, ret, e);

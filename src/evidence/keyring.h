@@ -15,11 +15,11 @@
 enum {
 	KEYRING_SEED = 32,
 	KEYRING_PUBLIC = 32,
-	KEYRING_KID_SIZE = 24	/* "cellos-" + 16 hex + NUL */
+	KEYRING_KID_SIZE = 24 /* "cellos-" + 16 hex + NUL */
 };
 
 /* Names in the state directory. */
-#define KEYRING_SEED_NAME "signing.key"
+#define KEYRING_SEED_NAME   "signing.key"
 #define KEYRING_PUBLIC_NAME "signing.pub.json"
 
 struct keyring_pair {
@@ -67,7 +67,7 @@ int keyring_write(const struct keyring_pair *p, const char *seed_path,
  *
  * A seed file that others may read or that is not ours is refused.
  */
-int keyring_default(int dirfd, struct keyring_pair *ret, struct err *e)
-	MUST_USE;
+int keyring_default(int dirfd, struct keyring_pair *ret,
+		    struct err *e) MUST_USE;
 
 #endif

@@ -48,7 +48,8 @@ int link_begin(struct link_keeper *k, const char *cell_id, const char *spec_id,
 	link_drop(k);
 	return err_set(e, ERR_SINK, 0,
 		       "event link: an id of the run is missing or longer "
-		       "than %d bytes", LINK_ID_MAX);
+		       "than %d bytes",
+		       LINK_ID_MAX);
 }
 
 int link_event_check(const struct link_keeper *k, uint64_t n, struct err *e)
@@ -56,15 +57,18 @@ int link_event_check(const struct link_keeper *k, uint64_t n, struct err *e)
 	if (!k->is_open)
 		return err_set(e, ERR_SINK, 0,
 			       "event link: event %" PRIu64 " before the "
-			       "opening link", n);
+			       "opening link",
+			       n);
 	if (k->is_closed)
 		return err_set(e, ERR_SINK, 0,
 			       "event link: event %" PRIu64 " after the final "
-			       "link", n);
+			       "link",
+			       n);
 	if (n != k->n + 1)
 		return err_set(e, ERR_SINK, 0,
 			       "event link: event %" PRIu64 " refused, %" PRIu64
-			       " is next", n, k->n + 1);
+			       " is next",
+			       n, k->n + 1);
 	if (k->pending == LINK_LINES_MAX)
 		return err_set(e, ERR_SINK, 0,
 			       "event link: a link is due after %d events",
@@ -83,12 +87,12 @@ int link_check(const struct link_keeper *k, uint64_t n, struct err *e)
 	if (!k->cell_id)
 		return err_set(e, ERR_SINK, 0, "event link: no run has begun");
 	if (k->is_closed)
-		return err_set(e, ERR_SINK, 0,
-			       "event link: the run is closed");
+		return err_set(e, ERR_SINK, 0, "event link: the run is closed");
 	if (n != k->n)
 		return err_set(e, ERR_SINK, 0,
 			       "event link: link after event %" PRIu64
-			       " refused, the last event is %" PRIu64, n, k->n);
+			       " refused, the last event is %" PRIu64,
+			       n, k->n);
 	return 0;
 }
 

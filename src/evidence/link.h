@@ -18,34 +18,34 @@
 #include "evidence/event.h"
 
 enum {
-	LINK_HASH = 32,		/* SHA-256 */
-	LINK_DIGEST_TEXT = 72,	/* "sha256:" + 64 hex + NUL */
+	LINK_HASH = 32,	       /* SHA-256 */
+	LINK_DIGEST_TEXT = 72, /* "sha256:" + 64 hex + NUL */
 	/* lines one link may cover: keeps a link far below LIMIT_EVENT_LINE */
 	LINK_LINES_MAX = 1024,
 	/* room one more covered line takes in its link */
 	LINK_ROOM_LINE = 74,
 	/* room of a link that covers nothing, wrapper included, without ids */
 	LINK_ROOM = 1536,
-	LINK_ID_MAX = 4096	/* bytes of each of the four ids */
+	LINK_ID_MAX = 4096 /* bytes of each of the four ids */
 };
 
 struct link_keeper {
-	char *cell_id, *spec_id, *run_id, *run_uuid;	/* owned */
+	char *cell_id, *spec_id, *run_id, *run_uuid; /* owned */
 	bool is_open, is_closed;
-	uint64_t n;			/* events taken */
-	uint64_t sequence;		/* of the next link */
-	size_t pending;			/* lines since the last link */
+	uint64_t n;	   /* events taken */
+	uint64_t sequence; /* of the next link */
+	size_t pending;	   /* lines since the last link */
 	uint8_t lines[LINK_LINES_MAX][LINK_HASH];
-	uint8_t previous[LINK_HASH];	/* valid if sequence > 0 */
+	uint8_t previous[LINK_HASH]; /* valid if sequence > 0 */
 };
 
 /** link_begin() - name the run; forgets the run before it */
 int link_begin(struct link_keeper *k, const char *cell_id, const char *spec_id,
-	       const char *run_id, const char *run_uuid, struct err *e)
-	MUST_USE;
+	       const char *run_id, const char *run_uuid,
+	       struct err *e) MUST_USE;
 /** link_event_check() - may event @n be next? */
-int link_event_check(const struct link_keeper *k, uint64_t n, struct err *e)
-	MUST_USE;
+int link_event_check(const struct link_keeper *k, uint64_t n,
+		     struct err *e) MUST_USE;
 /** link_event_note() - event number k->n + 1 has become @line */
 void link_event_note(struct link_keeper *k, struct slice line);
 /** link_check() - may a link after event @n be next? */

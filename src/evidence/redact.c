@@ -119,8 +119,7 @@ int redact_data(const char *list, enum event_type t, struct slice data,
 	if (json_parse(data, LIMIT_JSON_DEPTH, &a, &root, e)) {
 		if (e)
 			e->cls = ERR_SINK;
-		return err_wrap(e, "event sink: redact %s",
-				event_type_text(t));
+		return err_wrap(e, "event sink: redact %s", event_type_text(t));
 	}
 	walk(list, root, ours, &text);
 	json_out_init(&j, ret, true);

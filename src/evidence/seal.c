@@ -66,8 +66,8 @@ static int make_line(const struct seal *s, const struct event *ev,
 	} else if (!bytes.failed) {
 		sign(s, wbuf_as_slice(&bytes), &sig);
 		event_wrapper_line(line, ev,
-				   s->alg == SIGNER_ED25519 ? "ed25519" :
-							      "hmac-sha256",
+				   s->alg == SIGNER_ED25519 ? "ed25519"
+							    : "hmac-sha256",
 				   s->kid, wbuf_cstr(&sig));
 	}
 	if (bytes.failed || sig.failed || line->failed ||

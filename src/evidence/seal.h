@@ -12,7 +12,7 @@
 struct seal {
 	enum signer_algorithm alg;
 	char kid[SIGNER_KID_MAX];
-	uint8_t key[SIGNER_KEY_MAX];	/* Ed25519: seed and public key */
+	uint8_t key[SIGNER_KEY_MAX]; /* Ed25519: seed and public key */
 	size_t key_len;
 	struct link_keeper keeper;
 };

@@ -40,12 +40,11 @@
 #define SANITIZED 0
 #endif
 
-#define LOAD(field)                                                            \
+#define LOAD(field) \
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define RET(what) BPF_STMT(BPF_RET | BPF_K, what)
-#define ALLOW(nr)                                                              \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1),                       \
-		RET(SECCOMP_RET_ALLOW)
+#define ALLOW(nr) \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), RET(SECCOMP_RET_ALLOW)
 
 static int filter_load(void)
 {
@@ -104,9 +103,9 @@ static void limits_drop(void)
 
 static void signals_ignore(void)
 {
-	static const int all[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP,
-				   SIGTTIN, SIGTTOU, SIGPIPE, SIGUSR1, SIGUSR2,
-				   SIGALRM, SIGCHLD };
+	static const int all[] = { SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
+				   SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE,
+				   SIGUSR1, SIGUSR2, SIGALRM, SIGCHLD };
 	sigset_t none;
 	size_t i;
 

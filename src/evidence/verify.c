@@ -166,8 +166,8 @@ static int runs_say(struct verify_work *w)
 		if (!c->is_closed)
 			verify_say(w, VERIFY_UNFINISHED, VERIFY_NONE, 0, c,
 				   "intact to event %" PRIu64 "; %" PRIu64
-				   " more after its last link", c->events,
-				   c->tail);
+				   " more after its last link",
+				   c->events, c->tail);
 		else if (!c->is_signed)
 			verify_say(w, VERIFY_UNSIGNED, VERIFY_NONE, 0, c,
 				   "%" PRIu64 " events", c->events);

@@ -30,37 +30,37 @@ struct verify_link {
 struct verify_line {
 	struct slice text;
 	uint8_t hash[LINK_HASH];
-	bool is_json;		/* an event in the form events are written in */
+	bool is_json; /* an event in the form events are written in */
 	bool is_signed;
-	bool is_bad;		/* signed, and the signature does not fit */
-	bool is_unknown;	/* signed by a kid without key */
-	const char *why;	/* static: more about is_bad or !is_json */
-	const char *alg, *kid;	/* if signed */
+	bool is_bad;	       /* signed, and the signature does not fit */
+	bool is_unknown;       /* signed by a kid without key */
+	const char *why;       /* static: more about is_bad or !is_json */
+	const char *alg, *kid; /* if signed */
 	const char *cell_id, *run_id;	/* NULL: absent or redacted */
-	const struct verify_link *link;	/* a link that may be trusted */
+	const struct verify_link *link; /* a link that may be trusted */
 
-	size_t item;		/* index, or VERIFY_NONE */
-	bool is_settled;	/* nothing more is to be said about it */
+	size_t item;	 /* index, or VERIFY_NONE */
+	bool is_settled; /* nothing more is to be said about it */
 };
 
 /* One line that must be there, or a hole nobody lists. */
 struct verify_item {
 	uint8_t hash[LINK_HASH];
 	size_t run;
-	uint64_t event;		/* 0: the line of a link */
-	size_t link_line;	/* index of the line that lists it */
-	size_t line;		/* where it is, or VERIFY_NONE */
-	bool is_anchor;		/* and in its place */
-	uint64_t hole;		/* > 0: that many lines are unknown here */
+	uint64_t event;	  /* 0: the line of a link */
+	size_t link_line; /* index of the line that lists it */
+	size_t line;	  /* where it is, or VERIFY_NONE */
+	bool is_anchor;	  /* and in its place */
+	uint64_t hole;	  /* > 0: that many lines are unknown here */
 };
 
 struct verify_chain {
 	const char *run_uuid, *cell_id, *run_id, *kid, *alg;
 	bool is_signed, is_closed;
-	size_t first_line, last_link;	/* indices of lines */
+	size_t first_line, last_link; /* indices of lines */
 	size_t item0, n_items;
-	uint64_t events;	/* lines its links list */
-	uint64_t tail;		/* lines after the last link */
+	uint64_t events; /* lines its links list */
+	uint64_t tail;	 /* lines after the last link */
 };
 
 struct verify_work {
@@ -76,7 +76,8 @@ struct verify_work {
 	bool no_memory;
 };
 
-/** verify_line_read() - form, signature and identity of line->text; -1: memory */
+/** verify_line_read() - form, signature and identity of line->text; -1: memory
+ */
 int verify_line_read(struct verify_line *line, const struct verify_keys *k,
 		     struct arena *a) MUST_USE;
 /** verify_keys_find() - NULL without one; @alg "ed25519" or "hmac-sha256" */

@@ -155,8 +155,8 @@ static void signature_check(struct verify_line *line, struct slice bytes,
 		line->is_bad = sodium_memcmp(mac, sig, sizeof(mac)) != 0;
 	} else {
 		/* libsodium refuses small-order points and S >= L */
-		line->is_bad = crypto_sign_verify_detached(sig, p, bytes.n,
-							   key) != 0;
+		line->is_bad =
+			crypto_sign_verify_detached(sig, p, bytes.n, key) != 0;
 	}
 	if (!line->is_bad)
 		line->why = NULL;
@@ -239,8 +239,7 @@ int verify_line_read(struct verify_line *line, const struct verify_keys *k,
 	line->is_json = true;
 	line->why = NULL;
 	line->is_signed = !strcmp(ev.type, event_type_text(EVENT_SIGNED));
-	if (line->is_signed &&
-	    !unwrap(line, data, &ev, &data, &sig, &tmp, a)) {
+	if (line->is_signed && !unwrap(line, data, &ev, &data, &sig, &tmp, a)) {
 		line->is_json = line->is_signed = false;
 		line->why = "no signed event inside the wrapper";
 		return 0;

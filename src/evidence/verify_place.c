@@ -144,8 +144,8 @@ void verify_place(struct verify_work *w)
 		lines_match(w, a);
 		for (i = 0; i < w->n_lines; i++)
 			if (w->lines[i].item != VERIFY_NONE)
-				m[count++] = (struct match){ i,
-							     w->lines[i].item };
+				m[count++] =
+					(struct match){ i, w->lines[i].item };
 		qsort_r(m, count, sizeof(*m), match_cmp, w->items);
 		for (i = 0; i < count; i = k) {
 			for (k = i + 1; k < count; k++)
@@ -205,7 +205,7 @@ static bool is_candidate(const struct verify_work *w,
 struct gap {
 	const struct verify_chain *c;
 	size_t item0, item1;
-	size_t line0, line1;	/* indices, both exclusive; line0 may be NONE */
+	size_t line0, line1; /* indices, both exclusive; line0 may be NONE */
 };
 
 /* Next candidate at or after @i; @faulty: only one that has a fault itself */
@@ -238,8 +238,7 @@ static void hole_settle(struct verify_work *w, const struct gap *g,
 	size_t i = first, k;
 	uint64_t used = 0;
 
-	while (used < room &&
-	       (i = next_line(w, g, i, false)) != VERIFY_NONE) {
+	while (used < room && (i = next_line(w, g, i, false)) != VERIFY_NONE) {
 		w->lines[i++].is_settled = true;
 		used++;
 	}
@@ -264,10 +263,10 @@ static void gap_settle(struct verify_work *w, const struct gap *g)
 	bool faulty;
 
 	for (k = g->item0; k < g->item1; k++) {
-		hole = w->items[k].hole > UINT32_MAX - hole ?
-			       UINT32_MAX : hole + w->items[k].hole;
-		missing += !w->items[k].hole &&
-			   w->items[k].line == VERIFY_NONE;
+		hole = w->items[k].hole > UINT32_MAX - hole
+			       ? UINT32_MAX
+			       : hole + w->items[k].hole;
+		missing += !w->items[k].hole && w->items[k].line == VERIFY_NONE;
 	}
 	if (hole) {
 		hole_settle(w, g, first, hole + missing, missing);

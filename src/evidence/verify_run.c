@@ -85,15 +85,16 @@ static void chain_check(struct verify_work *w, const struct verify_chain *c,
 		if (l->sequence)
 			verify_say(w, VERIFY_LINK_BROKEN, line, 0, c,
 				   "the opening link is missing; events before "
-				   "%" PRIu64 " are not covered", l->from);
+				   "%" PRIu64 " are not covered",
+				   l->from);
 		return;
 	}
 	p = w->lines[prev].link;
 	if (l->sequence != p->sequence + 1)
 		verify_say(w, VERIFY_LINK_BROKEN, line, 0, c,
 			   "link %" PRIu64 " is missing; events %" PRIu64
-			   " to %" PRIu64 " are not covered", p->sequence + 1,
-			   p->to + 1, l->from - 1);
+			   " to %" PRIu64 " are not covered",
+			   p->sequence + 1, p->to + 1, l->from - 1);
 	else if (memcmp(l->previous, w->lines[prev].hash, LINK_HASH) != 0)
 		verify_say(w, VERIFY_LINK_BROKEN, line, 0, c,
 			   "the link before it was another line");
@@ -137,12 +138,12 @@ static bool is_member(struct verify_work *w, const struct verify_chain *c,
 
 	if (p && p->link->sequence == l->link->sequence &&
 	    !memcmp(p->hash, l->hash, LINK_HASH))
-		return false;	/* the same line again: verify_place() */
+		return false; /* the same line again: verify_place() */
 	l->is_settled = true;
 	if (c->is_signed && !l->is_signed)
 		verify_say(w, VERIFY_MIXED, line, 0, c, "an unsigned link");
-	else if (c->is_signed && (strcmp(c->kid, l->kid) != 0 ||
-				  strcmp(c->alg, l->alg) != 0))
+	else if (c->is_signed &&
+		 (strcmp(c->kid, l->kid) != 0 || strcmp(c->alg, l->alg) != 0))
 		verify_say(w, VERIFY_LINK_BROKEN, line, 0, c,
 			   "it is signed by another key");
 	else if (p && p->link->sequence == l->link->sequence)

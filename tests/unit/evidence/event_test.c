@@ -16,22 +16,24 @@
 #include "wire/b64.h"
 #include "wire/json_out.h"
 
-#define HASH                                                                   \
-	"sha256:4e4acb1f20b143dd34723f8fb3125ceab895a17e6f9413c49a690e79b00e"  \
+#define HASH                                                                  \
+	"sha256:4e4acb1f20b143dd34723f8fb3125ceab895a17e6f9413c49a690e79b00e" \
 	"ccbf"
 #define RAW "947b2886fe9e9dbae88ef5979164075c13a6254bafe7558aa13a587afe9c5bc0"
 
 /* The document of the worked example. */
-#define EXAMPLE                                                                \
-	"{\"apiVersion\":\"cellos.io/v1\",\"kind\":\"ExecutionCell\",\"spec\":"\
-	"{\"id\":\"demo-1\",\"authority\":{\"secretRefs\":[]},\"lifetime\":"   \
-	"{\"ttlSeconds\":60},\"run\":{\"secretDelivery\":\"env\",\"argv\":"    \
+#define EXAMPLE                                                              \
+	"{\"apiVersion\":\"cellos.io/"                                       \
+	"v1\",\"kind\":\"ExecutionCell\",\"spec\":"                          \
+	"{\"id\":\"demo-1\",\"authority\":{\"secretRefs\":[]},\"lifetime\":" \
+	"{\"ttlSeconds\":60},\"run\":{\"secretDelivery\":\"env\",\"argv\":"  \
 	"[\"/bin/true\"]}}}"
 
 /* Around members of spec; id, authority and lifetime stand. */
-#define DOC(authority, more)                                                   \
-	"{\"apiVersion\":\"cellos.io/v1\",\"kind\":\"ExecutionCell\",\"spec\":"\
-	"{\"id\":\"demo-1\",\"authority\":{" authority "},\"lifetime\":{"      \
+#define DOC(authority, more)                                              \
+	"{\"apiVersion\":\"cellos.io/"                                    \
+	"v1\",\"kind\":\"ExecutionCell\",\"spec\":"                       \
+	"{\"id\":\"demo-1\",\"authority\":{" authority "},\"lifetime\":{" \
 	"\"ttlSeconds\":60}" more "}}"
 #define RULE "\"egressRules\":[{\"host\":\"192.0.2.10\",\"port\":443}]"
 
@@ -69,8 +71,7 @@ static void is(const char *expected)
 }
 
 /* One line of the worked example: its envelope around what is in buf. */
-static void line_is(int n, const char *type, const char *time,
-		    const char *data)
+static void line_is(int n, const char *type, const char *time, const char *data)
 {
 	OWNED(wbuf_drop) struct wbuf line = WBUF_INIT(LIMIT_EVENT_LINE);
 	OWNED(wbuf_drop) struct wbuf expected = WBUF_INIT(LIMIT_EVENT_LINE);
@@ -91,7 +92,8 @@ static void line_is(int n, const char *type, const char *time,
 		 "{\"specversion\":\"1.0\",\"id\":\"%s\",\"source\":"
 		 "\"cellos-supervisor\",\"type\":\"%s\",\"datacontenttype\":"
 		 "\"application/json\",\"data\":%s,\"time\":\"%s\","
-		 "\"traceparent\":null}", id, full, data, time);
+		 "\"traceparent\":null}",
+		 id, full, data, time);
 	assert_string_equal(wbuf_cstr(&line), wbuf_cstr(&expected));
 	wbuf_reset(&buf);
 }
@@ -113,8 +115,7 @@ static void test_worked_example(void **state)
 		"{\"cellId\":\"demo-1\",\"egressRuleCount\":0,"
 		"\"hasOpaqueNetworkAuthority\":false,\"runId\":"
 		"\"run-local-001\",\"specId\":\"demo-1\"}");
-	event_dns_target_set(&buf, &run,
-			     "2026-01-02T03:04:05.589289815+00:00");
+	event_dns_target_set(&buf, &run, "2026-01-02T03:04:05.589289815+00:00");
 	line_is(2, "cell.observability.v1.dns_target_set",
 		"2026-01-02T03:04:05.589308448+00:00",
 		"{\"cellId\":\"demo-1\",\"currentDigest\":\"" HASH "\","
@@ -174,8 +175,8 @@ static void test_worked_example(void **state)
 		"\"run-local-001\",\"specId\":\"demo-1\",\"ttlSeconds\":60}");
 }
 
-#define CORR                                                                   \
-	"\"correlation\":{\"externalJobId\":null,\"externalRunId\":\"42\","    \
+#define CORR                                                                \
+	"\"correlation\":{\"externalJobId\":null,\"externalRunId\":\"42\"," \
 	"\"labels\":null,\"platform\":\"github\",\"tenantId\":\"acme\"},"
 
 static void test_started(void **state)
@@ -184,8 +185,9 @@ static void test_started(void **state)
 
 	(void)state;
 	load(DOC("", ",\"correlation\":{\"platform\":\"github\","
-		 "\"externalRunId\":\"42\",\"tenantId\":\"acme\"},"
-		 "\"placement\":{\"poolId\":\"p1\"}"), "run-1");
+		     "\"externalRunId\":\"42\",\"tenantId\":\"acme\"},"
+		     "\"placement\":{\"poolId\":\"p1\"}"),
+	     "run-1");
 	spec.authority.derivation = &d;
 	event_started(&buf, &run);
 	is("{\"cellId\":\"demo-1\"," CORR "\"derivationVerified\":true,"
@@ -194,7 +196,8 @@ static void test_started(void **state)
 	   "\"demo-1\",\"tenantId\":\"acme\",\"ttlSeconds\":60}");
 	d.parent_run_id = SLICE_LIT("p-1");
 	event_started(&buf, &run);
-	assert_non_null(strstr(wbuf_cstr(&buf), "\"derivationVerified\":true,"
+	assert_non_null(strstr(wbuf_cstr(&buf),
+			       "\"derivationVerified\":true,"
 			       "\"parentRunId\":\"p-1\",\"placement\""));
 	wbuf_reset(&buf);
 	spec.authority.derivation = NULL;
@@ -203,7 +206,8 @@ static void test_started(void **state)
 static void test_correlation(void **state)
 {
 	(void)state;
-	load(DOC("", ",\"correlation\":{\"platform\":\"github\","
+	load(DOC("",
+		 ",\"correlation\":{\"platform\":\"github\","
 		 "\"externalRunId\":\"42\",\"labels\":{\"b\":\"2\",\"a\":"
 		 "\"1\"},\"tenantId\":\"acme\",\"correlationId\":\"corr-1\"}"),
 	     "run-1");
@@ -234,7 +238,8 @@ static void test_summary(void **state)
 	const int zero = 0;
 
 	(void)state;
-	load(DOC(RULE, ",\"placement\":{\"poolId\":\"p1\"},\"policy\":{"
+	load(DOC(RULE,
+		 ",\"placement\":{\"poolId\":\"p1\"},\"policy\":{"
 		 "\"packId\":\"pk\",\"packVersion\":\"1.0.0\"},\"run\":{"
 		 "\"secretDelivery\":\"env\",\"argv\":[\"x\"],\"limits\":{}}"),
 	     "run-1");
@@ -248,7 +253,7 @@ static void test_summary(void **state)
 	load(DOC("", ",\"run\":{\"argv\":[\"x\"]}"), "run-1");
 	event_summary(&buf, &run, NULL);
 	assert_non_null(strstr(wbuf_cstr(&buf), "\"secretDeliveryMode\":"
-			       "\"runtimeLeasedBroker\""));
+						"\"runtimeLeasedBroker\""));
 	wbuf_reset(&buf);
 }
 
@@ -281,8 +286,8 @@ static void test_network(void **state)
 	   "\"demo-1\",\"declaredEgressRules\":1,\"declaredMountPaths\":0,"
 	   "\"declaredSecretCount\":0,\"exercisedEgressConnections\":null,"
 	   "\"exercisedEgressReason\":\"telemetry_pending_L2-04\","
-	   "\"recommendedRemovals\":[],\"runId\":\"run-1\",\"specHash\":\""
-	   HASH "\",\"specId\":\"demo-1\"}");
+	   "\"recommendedRemovals\":[],\"runId\":\"run-1\",\"specHash\":\"" HASH
+	   "\",\"specId\":\"demo-1\"}");
 }
 
 static void test_completed(void **state)
@@ -389,7 +394,8 @@ static void test_enforcement(void **state)
 static void test_residue(void **state)
 {
 	static struct report_residue r;
-	struct event_run gc = { .cell_id = "c", .run_id = "r",
+	struct event_run gc = { .cell_id = "c",
+				.run_id = "r",
 				.run_uuid = "u" };
 	int i;
 
@@ -406,7 +412,8 @@ static void test_residue(void **state)
 	for (i = 0; i < RESIDUE_MAX + 2; i++)
 		report_residue_left(&r, "mount %d", i);
 	event_residue(&buf, &gc, &r, "run");
-	assert_non_null(strstr(wbuf_cstr(&buf), "\"mount 63\"],\"leftDropped\""
+	assert_non_null(strstr(wbuf_cstr(&buf),
+			       "\"mount 63\"],\"leftDropped\""
 			       ":2,\"residueClass\":\"documented_exception\""));
 	wbuf_reset(&buf);
 }
@@ -426,7 +433,8 @@ static void test_foreign_vector(void **state)
 	assert_int_equal(json_parse(SLICE_LIT("{\"z\":1,\"a\":[{\"y\":2,\"b\""
 					      ":null}],\"s\":\"a/\xc3\xa9"
 					      "\\u0001\\\"\\\\\"}"),
-				    8, &a, &root, &e), 0);
+				    8, &a, &root, &e),
+			 0);
 	wbuf_str(&buf, "{\"specversion\":\"1.0\",\"id\":\"ev-1\",\"source\":"
 		       "\"s\",\"type\":\"t.v1\",\"datacontenttype\":null,"
 		       "\"data\":");
@@ -489,6 +497,5 @@ int main(void)
 
 	if (sodium_init() < 0)
 		return 1;
-	return cmocka_run_group_tests_name("evidence/event", tests, NULL,
-					   tidy);
+	return cmocka_run_group_tests_name("evidence/event", tests, NULL, tidy);
 }

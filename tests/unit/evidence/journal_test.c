@@ -42,7 +42,8 @@ static struct signer *plain(void)
 static struct journal *opened(struct signer *s, const char *file,
 			      const struct event_run *r, uint64_t max)
 {
-	struct journal_config c = { .path = file, .signer = s,
+	struct journal_config c = { .path = file,
+				    .signer = s,
 				    .max_bytes = max };
 	struct journal *j = NULL;
 	struct err e;
@@ -131,7 +132,7 @@ static void test_lines(void **state)
 	slurp(path, &b);
 	for (i = 0; i < b.len; i++)
 		n += b.p[i] == '\n';
-	assert_int_equal(n, 6);	/* open, three, link, final */
+	assert_int_equal(n, 6); /* open, three, link, final */
 	assert_int_equal(b.p[b.len - 1], '\n');
 	judged(path, got, sizeof(got));
 	assert_string_equal(got, "4: unsigned");
@@ -185,7 +186,8 @@ static void test_not_ours(void **state)
 	static const char text[] = "a line\nand a secret without end";
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(1 << 20);
 	struct signer *s = plain();
-	struct journal_config c = { .path = path, .signer = s,
+	struct journal_config c = { .path = path,
+				    .signer = s,
 				    .max_bytes = 1 << 20 };
 	struct journal *j = NULL;
 	struct err e;
@@ -294,7 +296,8 @@ static void test_links_by_themselves(void **state)
 static void test_dev_full(void **state)
 {
 	struct signer *s = plain();
-	struct journal_config c = { .path = "/dev/full", .signer = s,
+	struct journal_config c = { .path = "/dev/full",
+				    .signer = s,
 				    .max_bytes = 1 << 20 };
 	struct journal *j = NULL;
 	struct err e;
@@ -303,7 +306,7 @@ static void test_dev_full(void **state)
 	assert_int_equal(journal_open(&c, &run, &j, &e), 0);
 	assert_int_equal(journal_boundary(j, &e), -1);
 	assert_string_equal(e.text, "event sink: sink full: /dev/full "
-			    "(No space left on device (os error 28))");
+				    "(No space left on device (os error 28))");
 	assert_int_equal(e.sys, ENOSPC);
 	journal_free(&j);
 	signer_stop(&s);
@@ -358,8 +361,7 @@ static void test_full_tmpfs(void **state)
 
 	(void)state;
 	if (geteuid() != 0 ||
-	    syscall(SYS_mount, "tmpfs", dir, "tmpfs", 0ul,
-		    "size=128k") < 0) {
+	    syscall(SYS_mount, "tmpfs", dir, "tmpfs", 0ul, "size=128k") < 0) {
 		/* cmocka says "not ok # SKIP", which fails the run */
 		signer_stop(&s);
 		return;
@@ -431,7 +433,8 @@ static void test_no_file(void **state)
 static void test_cannot_open(void **state)
 {
 	struct signer *s = plain();
-	struct journal_config c = { .path = "/nowhere/j", .signer = s,
+	struct journal_config c = { .path = "/nowhere/j",
+				    .signer = s,
 				    .max_bytes = 1 << 20 };
 	struct journal *j = NULL;
 	struct err e;
@@ -439,7 +442,7 @@ static void test_cannot_open(void **state)
 	(void)state;
 	assert_int_equal(journal_open(&c, &run, &j, &e), -1);
 	assert_string_equal(e.text, "event sink: open /nowhere/j: No such file "
-			    "or directory (os error 2)");
+				    "or directory (os error 2)");
 	c.path = "";
 	assert_int_equal(journal_open(&c, &run, &j, &e), -1);
 	signer_stop(&s);
@@ -449,8 +452,10 @@ static void test_redacts(void **state)
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(1 << 20);
 	struct signer *s = plain();
-	struct journal_config c = { .path = path, .signer = s,
-				    .redact = "fill", .max_bytes = 1 << 20 };
+	struct journal_config c = { .path = path,
+				    .signer = s,
+				    .redact = "fill",
+				    .max_bytes = 1 << 20 };
 	struct journal *j = NULL;
 	struct err e;
 

@@ -135,7 +135,9 @@ static void test_race(void **state)
 			if (keyring_default(dirfd_, &p, &e))
 				_exit(1);
 			_exit(write(pfd[1], p.kid, sizeof(p.kid)) ==
-					      (ssize_t)sizeof(p.kid) ? 0 : 1);
+					      (ssize_t)sizeof(p.kid)
+				      ? 0
+				      : 1);
 		}
 		for (i = 0; i < RUNS; i++) {
 			assert_true(wait(&st) > 0);

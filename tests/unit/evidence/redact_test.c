@@ -62,7 +62,8 @@ static void test_table(void **state)
 		OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(LIMIT_EVENT_LINE);
 
 		assert_int_equal(redact_data(rows[i].list, rows[i].t,
-					     slice_of(rows[i].in), &b, &e), 0);
+					     slice_of(rows[i].in), &b, &e),
+				 0);
 		assert_string_equal(wbuf_cstr(&b), rows[i].out);
 	}
 }
@@ -82,8 +83,9 @@ static void test_not_json(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(redact_data("a", EVENT_STARTED, SLICE_LIT("{\"a\":"),
-				     &b, &e), -1);
+	assert_int_equal(
+		redact_data("a", EVENT_STARTED, SLICE_LIT("{\"a\":"), &b, &e),
+		-1);
 	assert_int_equal(e.cls, ERR_SINK);
 	assert_int_equal(b.len, 0);
 }

@@ -35,7 +35,7 @@
 #endif
 
 #define TIME "2026-01-02T03:04:05.000000006+00:00"
-#define ID "00000000-0000-4000-8000-000000000001"
+#define ID   "00000000-0000-4000-8000-000000000001"
 
 static const struct event_run run = {
 	.cell_id = "demo-1",
@@ -50,7 +50,8 @@ static const struct event started = {
 	.type = "dev.cellos.events.cell.lifecycle.v1.started",
 	.time = TIME,
 	.data = { "{\"cellId\":\"demo-1\",\"runId\":\"run-1\",\"specId\":"
-		  "\"demo-1\",\"ttlSeconds\":60}", 69 },
+		  "\"demo-1\",\"ttlSeconds\":60}",
+		  69 },
 };
 
 static struct signer *begun(enum signer_algorithm alg, const void *key,
@@ -107,11 +108,11 @@ static void test_hmac_vector(void **state)
 
 	(void)state;
 	assert_int_equal(signer_event(s, 1, &started, &line, &e), 0);
-	assert_non_null(strstr(wbuf_cstr(&line),
-			       "\"algorithm\":\"hmac-sha256\""));
-	assert_non_null(strstr(
-		wbuf_cstr(&line),
-		"\"Ow8z6eSgzygIHS2kxMOs751xeicgX96U73VHANHOt90\""));
+	assert_non_null(
+		strstr(wbuf_cstr(&line), "\"algorithm\":\"hmac-sha256\""));
+	assert_non_null(
+		strstr(wbuf_cstr(&line),
+		       "\"Ow8z6eSgzygIHS2kxMOs751xeicgX96U73VHANHOt90\""));
 	signer_stop(&s);
 }
 
@@ -131,7 +132,7 @@ static void test_order(void **state)
 		s = begun(algs[i], seed, sizeof(seed));
 		assert_int_equal(signer_event(s, 2, &started, &line, &e), -1);
 		assert_string_equal(e.text, "event sink: event link: event 2 "
-				    "refused, 1 is next");
+					    "refused, 1 is next");
 		assert_int_equal(e.cls, ERR_SINK);
 		assert_int_equal(signer_event(s, 0, &started, &line, &e), -1);
 		assert_int_equal(signer_event(s, 1, &started, &line, &e), 0);
@@ -143,8 +144,8 @@ static void test_order(void **state)
 		assert_int_equal(signer_link(s, 1, ID, TIME, true, &line, &e),
 				 0);
 		assert_non_null(strstr(wbuf_cstr(&line), "\"count\":1,"));
-		assert_non_null(strstr(wbuf_cstr(&line),
-				       "\"final\":true,\"from\":1,"));
+		assert_non_null(
+			strstr(wbuf_cstr(&line), "\"final\":true,\"from\":1,"));
 		assert_int_equal(signer_event(s, 2, &started, &line, &e), -1);
 		assert_int_equal(signer_link(s, 1, ID, TIME, true, &line, &e),
 				 -1);
@@ -153,8 +154,7 @@ static void test_order(void **state)
 		assert_int_equal(signer_event(s, 1, &started, &line, &e), -1);
 		assert_int_equal(signer_link(s, 0, ID, TIME, false, &line, &e),
 				 0);
-		assert_non_null(strstr(wbuf_cstr(&line),
-				       "\"previous\":null,"));
+		assert_non_null(strstr(wbuf_cstr(&line), "\"previous\":null,"));
 		signer_stop(&s);
 	}
 }
@@ -173,8 +173,7 @@ static void test_bad_keys(void **state)
 	assert_int_equal(key[0], 0);
 	assert_int_equal(key[31], 7);
 	key[0] = 7;
-	assert_int_equal(signer_start(SIGNER_ED25519, "", key, 32, &s, &e),
-			 -1);
+	assert_int_equal(signer_start(SIGNER_ED25519, "", key, 32, &s, &e), -1);
 	assert_int_equal(key[0], 0);
 	assert_int_equal(signer_start(SIGNER_HMAC_SHA256, "k", key, 0, &s, &e),
 			 -1);
@@ -184,8 +183,7 @@ static void test_bad_keys(void **state)
 			 -1);
 	assert_null(s);
 	kid[SIGNER_KID_MAX - 1] = '\0';
-	assert_int_equal(signer_start(SIGNER_ED25519, kid, key, 32, &s, &e),
-			 0);
+	assert_int_equal(signer_start(SIGNER_ED25519, kid, key, 32, &s, &e), 0);
 	signer_stop(&s);
 }
 
@@ -314,9 +312,10 @@ static bool in_memory(const uint8_t masked[32])
 		    perms[0] != 'r' || perms[1] != 'w')
 			continue;
 		for (at = lo; at < hi; at += sizeof(buf) - 64) {
-			n = pread(mem, buf, hi - at < sizeof(buf) ?
-						    (size_t)(hi - at) :
-						    sizeof(buf), (off_t)at);
+			n = pread(mem, buf,
+				  hi - at < sizeof(buf) ? (size_t)(hi - at)
+							: sizeof(buf),
+				  (off_t)at);
 			for (i = 0; i + 32 <= n; i++) {
 				for (k = 0; k < 32; k++)
 					if ((buf[i + k] ^ 0x5a) != masked[k])
@@ -343,7 +342,7 @@ static void test_key_is_gone(void **state)
 
 	(void)state;
 	assert_non_null(key);
-	if (SANITIZED) {	/* its shadow memory is terabytes to read */
+	if (SANITIZED) { /* its shadow memory is terabytes to read */
 		free(key);
 		return;
 	}
@@ -351,8 +350,7 @@ static void test_key_is_gone(void **state)
 	for (i = 0; i < 32; i++)
 		masked[i] = key[i] ^ 0x5a;
 	assert_true(in_memory(masked));
-	assert_int_equal(signer_start(SIGNER_ED25519, "k", key, 32, &s, &e),
-			 0);
+	assert_int_equal(signer_start(SIGNER_ED25519, "k", key, 32, &s, &e), 0);
 	assert_false(in_memory(masked));
 	signer_stop(&s);
 	assert_false(in_memory(masked));

@@ -91,8 +91,10 @@ static void event(struct writer *w)
 	struct err e;
 
 	(void)snprintf(id, sizeof(id), "%s-%d", w->uuid, (int)w->ids++);
-	(void)snprintf(data, sizeof(data), "{\"cellId\":\"%s\",\"n\":%d,"
-		       "\"runId\":\"%s\"}", w->cell, (int)w->n, w->run);
+	(void)snprintf(data, sizeof(data),
+		       "{\"cellId\":\"%s\",\"n\":%d,"
+		       "\"runId\":\"%s\"}",
+		       w->cell, (int)w->n, w->run);
 	ev.data = slice_of(data);
 	assert_int_equal(seal_event(&w->seal, ++w->n, &ev, &line, &e), 0);
 	add(w->book, wbuf_cstr(&line));
@@ -107,7 +109,8 @@ static void link_line(struct writer *w, bool final)
 	(void)snprintf(id, sizeof(id), "%s-%d", w->uuid, (int)w->ids++);
 	assert_int_equal(seal_link(&w->seal, w->n, id,
 				   "2026-01-02T03:04:05+00:00", final, &line,
-				   &e), 0);
+				   &e),
+			 0);
 	add(w->book, wbuf_cstr(&line));
 }
 
@@ -168,9 +171,11 @@ static struct verify_keys *keys(void)
 			 0);
 	/* 32 bytes of 1 */
 	assert_int_equal(
-		verify_keys_add(k, SLICE_LIT("{\"k1\":\"AQEBAQEBAQEBAQEBAQEBAQ"
-					     "EBAQEBAQEBAQEBAQEBAQE\"}"),
-				true, &e), 0);
+		verify_keys_add(k,
+				SLICE_LIT("{\"k1\":\"AQEBAQEBAQEBAQEBAQEBAQ"
+					  "EBAQEBAQEBAQEBAQEBAQE\"}"),
+				true, &e),
+		0);
 	return k;
 }
 
@@ -370,8 +375,8 @@ static void test_unknown_keys(void **state)
 	memcpy(p.kid, "k1", 3);
 	wbuf_reset(&text);
 	keyring_public_text(&p, &text);
-	assert_int_equal(verify_keys_add(swapped, wbuf_as_slice(&text), false,
-					 &e), 0);
+	assert_int_equal(
+		verify_keys_add(swapped, wbuf_as_slice(&text), false, &e), 0);
 	text_of(&b, &text);
 	assert_int_equal(exit_of(wbuf_as_slice(&text), swapped), 1);
 	verify_keys_free(&none);
@@ -380,7 +385,7 @@ static void test_unknown_keys(void **state)
 }
 
 /* The book without line @del, with line @from again before @at, swapped. */
-static void delete(struct book *b, size_t at)
+static void delete (struct book *b, size_t at)
 {
 	free(b->line[at]);
 	memmove(&b->line[at], &b->line[at + 1],
@@ -401,18 +406,10 @@ static void test_delete(void **state)
 {
 	/* open 1 2 link 3 final, twice */
 	static const char *const expected[] = {
-		"1: link-broken 3/0",
-		"1: missing 3/1",
-		"1: missing 3/2",
-		"1: link-broken 5/0",
-		"1: missing 5/3",
-		"3: unfinished 0/0",
-		"1: link-broken 9/0",
-		"1: missing 9/1",
-		"1: missing 9/2",
-		"1: link-broken 11/0",
-		"1: missing 11/3",
-		"3: unfinished 0/0",
+		"1: link-broken 3/0",  "1: missing 3/1",  "1: missing 3/2",
+		"1: link-broken 5/0",  "1: missing 5/3",  "3: unfinished 0/0",
+		"1: link-broken 9/0",  "1: missing 9/1",  "1: missing 9/2",
+		"1: link-broken 11/0", "1: missing 11/3", "3: unfinished 0/0",
 	};
 	struct book b = { 0 };
 	size_t i;
@@ -420,7 +417,7 @@ static void test_delete(void **state)
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(expected); i++) {
 		two_runs(SIGNER_ED25519, &b);
-		delete(&b, i);
+		delete (&b, i);
 		want(&b, expected[i]);
 		book_drop(&b);
 	}
@@ -476,7 +473,7 @@ static void test_swap(void **state)
 	/* one line moved far: only that one */
 	two_runs(SIGNER_ED25519, &b);
 	insert(&b, 6, b.line[1]);
-	delete(&b, 1);
+	delete (&b, 1);
 	want(&b, "1: reordered 6/1");
 	book_drop(&b);
 	/* whole runs in another order: nothing to say */
@@ -519,7 +516,7 @@ static void test_insert(void **state)
 	book_drop(&b);
 	/* replayed into an unfinished run */
 	two_runs(SIGNER_ED25519, &b);
-	delete(&b, 5);
+	delete (&b, 5);
 	insert(&b, 5, b.line[1]);
 	want(&b, "1: duplicate 6/1 unfinished 0/0");
 	book_drop(&b);
@@ -527,10 +524,10 @@ static void test_insert(void **state)
 	/* unsigned */
 	whole_run(SIGNER_NONE, 1, &x, "c1", "r1", "u1");
 	two_runs(SIGNER_ED25519, &b);
-	delete(&b, 5);
+	delete (&b, 5);
 	insert(&b, 5, x.line[5]);
 	want(&b, "1: mixed-signing 6/0 unfinished 0/0");
-	delete(&b, 5);
+	delete (&b, 5);
 	insert(&b, 5, x.line[4]);
 	want(&b, "1: mixed-signing 6/0 unfinished 0/0");
 	book_drop(&b);
@@ -538,10 +535,10 @@ static void test_insert(void **state)
 	/* the run goes on under another key that is known */
 	whole_run(SIGNER_ED25519, 2, &x, "c1", "r1", "u1");
 	two_runs(SIGNER_ED25519, &b);
-	delete(&b, 5);
+	delete (&b, 5);
 	insert(&b, 5, x.line[5]);
 	want(&b, "1: link-broken 6/0 unfinished 0/0");
-	delete(&b, 5);
+	delete (&b, 5);
 	insert(&b, 5, x.line[4]);
 	want(&b, "1: inserted 6/0 unfinished 0/0");
 	book_drop(&b);
@@ -598,7 +595,8 @@ static void test_key_files(void **state)
 		{ "{", "must be a JSON object", false },
 		{ "{\"a\":\"iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w\","
 		  "\"\\u0061\":\"iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w"
-		  "\"}", "duplicate kid", false },
+		  "\"}",
+		  "duplicate kid", false },
 		{ "{\"a\":\"!\"}", "not valid base64url", false },
 		{ "{\"a\":1}", "not valid base64url", false },
 		{ "{\"a\":\"AAAA\"}", "expected 32", false },
@@ -612,7 +610,8 @@ static void test_key_files(void **state)
 	assert_int_equal(verify_keys_add(k, SLICE_LIT("{}"), false, &e), 0);
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(verify_keys_add(k, slice_of(bad[i].text),
-						 bad[i].is_hmac, &e), -1);
+						 bad[i].is_hmac, &e),
+				 -1);
 		if (strncmp(e.text, "trust verify keys: ", 19) != 0 ||
 		    !strstr(e.text, bad[i].want))
 			fail_msg("%s: %s", bad[i].text, e.text);
@@ -627,9 +626,10 @@ static void test_strict_ed25519(void **state)
 {
 	/* L, the order of the group, little-endian */
 	static const uint8_t order[32] = {
-		0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c,
-		0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0,
-		0, 0, 0, 0, 0, 0, 0, 0x10,
+		0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58,
+		0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+		0,    0,    0,	  0,	0,    0,    0,	  0,
+		0,    0,    0,	  0,	0,    0,    0,	  0x10,
 	};
 	uint8_t seed[32], pub[32], sk[64], sig[64], bad[64], small[32] = { 1 };
 	unsigned carry = 0, v;
@@ -639,8 +639,9 @@ static void test_strict_ed25519(void **state)
 	memset(seed, 1, sizeof(seed));
 	crypto_sign_seed_keypair(pub, sk, seed);
 	crypto_sign_detached(sig, NULL, (const uint8_t *)"m", 1, sk);
-	assert_int_equal(crypto_sign_verify_detached(sig, (const uint8_t *)"m",
-						     1, pub), 0);
+	assert_int_equal(
+		crypto_sign_verify_detached(sig, (const uint8_t *)"m", 1, pub),
+		0);
 	/* S + L is the same number to a careless verifier */
 	memcpy(bad, sig, sizeof(bad));
 	for (i = 0; i < 32; i++) {
@@ -648,19 +649,22 @@ static void test_strict_ed25519(void **state)
 		bad[32 + i] = (uint8_t)v;
 		carry = v >> 8;
 	}
-	assert_int_not_equal(crypto_sign_verify_detached(
-		bad, (const uint8_t *)"m", 1, pub), 0);
+	assert_int_not_equal(
+		crypto_sign_verify_detached(bad, (const uint8_t *)"m", 1, pub),
+		0);
 	/* A = R = identity, S = 0 fits every message */
 	memset(bad, 0, sizeof(bad));
 	bad[0] = 1;
 	assert_int_not_equal(crypto_sign_verify_detached(
-		bad, (const uint8_t *)"m", 1, small), 0);
+				     bad, (const uint8_t *)"m", 1, small),
+			     0);
 	/* R small, A honest */
 	memcpy(bad, sig, sizeof(bad));
 	memset(bad, 0, 32);
 	bad[0] = 1;
-	assert_int_not_equal(crypto_sign_verify_detached(
-		bad, (const uint8_t *)"m", 1, pub), 0);
+	assert_int_not_equal(
+		crypto_sign_verify_detached(bad, (const uint8_t *)"m", 1, pub),
+		0);
 }
 
 int main(void)
