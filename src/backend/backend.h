@@ -8,8 +8,9 @@
  *   prepare() -> READY    the command's own process is locked down, has read
  *                         back and probed its walls, and waits for one byte
  *   start()   -> RUNNING  exec succeeded (or the exact failure is known)
- *   wait()    -> ENDED    every process of the cell is dead
- *   destroy() -> GONE     resources released and looked for again
+ *   wait()    -> ENDED    the command has ended, the rest is dying
+ *   destroy() -> GONE     every process is dead, resources are released and
+ *                         looked for again
  * destroy() may be called in any state and always must be.
  */
 #ifndef CELLOS_BACKEND_BACKEND_H
@@ -59,7 +60,8 @@ struct backend {
 	/** start() - @e as prepare(): e.g. argv[0] does not exist */
 	int (*start)(struct backend_cell *c, struct err *e);
 	/** wait() - serves stdio, signals (SIGTERM, SIGINT, SIGHUP to the
-	 *  runner), deadline, violations, until every process is dead.
+	 *  runner), deadline, violations, until the command has ended and
+	 *  all it wrote is passed on.
 	 *  Return: 0, or -1 with @e for CELL_LOST. */
 	int (*wait)(struct backend_cell *c, const struct backend_watch *w,
 		    struct cell_exit *ret, struct err *e);

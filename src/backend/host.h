@@ -34,6 +34,7 @@ struct backend_cell {
 	int init_sock, child_sock;	/* our ends; -1 when closed */
 	int pidfd;			/* of pid 1 */
 	int listener;			/* watched system calls */
+	int ns_fd[2];			/* pid, net: without a leaf, for residue */
 	int sigfd;			/* SIGTERM, SIGINT, SIGHUP, SIGWINCH */
 	sigset_t old_mask;
 	pid_t init_pid, child_pid;

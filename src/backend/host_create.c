@@ -235,6 +235,23 @@ static int write_maps(struct backend_cell *c)
 				 !c->stage.is_root);
 }
 
+/* Without a control group the end of a cell is told by its namespaces. */
+static void hold_namespaces(struct backend_cell *c)
+{
+	static const char *const names[] = { "pid", "net" };
+	char path[64];
+
+	for (int i = 0; i < CGROUP_CONTROLLER_NUM; i++)
+		if (c->leaf.path[i][0])
+			return;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		(void)snprintf(path, sizeof(path), "/proc/%ld/ns/%s",
+			       (long)c->init_pid, names[i]);
+		if (c->stage.ns & (i ? CELL_NS_NET : CELL_NS_PID))
+			c->ns_fd[i] = open(path, O_RDONLY | O_CLOEXEC);
+	}
+}
+
 static int clone_cell(struct backend_cell *c)
 {
 	struct cell_message go = { .type = CELL_MSG_GO };
@@ -269,6 +286,7 @@ static int clone_cell(struct backend_cell *c)
 	    state_run_note(c->req->state, &e, "pid %ld %llu", (long)pid,
 			   pidfd_start_time(pid)))
 		return host_fault_set(c, PLAN_STATE, EIO, e.text);
+	hold_namespaces(c);
 	r = made_to_fail(c, PLAN_IDMAP) ? 0 : write_maps(c);
 	if (r || c->fault.set)
 		return host_fault_set(c, PLAN_IDMAP, -r,
@@ -309,6 +327,7 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 	c->req = req;
 	c->plan = plan;
 	c->init_sock = c->child_sock = c->pidfd = c->listener = c->sigfd = -1;
+	c->ns_fd[0] = c->ns_fd[1] = -1;
 	c->leaf = CGROUP_LEAF_INIT;
 	c->stage = (struct stage){ .plan = plan, .req = req,
 				   .is_root = plan->init_uid != 0,

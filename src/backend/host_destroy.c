@@ -2,7 +2,6 @@
 /* Taking a host cell down, in whatever state it is, and looking again. */
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "backend/host.h"
 #include "base/fd.h"
@@ -13,11 +12,11 @@ int host_destroy(struct backend_cell *c, struct report_residue *r,
 		 struct err *e)
 {
 	struct residue_facts f = { .init = c->init_pid,
+				   .ns_fd = { c->ns_fd[0], c->ns_fd[1] },
 				   .leaf = &c->leaf,
 				   .run_uuid = c->req->run_uuid };
 	int left;
 
-	memcpy(f.ns_inode, c->ready.ns_inode, sizeof(f.ns_inode));
 	if (c->init_pid > 0 && !c->reaped) {
 		if (pidfd_signal(c->pidfd, SIGKILL)) {
 			/* dead already: there is still a child to reap */
@@ -33,8 +32,13 @@ int host_destroy(struct backend_cell *c, struct report_residue *r,
 	fd_drop(&c->pidfd);
 	for (size_t i = 0; i < STAGE_SOURCES; i++)
 		fd_drop(&c->stage.source[i]);
+	for (int i = 0; i < CGROUP_CONTROLLER_NUM; i++)
+		f.had_leaf |= c->leaf.path[i][0] != '\0';
 	left = cgroup_leaf_remove(&c->leaf);
+	f.had_leaf &= left == 0;
 	residue_look(&f, r);
+	fd_drop(&c->ns_fd[0]);
+	fd_drop(&c->ns_fd[1]);
 	if (c->sigfd >= 0)
 		(void)sigprocmask(SIG_SETMASK, &c->old_mask, NULL);
 	fd_drop(&c->sigfd);

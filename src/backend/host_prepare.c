@@ -2,6 +2,7 @@
 /* Waiting until a cell is locked down, and letting the command go. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -70,17 +71,27 @@ static void answer_probe(struct backend_cell *c)
 		host_fault_set(c, PLAN_SECCOMP, -nr, "seccomp listener");
 }
 
+/* Left pending: the run loop sees it too, and says what it means. */
 static void signal_while_staging(struct backend_cell *c)
 {
+	static const int stops[] = { SIGTERM, SIGINT, SIGHUP };
 	struct signalfd_siginfo s;
+	sigset_t set;
 	char text[64];
 
-	if (read(c->sigfd, &s, sizeof(s)) != (ssize_t)sizeof(s) ||
-	    s.ssi_signo == SIGWINCH)
+	if (sigpending(&set) < 0)
 		return;
-	(void)snprintf(text, sizeof(text), "runner received SIG%s",
-		       sigabbrev_np((int)s.ssi_signo));
-	host_fault_set(c, PLAN_EXEC, EINTR, text);
+	for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
+		if (!sigismember(&set, stops[i]))
+			continue;
+		(void)snprintf(text, sizeof(text), "runner received SIG%s",
+			       sigabbrev_np(stops[i]));
+		host_fault_set(c, PLAN_EXEC, EINTR, text);
+		return;
+	}
+	if (read(c->sigfd, &s, sizeof(s)) < 0) {
+		/* a SIGWINCH somebody else has taken */
+	}
 }
 
 static void wait_ready(struct backend_cell *c)

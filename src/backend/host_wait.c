@@ -152,6 +152,16 @@ static int poll_ms(const struct watch *t)
 	return now > 3600000 ? 3600000 : (int)now;
 }
 
+/*
+ * Its command has ended and pid 1 is on its way out: the kernel is killing the
+ * rest, which destroy() waits for, while the caller writes its events. With a
+ * relay the last output has to be carried first.
+ */
+static bool is_over(const struct watch *t, size_t n_relayed)
+{
+	return t->c->ended && t->phase == RUNNING && n_relayed == 0;
+}
+
 /* One turn; false when pid 1 is dead, and with it everything. */
 static bool turn(struct watch *t)
 {
@@ -180,7 +190,7 @@ static bool turn(struct watch *t)
 		lose(t, "the event signer died");
 	relay_serve(&c->relay, p + 5, n);
 	expire(t);
-	return !p[0].revents;
+	return !p[0].revents && !is_over(t, n);
 }
 
 static void judge(const struct watch *t, struct cell_exit *ret)
@@ -215,7 +225,6 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	/* its last word may still be in the socket */
 	while (c->init_sock >= 0 && !c->ended)
 		take_init(&t);
-	host_reap(c);
 	relay_finish(&c->relay);
 	x.duration_ms = (clock_mono_ns() - c->started_ns) / 1000000;
 	judge(&t, &x);

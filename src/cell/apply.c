@@ -32,14 +32,34 @@ static const char *rel(const char *dst)
 	return dst[1] ? dst + 1 : ".";
 }
 
+/* Without privilege the paths of the document are opened here, before the new
+ * root covers one of them. */
+static int open_declared(struct stage *s)
+{
+	for (size_t i = 0; i < s->plan->n; i++) {
+		const struct plan_step *p = &s->plan->steps[i];
+
+		if ((p->op != PLAN_BIND && p->op != PLAN_OVERLAY) ||
+		    (p->flags & (PLAN_F_OWN | PLAN_F_FROM_FD)) ||
+		    p->n >= STAGE_SOURCES)
+			continue;
+		s->source[p->n] = mount_tree_open(AT_FDCWD, p->src, true);
+		if (s->source[p->n] < 0)
+			return s->source[p->n];
+	}
+	return 0;
+}
+
 /* Any directory will do to stand on; it is covered, then left behind. */
-static int root_step(const struct plan_step *p)
+static int root_step(struct stage *s, const struct plan_step *p)
 {
 	static const char *const at[] = { "/tmp", "/mnt", "/var", "/usr" };
 	char data[64];
 	int r = -ENOENT;
 
 	r = mount_private();
+	if (!r)
+		r = open_declared(s);
 	if (r)
 		return r;
 	(void)snprintf(data, sizeof(data), "mode=755,size=%" PRIu64, p->n);
@@ -112,12 +132,15 @@ static unsigned attr_of(const struct stage *s, const struct plan_step *p)
 	return f;
 }
 
-/* The tree to show: opened before the clone, or by path in our own view. */
+/* The tree to show; a copy, since it is closed by whoever attaches it. */
 static int source_tree(const struct stage *s, const struct plan_step *p)
 {
-	if (stage_has_source(s, p))
-		return dup(s->source[p->n]);
-	return mount_tree_open(AT_FDCWD, p->src, true);
+	int fd;
+
+	if (!stage_has_source(s, p))
+		return -EBADF;
+	fd = fcntl(s->source[p->n], F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
 }
 
 /* Onto a path of our own skeleton: nobody else can have put a symlink there,
@@ -147,7 +170,7 @@ static int bind_declared(const struct stage *s, const struct plan_step *p)
 	int r;
 
 	if (tree < 0)
-		return tree == -1 ? -errno : tree;
+		return tree;
 	r = mount_tree_attr(tree, attr_of(s, p));
 	if (r)
 		return r;
@@ -192,7 +215,7 @@ static int overlay_step(const struct stage *s, const struct plan_step *p)
 	int r;
 
 	if (tree < 0)
-		return tree == -1 ? -errno : tree;
+		return tree;
 	if (mkdir(".lower", 0755) < 0 || mkdir(".layer", 0755) < 0)
 		return -errno;
 	r = mount_tree_attr(tree, MOUNT_RO | MOUNT_RECURSIVE);
@@ -222,8 +245,11 @@ static int overlay_step(const struct stage *s, const struct plan_step *p)
 	return 0;
 }
 
-/* A file reads as empty, a directory as without entries. The one empty tmpfs
- * is shown wherever a directory is hidden. */
+/*
+ * A file reads as empty, a directory as without entries. The empty directory
+ * is one of ours, shown wherever one is hidden, and loses its own name before
+ * the end: unmounting something instead would wait for a grace period.
+ */
 static int mask_step(const struct stage *s, const struct plan_step *p)
 {
 	const char *dst = rel(p->dst);
@@ -235,22 +261,10 @@ static int mask_step(const struct stage *s, const struct plan_step *p)
 		return 0;
 	if (!S_ISDIR(st.st_mode))
 		return mount_bind("dev/null", dst, false);
-	if (mkdir(".empty", 0555) == 0) {
-		r = mount_fs("tmpfs", ".empty", MOUNT_RO | MOUNT_NOEXEC,
-			     "mode=555,size=4k,nr_inodes=1");
-		if (r)
-			return r;
-	} else if (errno != EEXIST) {
+	if (mkdir(".empty", 0555) < 0 && errno != EEXIST)
 		return -errno;
-	}
-	return mount_bind(".empty", dst, false);
-}
-
-static int unmask_empty(void)
-{
-	if (umount2(".empty", 2) < 0 || rmdir(".empty") < 0)
-		return errno == ENOENT || errno == EINVAL ? 0 : -errno;
-	return 0;
+	r = mount_bind(".empty", dst, false);
+	return r ? r : mount_path_attr(dst, MOUNT_RO | MOUNT_NOEXEC);
 }
 
 static int tmpfs_step(const struct plan_step *p, bool in_new_root)
@@ -276,11 +290,9 @@ static int readonly_step(const struct stage *s, const struct plan_step *p)
 
 static int pivot_step(const struct stage *s)
 {
-	int r = unmask_empty();
-
-	if (r || (s->drop & STAGE_DROP_PIVOT))
-		return r;
-	return mount_pivot();
+	if (rmdir(".empty") < 0 && errno != ENOENT)
+		return -errno;
+	return s->drop & STAGE_DROP_PIVOT ? 0 : mount_pivot();
 }
 
 static int proc_step(const struct stage *s, const struct plan_step *p)
@@ -296,7 +308,7 @@ static int proc_step(const struct stage *s, const struct plan_step *p)
 	return r ? r : mount_fs("proc", p->dst, MOUNT_NOEXEC, NULL);
 }
 
-int apply_step(const struct stage *s, const struct plan_step *p)
+int apply_step(struct stage *s, const struct plan_step *p)
 {
 	switch (p->op) {
 	case PLAN_LOOPBACK:
@@ -306,7 +318,7 @@ int apply_step(const struct stage *s, const struct plan_step *p)
 	case PLAN_CGROUP_NS:
 		return last_errno(unshare(CLONE_NEWCGROUP));
 	case PLAN_ROOT:
-		return root_step(p);
+		return root_step(s, p);
 	case PLAN_TMPFS:
 		return tmpfs_step(p, s->plan->full);
 	case PLAN_DIR:

@@ -274,7 +274,7 @@ static size_t filter_step(const struct plan *p)
 	return i;
 }
 
-void init_main(const struct stage *s)
+void init_main(struct stage *s)
 {
 	sigset_t set;
 	size_t i = 0;
@@ -284,8 +284,10 @@ void init_main(const struct stage *s)
 	/* a terminal's ^C is for the supervisor, which then ends the cell */
 	(void)setsid();
 	hide_arguments();
-	wait_for_go(s);
+	/* first of all our copy of the supervisor's end: with it open, its death
+	 * would go unnoticed */
 	r = keep_only(s);
+	wait_for_go(s);
 	if (!r)
 		r = become_inner_root(s);
 	for (; i < s->plan->n && !stage_is_inner(s->plan->steps[i].op); i++) {

@@ -187,7 +187,7 @@ static void plan_top(struct builder *b)
 	const struct host_caps *h = b->h;
 	const char *image = b->req->image_root;
 	/* an image may lie where only its owner can look: opened beforehand */
-	unsigned from = image && h->is_root ? PLAN_F_FROM_FD : PLAN_F_OWN;
+	unsigned from = !image ? PLAN_F_OWN : h->is_root ? PLAN_F_FROM_FD : 0;
 
 	for (size_t i = 0; i < h->n_top; i++) {
 		const struct host_entry *t = &h->top[i];
@@ -199,7 +199,7 @@ static void plan_top(struct builder *b)
 			add(b, PLAN_SYMLINK, t->link, dst, NULL);
 			continue;
 		}
-		if (t->is_dir && from == PLAN_F_FROM_FD)
+		if (t->is_dir && image)
 			add_n(b, PLAN_DIR, dst, 0755, NULL);
 		add_bind(b, src, dst,
 			 PLAN_F_RO | from | (t->is_dir ? 0 : PLAN_F_FILE),

@@ -3,6 +3,7 @@
 #ifndef CELLOS_CELL_RESIDUE_H
 #define CELLOS_CELL_RESIDUE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -11,8 +12,11 @@
 
 struct residue_facts {
 	pid_t init;		/* reaped by now; 0 if there never was one */
-	uint64_t ns_inode[7];	/* of the cell; 0 = not known */
+	int ns_fd[2];		/* its pid and network namespaces, held open so
+				 * that their numbers are not given out again;
+				 * -1 = not known */
 	const struct cgroup_leaf *leaf; /* after removal: paths still set stay */
+	bool had_leaf;		/* its removal has shown that it was empty */
 	const char *run_uuid;
 };
 

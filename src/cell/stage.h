@@ -43,18 +43,20 @@ struct stage {
 	int init_sock;		/* pid 1's end */
 	int child_sock;		/* the command's end, until exec */
 	int stdio[3];		/* what becomes 0, 1, 2; -1: /dev/null */
-	int source[STAGE_SOURCES]; /* detached trees, by plan_step.n; -1 */
+	int source[STAGE_SOURCES]; /* detached trees, by plan_step.n, -1: as root
+				    * opened before the clone, else by pid 1
+				    * before it covers anything */
 	uint64_t nproc;		/* RLIMIT_NPROC instead of a pids group; 0 */
 	unsigned drop;		/* STAGE_DROP_*: 0 outside test builds */
 	int fail_step;		/* -1 outside test builds */
 	int fail_errno;
 };
 
-/** stage_has_source() - was the tree of this step opened before the clone */
+/** stage_has_source() - is the tree of this step open already */
 static inline bool stage_has_source(const struct stage *s,
 				    const struct plan_step *p)
 {
-	return (p->flags & PLAN_F_FROM_FD) && p->n < STAGE_SOURCES &&
+	return !(p->flags & PLAN_F_OWN) && p->n < STAGE_SOURCES &&
 	       s->source[p->n] >= 0;
 }
 
@@ -63,10 +65,10 @@ bool stage_is_inner(enum plan_op op);
 /** stage_fail() - report FAULT on @sock and _exit() */
 void stage_fail(int sock, size_t step, int sys, const char *path) NORETURN;
 
-/** init_main() - pid 1, right after the clone */
-void init_main(const struct stage *s) NORETURN;
+/** init_main() - pid 1, right after the clone; @s is its own copy by then */
+void init_main(struct stage *s) NORETURN;
 /** apply_step() - one step of pid 1's part; 0 or -errno */
-int apply_step(const struct stage *s, const struct plan_step *p) MUST_USE;
+int apply_step(struct stage *s, const struct plan_step *p) MUST_USE;
 /** lockdown_main() - the child: from the first inner step to exec */
 void lockdown_main(const struct stage *s, size_t first) NORETURN;
 

@@ -96,6 +96,15 @@ static void boundary(struct life *l)
 		fail_sink(l, &e);
 }
 
+/* Linked and in the file; teardown follows at once, and its end syncs */
+static void link_so_far(struct life *l)
+{
+	struct err e;
+
+	if (journal_link(l->journal, &e) < 0)
+		fail_sink(l, &e);
+}
+
 /* A violation stands in the file while the cell still runs */
 static void flush(struct life *l)
 {
@@ -214,6 +223,7 @@ static int open_journal(struct life *l, struct err *e)
 		.redact = l->c->redact,
 		.signer = l->c->signer,
 		.max_bytes = l->req.limits->v[LIMIT_JOURNAL_BYTES],
+		.last_run = true,
 	};
 	struct err inner;
 
@@ -267,6 +277,8 @@ static void check_stop(struct life *l)
 			continue;
 		(void)err_set(&e, ERR_PLAIN, 0, "runner received SIG%s",
 			      sigabbrev_np(sigs[i]));
+		l->res->exit.how = CELL_STOPPED;
+		l->res->exit.sig = sigs[i];
 		fail(l, LIFECYCLE_STOPPED, &e);
 		return;
 	}
@@ -418,8 +430,10 @@ static void execute(struct life *l)
 	l->report = (struct report_enforcement){ .backend = b->name };
 	if (b->prepare(l->cell, &l->report, &e) < 0) {
 		l->report.phase = REPORT_REFUSED;
-		spawn_failed(l, LIFECYCLE_REFUSED, &e);
 		emit_enforcement(l, &l->report);
+		check_stop(l);
+		if (!l->failed)
+			spawn_failed(l, LIFECYCLE_REFUSED, &e);
 		return;
 	}
 	emit_enforcement(l, &l->report);
@@ -428,7 +442,9 @@ static void execute(struct life *l)
 	if (l->failed)
 		return;
 	if (b->start(l->cell, &e) < 0) {
-		spawn_failed(l, LIFECYCLE_SPAWN, &e);
+		check_stop(l);
+		if (!l->failed)
+			spawn_failed(l, LIFECYCLE_SPAWN, &e);
 		return;
 	}
 	l->res->started = true;
@@ -489,7 +505,7 @@ static void command(struct life *l)
 	}
 	execute(l);
 	command_result(l);
-	boundary(l);
+	link_so_far(l);
 }
 
 /* Always, whatever state the cell is in */

@@ -360,13 +360,18 @@ int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
 	return 0;
 }
 
-int journal_boundary(struct journal *j, struct err *e)
+int journal_link(struct journal *j, struct err *e)
 {
 	if (j->is_ending)
 		return err_set(e, ERR_SINK, 0, "the journal is closed");
-	if ((j->pending && link_now(j, false, e)) || journal_flush(j, e))
-		return -1;
-	return sync_now(j, e);
+	return (j->pending && link_now(j, false, e)) || journal_flush(j, e) ?
+		       -1 :
+		       0;
+}
+
+int journal_boundary(struct journal *j, struct err *e)
+{
+	return journal_link(j, e) ? -1 : sync_now(j, e);
 }
 
 int journal_close(struct journal *j, struct err *e)
@@ -376,6 +381,9 @@ int journal_close(struct journal *j, struct err *e)
 	if ((!j->is_ending && link_now(j, true, e)) || journal_flush(j, e))
 		return -1;
 	j->is_closed = true;
+	/* it is on its way out while the disk works */
+	if (j->c.last_run)
+		signer_finish(j->c.signer);
 	return sync_now(j, e);
 }
 

@@ -334,6 +334,14 @@ int signer_pidfd(const struct signer *s)
 	return s->pidfd;
 }
 
+void signer_finish(struct signer *s)
+{
+	if (s->local)
+		return;
+	s->broken = true;
+	fd_drop(&s->fd);	/* it ends at the end of its stream */
+}
+
 void signer_stop(struct signer **sp)
 {
 	struct signer *s = *sp;

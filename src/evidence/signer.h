@@ -92,6 +92,8 @@ int signer_collect(struct signer *s, struct wbuf *line, struct err *e) MUST_USE;
 
 /** signer_pidfd() - readable when the signer died; -1 without a process */
 int signer_pidfd(const struct signer *s);
+/** signer_finish() - nothing more will be asked; do not wait for its end */
+void signer_finish(struct signer *s);
 /** signer_stop() - end the process and free; usable with OWNED via pointer */
 void signer_stop(struct signer **s);
 
