@@ -53,8 +53,8 @@ struct backend {
 	int (*create)(const struct cell_request *req, const struct plan *plan,
 		      struct backend_cell **ret, struct err *e);
 	/** prepare() - @r is filled also on failure (phase, stage, errno).
-	 *  @e->text on failure is the spawnError form of decisions.md 5;
-	 *  stage and path stand in @r and in @e->cause. */
+	 *  @e->text on failure has the form of docs/compatibility.md "Spawn
+	 *  errors"; stage and path stand in @r and in @e->cause. */
 	int (*prepare)(struct backend_cell *c, struct report_enforcement *r,
 		       struct err *e);
 	/** start() - @e as prepare(): e.g. argv[0] does not exist */

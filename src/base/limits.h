@@ -52,11 +52,11 @@ void limits_default(struct limits *l);
 /* Fixed bounds. */
 enum {
 	LIMIT_SPEC_FILE = 4 * 1024 * 1024,   /* a document; 1000x the largest seen */
-	LIMIT_JSON_DEPTH = 127,		     /* spec.md 3: stored members */
-	LIMIT_EVENT_LINE = 1048576,	     /* runtime.md 3.2: a line, LF included */
-	LIMIT_ARGV_BASE64 = 3072,	     /* spec.md 4 */
+	LIMIT_JSON_DEPTH = 127,		     /* containers in each other */
+	LIMIT_EVENT_LINE = 1048576,	     /* LF included */
+	LIMIT_ARGV_BASE64 = 3072,	     /* argv of a document */
 	LIMIT_MOUNTS = 64,		     /* declared mounts of one cell */
-	LIMIT_BPF_BYTES = 32768,	     /* runtime.md 3.3 */
+	LIMIT_BPF_BYTES = 32768,	     /* CELLOS_SECCOMP_BPF_PATH */
 };
 
 #endif

@@ -43,7 +43,7 @@ struct cell_request {
 	const char *run_uuid;
 	struct state_run *state;	/* where resources are noted before they
 					 * are made; NULL: nowhere (portable) */
-	bool portable;			/* decisions.md 4, else a full cell */
+	bool portable;			/* only what is asked for */
 	unsigned unshare;		/* CELL_NS_*: asked for by switch */
 	enum cell_seccomp seccomp;
 	const void *bpf;		/* CELL_SECCOMP_FILE: sock_filter[] */
@@ -54,7 +54,7 @@ struct cell_request {
 	uint64_t cpu_quota, cpu_period;	/* microseconds, quota 0 = not asked;
 					 * quota UINT64_MAX = "max" */
 	uint64_t pids_max;		/* the number in force */
-	bool pids_asked;		/* false: the default (decisions.md 9) */
+	bool pids_asked;		/* else it may fall back */
 	char *const *envp;		/* the exact environment; its PATH is
 					 * where argv[0] is looked up */
 	enum cell_stdin in;

@@ -76,7 +76,7 @@ static int admit_secret_refs(const struct spec *s, const char *broker,
 			       "secrets come from the env broker only; set "
 			       "CELLOS_BROKER=env and CELLOS_SECRET_<KEY>, or "
 			       "remove the member");
-	/* without a command the delivery is env: runtime.md 9 */
+	/* without a command the delivery is env */
 	if (!s->run || s->run->secret_delivery == SPEC_DELIVERY_ENV)
 		return 0;
 	if (s->run->secret_delivery == SPEC_DELIVERY_LEASED_BROKER)
@@ -144,7 +144,7 @@ static int admit_refused(const struct env_info *v, struct err *e)
 	bool on = v->cls == ENV_TRUTHY ? env_truthy(v->name)
 				       : env_present(v->name);
 
-	/* the original ignores it beside the no-op switch: runtime.md 3.2 */
+	/* the original ignores it beside the no-op switch */
 	if (!on || (strcmp(v->name, "CELL_OS_REQUIRE_JETSTREAM") == 0 &&
 		    env_present("CELL_OS_USE_NOOP_SINK")))
 		return 0;

@@ -226,7 +226,7 @@ bool config_bytes(const char *value, uint64_t *ret)
 	return true;
 }
 
-/* isolation.md 2.6; every text becomes a spawn error with "seccomp: " */
+/* Every text becomes a spawn error with "seccomp: " before it */
 static int load_bpf(struct config *c, const char *path, struct err *e)
 {
 	char os[128];

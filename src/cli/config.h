@@ -39,7 +39,8 @@ void config_drop(struct config *c);
 /** config_request() - the switches, into a request whose spec is set */
 int config_request(struct config *c, struct cell_request *req,
 		   struct err *e) MUST_USE;
-/** config_strict() - the verdict over the records, runtime.md 6.7 */
+/** config_strict() - the verdict over the records, docs/compatibility.md
+ *  "Strict configuration" */
 int config_strict(const struct config *c, struct err *e) MUST_USE;
 /** config_url_hide() - a URL list without credentials */
 void config_url_hide(const char *url, char *buf, size_t size);
@@ -65,7 +66,7 @@ void log_setup(void);
 
 /* validate_summary.c */
 struct document;
-/** validate_summary() - stdout of --validate, runtime.md 1.2 */
+/** validate_summary() - stdout of --validate */
 void validate_summary(const struct document *d, const char *path,
 		      struct wbuf *b);
 

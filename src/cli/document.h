@@ -11,7 +11,7 @@ struct document {
 };
 
 /**
- * document_load() - steps 3 to 5 of admission
+ * document_load() - read, parse, check
  * @path: a file, never through a symlink, or "-" for stdin
  * @d:    release with document_drop(), also after failure
  * @e:    "read cell spec <path>", "parse ExecutionCellDocument", each with

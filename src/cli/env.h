@@ -191,7 +191,8 @@ void env_wipe(const char *name);
 
 /**
  * env_limits() - the limits in force: defaults, then the variables
- * @ret_pids_asked: CELLOS_LIMIT_PIDS was given (decisions.md 9)
+ * @ret_pids_asked: CELLOS_LIMIT_PIDS was given: a default that cannot be had
+ *                  falls back, a limit that was asked for refuses
  * @e: names variable, value and range
  */
 int env_limits(struct limits *ret, bool *ret_pids_asked,
@@ -201,7 +202,8 @@ int env_limits(struct limits *ret, bool *ret_pids_asked,
 bool text_trim(const char *s, char *buf, size_t size);
 /** text_u64() - decimal digits only; false on anything else or overflow */
 bool text_u64(const char *s, unsigned long long *ret);
-/** env_quote() - "x" as spec.md 1 quotes it, cut to the buffer; @buf */
+/** env_quote() - "x" as messages quote it (docs/compatibility.md "Documents"),
+ *  cut to the buffer; @buf */
 const char *env_quote(char *buf, size_t size, const char *s);
 /** text_is_utf8() - well-formed, no surrogates, no overlong forms */
 bool text_is_utf8(const char *s);

@@ -235,7 +235,7 @@ static int open_journal(struct life *l, struct err *e)
 	return -1;
 }
 
-/* Gate 15: no event of the original's is written when it fails */
+/* No event of the original's is written when it fails */
 static int create_cell(struct life *l)
 {
 	const struct backend *b = l->c->backend;
@@ -284,7 +284,7 @@ static void check_stop(struct life *l)
 	}
 }
 
-/* runtime.md 7, steps 2 to 12 */
+/* What is written before the command; docs/compatibility.md "Order of a run" */
 static void announce(struct life *l)
 {
 	char now[CLOCK_TEXT_SIZE];
@@ -408,7 +408,7 @@ static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
 	emit_verdict(l, REPORT_ENDED, "wait", &e);
 }
 
-/* Steps 14 to 16. What goes wrong here is judged by command_result(). */
+/* What goes wrong here is judged by command_result() */
 static void execute(struct life *l)
 {
 	const struct backend *b = l->c->backend;
@@ -452,7 +452,7 @@ static void execute(struct life *l)
 	wait_cell(l, &d);
 }
 
-/* Steps 19 and 21 */
+/* Written whatever the outcome; only then the outcome is the run's failure */
 static void command_result(struct life *l)
 {
 	const char *spawn = l->spawn_error[0] ? l->spawn_error : NULL;
@@ -533,7 +533,7 @@ static void emit_residue(struct life *l, const struct report_residue *residue)
 		l->c->tap.residue(l->c->tap.arg, residue);
 }
 
-/* Steps 24 to 30 */
+/* The end of every run that had a cell */
 static void finish(struct life *l)
 {
 	struct report_residue residue = { 0 };

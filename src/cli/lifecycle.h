@@ -79,7 +79,7 @@ struct lifecycle_result {
 int lifecycle_run(const struct lifecycle_config *c,
 		  struct lifecycle_result *ret, struct err *e) MUST_USE;
 
-/* Who ends a command, and when (runtime.md 8.3). Pure. */
+/* Who ends a command, and when: docs/compatibility.md "Deadlines". Pure. */
 struct lifecycle_deadline {
 	uint64_t ms;
 	char text[96]; /* spawnError when it is reached */

@@ -47,7 +47,7 @@ int lifecycle_deadline(const struct spec *s, const char *env,
 		who = "CELLOS_RUN_TIMEOUT_MS";
 	}
 	/* on a tie the document is named before the variable, both before
-	 * the lifetime: runtime.md 8.3 */
+	 * the lifetime */
 	if (s->run && s->run->timeout_ms.present &&
 	    s->run->timeout_ms.v <= cap) {
 		cap = s->run->timeout_ms.v;

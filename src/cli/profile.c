@@ -26,7 +26,7 @@ static int force_on(const char *name, struct err *e)
 	return 0;
 }
 
-/* Only a profile that is named outright has preconditions: runtime.md 4.1 */
+/* Only a profile that is named outright has preconditions */
 static int enter_hardened(struct err *e)
 {
 	static const char *const if_absent[] = {

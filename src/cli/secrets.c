@@ -45,7 +45,7 @@ static int put(struct secrets *s, struct slice name, const char *value)
 	return 0;
 }
 
-/* runtime.md 3.6: KEY upper-cased, '-' to '_', other characters kept */
+/* KEY upper-cased, '-' to '_', other characters kept */
 static void variable_of(struct slice key, char *buf, size_t size)
 {
 	size_t n = (size_t)snprintf(buf, size, "CELLOS_SECRET_");

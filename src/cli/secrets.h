@@ -13,7 +13,8 @@ struct secrets {
 /**
  * secrets_resolve() - base environment and one variable per secretRef
  * @base: "NAME=value", NULL-terminated; borrowed
- * @e:    runtime.md 7.1: "secret <key> unresolvable via env broker..."
+ * @e:    "secret <key> unresolvable via env broker...", which becomes the
+ *        reason in the last event
  *
  * On failure @ret still holds the base environment.
  */

@@ -74,7 +74,7 @@ static int validate(const char *path, struct err *e)
 	return r < 0 ? err_set(e, ERR_PLAIN, -r, "write summary") : 0;
 }
 
-/* Gates 6 to 12; nothing has been started or opened for writing yet */
+/* Nothing has been started or opened for writing yet */
 static int admit(const struct spec *s, const struct config *c, struct err *e)
 {
 	if (admit_gates(s, e) < 0 || admit_unknown(s, c->strict, e) < 0 ||

@@ -51,7 +51,7 @@ static void fill(struct wbuf *out, const char *t, const struct spec *s,
 	}
 }
 
-/* runtime.md 6.4 */
+/* The first of four; docs/compatibility.md "Command line and exit status" */
 static void subject(struct wbuf *out, const struct spec *s, const char *run_id)
 {
 	const char *v = env_text("CELLOS_EVENTS_SUBJECT_TEMPLATE");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * CloudEvents of a run: their types, their envelope (events.md 1) and their
- * data (events.md 5). Builders are pure: values in, bytes out. The data of an
- * event is compact JSON with members sorted at every depth.
+ * CloudEvents of a run: their types, their envelope and their data, as in
+ * cellos-events(7) and docs/compatibility.md "Events". Builders are pure:
+ * values in, bytes out. The data of an event is compact JSON with members
+ * sorted at every depth.
  */
 #ifndef CELLOS_EVIDENCE_EVENT_H
 #define CELLOS_EVIDENCE_EVENT_H
@@ -79,16 +80,16 @@ struct event {
 	struct slice data;	/* compact JSON object, sorted */
 };
 
-/** event_signed_bytes() - events.md 9.3: the envelope in its member order.
+/** event_signed_bytes() - the envelope in its member order.
  *  Also the whole line (without LF) when events are not signed. */
 void event_signed_bytes(struct wbuf *b, const struct event *ev);
-/** event_wrapper_line() - events.md 9.2, without LF
+/** event_wrapper_line() - docs/compatibility.md "Signed events", without LF
  *  @algorithm: "ed25519" or "hmac-sha256"; @signature: base64url text */
 void event_wrapper_line(struct wbuf *b, const struct event *ev,
 			const char *algorithm, const char *kid,
 			const char *signature);
 
-/* -- data of the original's types; members as events.md 5 -- */
+/* -- data of the original's types -- */
 void event_network_scope(struct wbuf *b, const struct event_run *r);
 void event_dns_target_set(struct wbuf *b, const struct event_run *r,
 			  const char *updated_at);

@@ -13,7 +13,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-/* X(suffix, word, exit class, meaning). Classes: decisions.md 13. */
+/* X(suffix, word, exit class, meaning). Classes: cellos(1) EXIT STATUS. */
 #define VERIFY_FINDINGS(X)                                                     \
 	X(NOT_JSON, "not-json", 1, "the line is not a JSON event")             \
 	X(BAD_SIGNATURE, "bad-signature", 1,                                   \
@@ -77,9 +77,9 @@ struct verify_keys;	/* kid -> key, two maps */
 /** verify_keys_new() - an empty set */
 struct verify_keys *verify_keys_new(void);
 /**
- * verify_keys_add() - add a key file's text (events.md 9.4)
+ * verify_keys_add() - add a key file's text
  * @is_hmac: the file of --hmac-keys, values of any non-zero length
- * @e: texts of events.md 9.4, prefix "trust verify keys: "
+ * @e: docs/compatibility.md "Signed events", prefix "trust verify keys: "
  */
 int verify_keys_add(struct verify_keys *k, struct slice text, bool is_hmac,
 		    struct err *e) MUST_USE;
@@ -94,7 +94,7 @@ void verify_keys_free(struct verify_keys **k);
 int verify_bytes(struct slice file, const struct verify_keys *k,
 		 uint64_t expect, struct verify_result *ret, struct err *e)
 	MUST_USE;
-/** verify_exit() - 1 beats 2 beats 3 beats 4 beats 0 (decisions.md 13) */
+/** verify_exit() - 1 beats 2 beats 3 beats 4 beats 0 */
 int verify_exit(const struct verify_result *r);
 void verify_result_drop(struct verify_result *r);
 

@@ -278,7 +278,8 @@ struct spec {
  * @e:    ERR_PLAIN; names JSON pointer, value and rule (syntax: line, column).
  *        The caller wraps it with "parse ExecutionCellDocument".
  *
- * Structure, types, ranges, enums, known members twice: spec.md 2 and 3.
+ * Structure, types, ranges, enums, known members twice, as in
+ * docs/compatibility.md "Documents".
  * Unknown members are collected, not judged.
  *
  * Return: 0 or -1
@@ -287,14 +288,16 @@ int spec_parse(struct slice text, struct spec *s, struct err *e) MUST_USE;
 void spec_drop(struct spec *s);
 
 /**
- * spec_check() - spec.md 5, in its order, the first failure wins
- * @e: ERR_SPEC with the reference's text fragments, plus pointer and value
+ * spec_check() - the rules of docs/compatibility.md "Checks and their order";
+ * the first failure wins
+ * @e: ERR_SPEC with the original's text fragments, plus pointer and value
  *
  * Return: 0 or -1
  */
 int spec_check(const struct spec *s, struct err *e) MUST_USE;
 
-/** spec_canonical() - declared-order JSON of `spec`, events.md 3.1 */
+/** spec_canonical() - the text that is hashed, docs/compatibility.md
+ *  "Canonical text and hashes" */
 void spec_canonical(const struct spec *s, struct wbuf *b);
 
 /** spec_delivery_word() - "env", "runtimeBroker", "runtimeLeasedBroker" */
@@ -305,7 +308,8 @@ const char *spec_delivery_word(enum spec_delivery d);
  */
 uint64_t spec_grace_seconds(const struct spec *s, uint64_t dflt);
 
-/** spec_leaf_segment() - spec.md 4 "cgroup leaf segment"; @buf of 257 bytes */
+/** spec_leaf_segment() - the id as part of a control group's name: characters
+ *  outside [A-Za-z0-9_-] as _, the first 64; @buf of 257 bytes */
 void spec_leaf_segment(struct slice id, char *buf);
 
 #endif

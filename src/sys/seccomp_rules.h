@@ -78,7 +78,7 @@
 	X(utimensat) X(utimes) X(vfork) X(vmsplice) X(wait4) X(waitid)         \
 	X(write) X(writev)
 
-/* Known, forbidden, worth an event: EPERM (decisions on errnos). */
+/* Known, forbidden, worth an event: EPERM. */
 #define SECCOMP_WATCHED(X)                                                     \
 	X(acct) X(add_key) X(adjtimex) X(bpf) X(chroot) X(clock_adjtime)       \
 	X(clock_settime) X(delete_module) X(fanotify_init) X(fanotify_mark)    \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * JSON text to a tree, over YAJL's tokenizer (RFC 8259 grammar, UTF-8
- * checked, no BOM, no comments, no trailing bytes). Numbers keep their value
- * exactly as events.md 1.1 asks: an integer within i64/u64 stays one; outside,
- * and "-0", becomes a double. A lone surrogate escape is an error.
+ * checked, no BOM, no comments, no trailing bytes). Numbers keep their value as
+ * docs/compatibility.md "JSON text" says: an integer within i64/u64 stays one;
+ * outside, and "-0", becomes a double. A lone surrogate escape is an error.
  *
  * Pure: same bytes, same verdict. Memory comes from the caller's arena.
  */

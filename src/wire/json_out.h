@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Compact JSON text after events.md 1.1: no white space; strings escape only
- * \" \\ \b \f \n \r \t and \u00xx below 0x20; doubles as shortest round-trip.
+ * Compact JSON text, docs/compatibility.md "JSON text": strings escape only \"
+ * \\ \b \f \n \r \t and \u00xx below 0x20; doubles as shortest round-trip.
  *
  * A writer is a value on the stack. It puts the commas; with @sorted it also
  * refuses a member whose name is not above the one before it (the bytes of an
@@ -58,7 +58,7 @@ void json_out_knull(struct json_out *j, const char *name);
 
 /** json_text_string() - one quoted and escaped string, on its own */
 void json_text_string(struct wbuf *b, struct slice s);
-/** json_text_double() - events.md 1.1; NaN and infinities fail the buffer */
+/** json_text_double() - NaN and infinities fail the buffer */
 void json_text_double(struct wbuf *b, double v);
 
 #endif

@@ -43,7 +43,7 @@ static const struct event_run run = {
 	.run_uuid = "7a1b5c1e-8f0e-4a0b-9b52-0a4c7d7a1c01",
 };
 
-/* events.md 9.3 */
+/* An event whose signature is known, see below */
 static const struct event started = {
 	.id = ID,
 	.source = "cellos-supervisor",
