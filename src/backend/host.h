@@ -38,7 +38,8 @@ struct backend_cell {
 	int sigfd;			/* SIGTERM, SIGINT, SIGHUP, SIGWINCH */
 	sigset_t old_mask;
 	pid_t init_pid, child_pid;
-	bool reaped, ended, got_ready;
+	uint64_t ns_inode[7];		/* in the order of CELL_NS_* */
+	bool reaped, ended, got_ready, got_namespaces;
 	int status;			/* wait status of the command */
 	uint64_t started_ns;
 	uint8_t seen_violation[128];	/* one bit per system call number */

@@ -262,6 +262,8 @@ static int clone_cell(struct backend_cell *c)
 	r = make_sockets(c);
 	if (r)
 		return host_fault_set(c, PLAN_CLONE, -r, "socketpair");
+	for (int i = 0; i < CGROUP_CONTROLLER_NUM; i++)
+		c->stage.cgroup_fd[i] = c->leaf.tasks_fd[i];
 	pid = pidfd_clone(clone_flags(c), c->leaf.v2_fd, &c->pidfd);
 	if (pid == 0)
 		init_main(&c->stage);
@@ -291,9 +293,6 @@ static int clone_cell(struct backend_cell *c)
 	if (r || c->fault.set)
 		return host_fault_set(c, PLAN_IDMAP, -r,
 				      "uid_map and gid_map of the cell");
-	r = cgroup_leaf_enter(&c->leaf, pid);
-	if (r)
-		return host_fault_set(c, PLAN_CGROUP, -r, "cgroup.procs");
 	r = cell_send(c->init_sock, &go, -1);
 	if (r)
 		return host_fault_set(c, PLAN_CLONE, -r, "pid 1 of the cell");

@@ -50,6 +50,10 @@ static void take_message(struct backend_cell *c, int *sock)
 		c->got_ready = true;
 		c->child_pid = pid;
 		break;
+	case CELL_MSG_NAMESPACES:
+		memcpy(c->ns_inode, m.ns_inode, sizeof(c->ns_inode));
+		c->got_namespaces = true;
+		break;
 	case CELL_MSG_ENDED:
 		c->ended = true;
 		c->status = m.status;
@@ -94,12 +98,17 @@ static void signal_while_staging(struct backend_cell *c)
 	}
 }
 
+static bool is_ready(const struct backend_cell *c)
+{
+	return c->got_ready && (c->got_namespaces || !c->plan->full);
+}
+
 static void wait_ready(struct backend_cell *c)
 {
 	uint64_t end = clock_mono_ns() +
 		       (uint64_t)STAGING_LIMIT_MS * 1000000;
 
-	while (!c->fault.set && !c->got_ready) {
+	while (!c->fault.set && !is_ready(c)) {
 		struct pollfd p[5] = {
 			{ c->child_sock, POLLIN, 0 },
 			{ c->init_sock, POLLIN, 0 },

@@ -101,7 +101,7 @@ static void report_namespaces(struct backend_cell *c,
 
 	for (size_t i = 0; i < ARRAY_SIZE(ns_names); i++) {
 		bool asked = c->plan->full || (c->req->unshare & (1u << i));
-		uint64_t in = c->ready.ns_inode[i];
+		uint64_t in = c->ns_inode[i];
 
 		(void)snprintf(name, sizeof(name), "namespace.%s",
 			       ns_names[i]);
@@ -122,7 +122,11 @@ static void report_limits(struct backend_cell *c, struct report_enforcement *r)
 {
 	const struct cgroup_limits *l = &c->limits;
 	char ask[64], got[64];
+	bool held = cgroup_leaf_holds(&c->leaf, c->child_pid);
 
+	if (l->memory_max || l->cpu_quota || l->pids_max)
+		want(c, r, "cgroup", "own leaf", held ? "own leaf" : "another",
+		     held);
 	if (l->memory_max) {
 		(void)snprintf(ask, sizeof(ask), "%" PRIu64, l->memory_max);
 		cgroup_leaf_read(&c->leaf, CGROUP_MEMORY, got, sizeof(got));

@@ -26,7 +26,6 @@ void clock_text(char *buf, struct timespec t, enum clock_form form)
 	char frac[32] = "";
 	const char *zone = "Z";
 	struct tm tm;
-	size_t n;
 
 	(void)gmtime_r(&t.tv_sec, &tm);
 	switch (form) {
@@ -54,6 +53,8 @@ void clock_text(char *buf, struct timespec t, enum clock_form form)
 		(void)snprintf(frac, sizeof(frac), ".%06ld", t.tv_nsec / 1000);
 		break;
 	}
-	n = strftime(buf, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(buf + n, CLOCK_TEXT_SIZE - n, "%s%s", frac, zone);
+	/* strftime(3) would read the local time zone for a UTC text */
+	(void)snprintf(buf, CLOCK_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%s%s",
+		       (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday,
+		       tm.tm_hour, tm.tm_min, tm.tm_sec, frac, zone);
 }

@@ -18,21 +18,21 @@
  * `cellos`, nothing else: exit codes are decided by the verb.
  */
 enum err_class {
-	ERR_PLAIN,	/* no prefix */
-	ERR_SPEC,	/* "invalid cell specification: " */
-	ERR_HOST,	/* "host backend: " */
-	ERR_SINK,	/* "event sink: " */
-	ERR_BROKER,	/* "secret broker: " */
-	ERR_EXPORT,	/* "export sink: " */
-	ERR_LIFECYCLE,	/* "lifecycle: " */
+	ERR_PLAIN,     /* no prefix */
+	ERR_SPEC,      /* "invalid cell specification: " */
+	ERR_HOST,      /* "host backend: " */
+	ERR_SINK,      /* "event sink: " */
+	ERR_BROKER,    /* "secret broker: " */
+	ERR_EXPORT,    /* "export sink: " */
+	ERR_LIFECYCLE, /* "lifecycle: " */
 	ERR_CLASS_NUM
 };
 
 struct err {
 	enum err_class cls;
-	int sys;	  /* errno at the place of failure, 0 if none */
-	char text[768];	  /* NUL-terminated; cut on a character boundary */
-	char cause[768];  /* "" if there is none */
+	int sys;	 /* errno at the place of failure, 0 if none */
+	char text[768];	 /* NUL-terminated; cut on a character boundary */
+	char cause[768]; /* "" if there is none */
 };
 
 /**

@@ -122,6 +122,9 @@ int dir_make(const char *path, mode_t mode)
 
 	if (n == 0 || n >= sizeof(part))
 		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 || errno != ENOENT)
+		return fd >= 0 ? fd : -errno;
 	for (i = 1; i <= n; i++) {
 		if (i < n && path[i] != '/')
 			continue;

@@ -29,7 +29,8 @@ static inline int fd_take(int *fd)
  * Return: 0, -EFBIG if @b's max was reached, or -errno
  */
 int fd_read_all(int fd, struct wbuf *b) MUST_USE;
-/** fd_write_all() - write everything, through EINTR and short writes; 0 or -errno */
+/** fd_write_all() - write everything, through EINTR and short writes
+ *  Return: 0 or -errno */
 int fd_write_all(int fd, const void *p, size_t n) MUST_USE;
 /**
  * file_read() - open a regular file and read it
@@ -41,7 +42,8 @@ int fd_write_all(int fd, const void *p, size_t n) MUST_USE;
  * Return: 0 or -errno
  */
 int file_read(int dirfd, const char *path, int flags, struct wbuf *b) MUST_USE;
-/** file_write() - open an existing file (cgroup, proc) and write once; 0 or -errno */
+/** file_write() - open an existing file (cgroup, proc) and write once
+ *  Return: 0 or -errno */
 int file_write(int dirfd, const char *path, const void *p, size_t n) MUST_USE;
 /**
  * file_replace() - write a file so that readers see the old or the new content

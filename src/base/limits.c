@@ -3,7 +3,7 @@
 #include "base/limits.h"
 
 const struct limit_info limit_table[LIMIT_NUM] = {
-#define X(name, var, dflt, min, max, what)                                     \
+#define X(name, var, dflt, min, max, what) \
 	[LIMIT_##name] = { var, dflt, min, max, what },
 	LIMITS(X)
 #undef X

@@ -11,26 +11,28 @@
 #include <stdint.h>
 
 /* X(enum suffix, variable, default, minimum, maximum, what it bounds) */
-#define LIMITS(X)                                                              \
-	X(JOURNAL_BYTES, "CELLOS_LIMIT_JOURNAL_BYTES", 67108864, 65536,        \
-	  1099511627776, "bytes of events one run may write; at the limit the " \
-			 "cell is ended, not the evidence")                    \
-	X(PIDS, "CELLOS_LIMIT_PIDS", 1024, 1, 4194304,                         \
-	  "processes and threads in a cell when nothing else is asked for")    \
-	X(TMP_BYTES, "CELLOS_LIMIT_TMP_BYTES", 1073741824, 1048576,            \
-	  1099511627776, "size of each private /tmp and of the layer over "    \
-			 "workingDirectory")                                   \
-	X(SHM_BYTES, "CELLOS_LIMIT_SHM_BYTES", 268435456, 65536,               \
-	  1099511627776, "size of the private /dev/shm")                       \
-	X(GRACE_SECONDS, "CELLOS_LIMIT_GRACE_SECONDS", 5, 0, 120,              \
-	  "seconds between SIGTERM and SIGKILL at a deadline, unless the "     \
+#define LIMITS(X)                                                           \
+	X(JOURNAL_BYTES, "CELLOS_LIMIT_JOURNAL_BYTES", 67108864, 65536,     \
+	  1099511627776,                                                    \
+	  "bytes of events one run may write; at the limit the "            \
+	  "cell is ended, not the evidence")                                \
+	X(PIDS, "CELLOS_LIMIT_PIDS", 1024, 1, 4194304,                      \
+	  "processes and threads in a cell when nothing else is asked for") \
+	X(TMP_BYTES, "CELLOS_LIMIT_TMP_BYTES", 1073741824, 1048576,         \
+	  1099511627776,                                                    \
+	  "size of each private /tmp and of the layer over "                \
+	  "workingDirectory")                                               \
+	X(SHM_BYTES, "CELLOS_LIMIT_SHM_BYTES", 268435456, 65536,            \
+	  1099511627776, "size of the private /dev/shm")                    \
+	X(GRACE_SECONDS, "CELLOS_LIMIT_GRACE_SECONDS", 5, 0, 120,           \
+	  "seconds between SIGTERM and SIGKILL at a deadline, unless the "  \
 	  "document says gracefulShutdownSeconds")
 
 enum limit {
 #define X(name, var, dflt, min, max, what) LIMIT_##name,
 	LIMITS(X)
 #undef X
-	LIMIT_NUM
+		LIMIT_NUM
 };
 
 struct limit_info {
@@ -51,12 +53,12 @@ void limits_default(struct limits *l);
 
 /* Fixed bounds. */
 enum {
-	LIMIT_SPEC_FILE = 4 * 1024 * 1024,   /* a document; 1000x the largest seen */
-	LIMIT_JSON_DEPTH = 127,		     /* containers in each other */
-	LIMIT_EVENT_LINE = 1048576,	     /* LF included */
-	LIMIT_ARGV_BASE64 = 3072,	     /* argv of a document */
-	LIMIT_MOUNTS = 64,		     /* declared mounts of one cell */
-	LIMIT_BPF_BYTES = 32768,	     /* CELLOS_SECCOMP_BPF_PATH */
+	LIMIT_SPEC_FILE = 4 * 1024 * 1024, /* a document */
+	LIMIT_JSON_DEPTH = 127,		   /* containers in each other */
+	LIMIT_EVENT_LINE = 1048576,	   /* LF included */
+	LIMIT_ARGV_BASE64 = 3072,	   /* argv of a document */
+	LIMIT_MOUNTS = 64,		   /* declared mounts of one cell */
+	LIMIT_BPF_BYTES = 32768,	   /* CELLOS_SECCOMP_BPF_PATH */
 };
 
 #endif

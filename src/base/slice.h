@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Bytes somebody else owns: pointer and length, never NUL-terminated by contract. */
+/* Bytes somebody else owns: pointer and length, no NUL by contract. */
 #ifndef CELLOS_BASE_SLICE_H
 #define CELLOS_BASE_SLICE_H
 
@@ -8,7 +8,7 @@
 #include <string.h>
 
 struct slice {
-	const char *p;	/* may be NULL only if n is 0 */
+	const char *p; /* may be NULL only if n is 0 */
 	size_t n;
 };
 

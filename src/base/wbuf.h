@@ -15,10 +15,10 @@
 #include "base/slice.h"
 
 struct wbuf {
-	char *p;	/* owned; not NUL-terminated unless wbuf_cstr() */
+	char *p; /* owned; not NUL-terminated unless wbuf_cstr() */
 	size_t len, cap;
-	size_t max;	/* never grows past this many bytes */
-	bool failed;	/* something did not fit or malloc failed */
+	size_t max;  /* never grows past this many bytes */
+	bool failed; /* something did not fit or malloc failed */
 };
 
 #define WBUF_INIT(limit) ((struct wbuf){ .max = (limit) })

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@
 #include "base/fd.h"
 #include "cell/stage.h"
 #include "sys/caps.h"
+#include "sys/cgroup.h"
 #include "sys/seccomp.h"
 
 bool stage_is_inner(enum plan_op op)
@@ -215,6 +217,25 @@ static int enter_filter(const struct stage *s)
 	return seccomp_enter_allow();
 }
 
+/* The child is in the same ones; it has enough to do. */
+static void tell_namespaces(const struct stage *s)
+{
+	static const char *const names[] = { "pid", "ipc", "net",   "uts",
+					     "mnt", "user", "cgroup" };
+	struct cell_message m = { .type = CELL_MSG_NAMESPACES };
+	char path[64];
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s",
+			       names[i]);
+		if (stat(path, &st) == 0)
+			m.ns_inode[i] = st.st_ino;
+	}
+	if (cell_send(s->init_sock, &m, -1))
+		_exit(125);
+}
+
 static void ended(const struct stage *s, int status)
 {
 	struct cell_message m = { .type = CELL_MSG_ENDED, .status = status };
@@ -265,13 +286,23 @@ static void serve(const struct stage *s, pid_t child, int sigfd)
 	}
 }
 
-static size_t filter_step(const struct plan *p)
+static size_t step_of(const struct plan *p, enum plan_op op)
 {
 	size_t i = 0;
 
-	while (i + 1 < p->n && p->steps[i].op != PLAN_SECCOMP)
+	while (i + 1 < p->n && p->steps[i].op != op)
 		i++;
 	return i;
+}
+
+/* Before there is anything that could be outside of them. */
+static void enter_groups(const struct stage *s)
+{
+	int r = cgroup_enter(s->cgroup_fd);
+
+	if (r)
+		stage_fail(s->init_sock, step_of(s->plan, PLAN_CGROUP), -r,
+			   "tasks");
 }
 
 void init_main(struct stage *s)
@@ -284,7 +315,8 @@ void init_main(struct stage *s)
 	/* a terminal's ^C is for the supervisor, which then ends the cell */
 	(void)setsid();
 	hide_arguments();
-	/* first of all our copy of the supervisor's end: with it open, its death
+	enter_groups(s);
+	/* next our copy of the supervisor's end: with it open, its death
 	 * would go unnoticed */
 	r = keep_only(s);
 	wait_for_go(s);
@@ -306,12 +338,14 @@ void init_main(struct stage *s)
 		stage_fail(s->init_sock, i, errno, "sigprocmask");
 	r = enter_filter(s);
 	if (r)
-		stage_fail(s->init_sock, filter_step(s->plan), -r, "pid 1");
+		stage_fail(s->init_sock, step_of(s->plan, PLAN_SECCOMP), -r, "pid 1");
 	child = fork();
 	if (child < 0)
 		stage_fail(s->init_sock, i, errno, "fork");
 	if (child == 0)
 		lockdown_main(s, i);
+	if (s->plan->full)
+		tell_namespaces(s);
 	r = give_up(s);
 	if (r)
 		stage_fail(s->init_sock, i, -r, "pid 1");

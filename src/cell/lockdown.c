@@ -10,7 +10,6 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -197,21 +196,6 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void read_namespaces(struct cell_message *m)
-{
-	static const char *const names[] = { "pid", "ipc", "net",   "uts",
-					     "mnt", "user", "cgroup" };
-	char path[64];
-	struct stat st;
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s",
-			       names[i]);
-		if (stat(path, &st) == 0)
-			m->ns_inode[i] = st.st_ino;
-	}
-}
-
 /* What the steps may need of each other. */
 struct inner {
 	const struct stage *s;
@@ -309,8 +293,6 @@ void lockdown_main(const struct stage *s, size_t first)
 	/* needs CAP_SETPCAP, which the change of ids takes away */
 	if (!r && s->plan->full && !(s->drop & STAGE_DROP_CAPS))
 		r = caps_drop_bounding();
-	if (!r && s->plan->full)
-		read_namespaces(&in.ready);
 	for (; !r && s->plan->steps[i].op != PLAN_EXEC; i++) {
 		in.p = &s->plan->steps[i];
 		/* after the change of ids, before Landlock */

@@ -7,8 +7,10 @@
  *
  *  supervisor -> init : GO (maps, cgroup are in place), TERM (signal all)
  *  supervisor -> child: GO (exec now)
- *  init  -> supervisor: FAULT (stage failed), PTY (fd), ENDED (wait status)
- *  child -> supervisor: LISTENER (fd), READY (locked down, probed), FAULT
+ *  init  -> supervisor: FAULT (stage failed), NAMESPACES (their numbers),
+ *                       ENDED (wait status)
+ *  child -> supervisor: LISTENER (fd), PTY (fd), READY (locked down, probed),
+ *                       FAULT
  */
 #ifndef CELLOS_CELL_MESSAGE_H
 #define CELLOS_CELL_MESSAGE_H
@@ -25,7 +27,8 @@ enum cell_message_type {
 	CELL_MSG_PTY,
 	CELL_MSG_ENDED,
 	CELL_MSG_LISTENER,
-	CELL_MSG_READY
+	CELL_MSG_READY,
+	CELL_MSG_NAMESPACES
 };
 
 enum { CELL_PROBES = 16 };
@@ -35,7 +38,7 @@ struct cell_message {
 	int32_t step;		/* FAULT: index into the plan */
 	int32_t sys;		/* FAULT: errno; TERM: signal number */
 	int32_t status;		/* ENDED: wait status of the command */
-	uint64_t ns_inode[7];	/* READY: in the order of CELL_NS_* bits */
+	uint64_t ns_inode[7];	/* NAMESPACES: in the order of CELL_NS_* */
 	uint8_t probe[CELL_PROBES]; /* READY: errno of each self-test, by index */
 	char path[240];		/* FAULT: what the step worked on */
 };

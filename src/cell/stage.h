@@ -42,6 +42,7 @@ struct stage {
 	bool is_root;		/* two ids are mapped, setgroups works */
 	int init_sock;		/* pid 1's end */
 	int child_sock;		/* the command's end, until exec */
+	int cgroup_fd[3];	/* v1 groups to enter first of all; -1 */
 	int stdio[3];		/* what becomes 0, 1, 2; -1: /dev/null */
 	int source[STAGE_SOURCES]; /* detached trees, by plan_step.n, -1: as root
 				    * opened before the clone, else by pid 1

@@ -96,15 +96,6 @@ static void boundary(struct life *l)
 		fail_sink(l, &e);
 }
 
-/* Linked and in the file; teardown follows at once, and its end syncs */
-static void link_so_far(struct life *l)
-{
-	struct err e;
-
-	if (journal_link(l->journal, &e) < 0)
-		fail_sink(l, &e);
-}
-
 /* A violation stands in the file while the cell still runs */
 static void flush(struct life *l)
 {
@@ -305,9 +296,11 @@ static void announce(struct life *l)
 	check_stop(l);
 	if (l->failed)
 		return;
-	/* on disk with the enforcement report, before the command starts */
+	/* on disk while the cell assembles itself: the sync before the command
+	 * then has little left to do */
 	event_started(&l->body, &l->run);
 	emit(l, EVENT_STARTED);
+	boundary(l);
 	if (l->failed)
 		return;
 	container_security(l);
@@ -505,7 +498,6 @@ static void command(struct life *l)
 	}
 	execute(l);
 	command_result(l);
-	link_so_far(l);
 }
 
 /* Always, whatever state the cell is in */
@@ -539,11 +531,12 @@ static void finish(struct life *l)
 	struct report_residue residue = { 0 };
 	char ref[512];
 
-	destroy(l, &residue);
+	/* neither says anything of teardown: signed while it goes on */
 	event_summary(&l->body, &l->run, l->executed ? &l->exit_code : NULL);
 	emit(l, EVENT_SUMMARY);
 	event_homeostasis(&l->body, &l->run);
 	emit(l, EVENT_HOMEOSTASIS);
+	destroy(l, &residue);
 	emit_residue(l, &residue);
 	(void)snprintf(ref, sizeof(ref), "urn:cellos:evidence-bundle:%s",
 		       l->run.run_id);

@@ -54,7 +54,7 @@ enum event_type {
 #define X(name, type, ours, when) EVENT_##name,
 	EVENT_TYPES(X)
 #undef X
-	EVENT_TYPE_NUM
+		EVENT_TYPE_NUM
 };
 
 /** event_type_text() - the full type, prefix included */
@@ -63,21 +63,21 @@ const char *event_type_text(enum event_type t);
 /* What every builder needs to know about the run it speaks of. */
 struct event_run {
 	const struct spec *spec;
-	const char *cell_id;	 /* = spec.id */
-	const char *run_id;	 /* CELLOS_RUN_ID, else run-local-001 */
-	const char *run_uuid;	 /* ours, fresh per run */
-	const char *raw_hash;	 /* 64 hex, of the document as read */
-	const char *spec_hash;	 /* "sha256:" + 64 hex, canonical */
+	const char *cell_id;   /* = spec.id */
+	const char *run_id;    /* CELLOS_RUN_ID, else run-local-001 */
+	const char *run_uuid;  /* ours, fresh per run */
+	const char *raw_hash;  /* 64 hex, of the document as read */
+	const char *spec_hash; /* "sha256:" + 64 hex, canonical */
 	const char *keyset_id, *resolver_kid, *l7_kid;
 };
 
 /* An event before signing; all strings borrowed. */
 struct event {
-	const char *id;		/* UUIDv4 */
+	const char *id; /* UUIDv4 */
 	const char *source;
-	const char *type;	/* full */
-	const char *time;	/* RFC 3339 */
-	struct slice data;	/* compact JSON object, sorted */
+	const char *type;  /* full */
+	const char *time;  /* RFC 3339 */
+	struct slice data; /* compact JSON object, sorted */
 };
 
 /** event_signed_bytes() - the envelope in its member order.
@@ -114,6 +114,5 @@ void event_homeostasis(struct wbuf *b, const struct event_run *r);
 void event_destroyed(struct wbuf *b, const struct event_run *r,
 		     const char *reason, const char *residue_class,
 		     const char *evidence_ref);
-
 
 #endif

@@ -360,18 +360,13 @@ int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
 	return 0;
 }
 
-int journal_link(struct journal *j, struct err *e)
+int journal_boundary(struct journal *j, struct err *e)
 {
 	if (j->is_ending)
 		return err_set(e, ERR_SINK, 0, "the journal is closed");
-	return (j->pending && link_now(j, false, e)) || journal_flush(j, e) ?
-		       -1 :
-		       0;
-}
-
-int journal_boundary(struct journal *j, struct err *e)
-{
-	return journal_link(j, e) ? -1 : sync_now(j, e);
+	if ((j->pending && link_now(j, false, e)) || journal_flush(j, e))
+		return -1;
+	return sync_now(j, e);
 }
 
 int journal_close(struct journal *j, struct err *e)

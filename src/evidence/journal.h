@@ -32,9 +32,9 @@ enum { JOURNAL_RESERVE = 256 * 1024 };
 struct journal;
 
 struct journal_config {
-	const char *path;	 /* borrowed for the life of the journal; NULL: no file */
-	const char *redact;	 /* CELLOS_REDACT_EVENT_FIELDS as given, or NULL */
-	struct signer *signer;	 /* borrowed; never NULL (SIGNER_NONE instead) */
+	const char *path;	 /* borrowed while open; NULL: no file */
+	const char *redact;	 /* CELLOS_REDACT_EVENT_FIELDS, or NULL */
+	struct signer *signer;	 /* borrowed; never NULL */
 	uint64_t max_bytes;	 /* budget of this run */
 	bool last_run;		 /* the signer may end with this run */
 };
@@ -60,9 +60,6 @@ int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
 
 /** journal_flush() - every event so far into the file, without a link */
 int journal_flush(struct journal *j, struct err *e) MUST_USE;
-/** journal_link() - link what was written since the last, without fdatasync:
- *  it survives the end of this process, not that of the machine */
-int journal_link(struct journal *j, struct err *e) MUST_USE;
 /** journal_boundary() - link what was written since the last, fdatasync */
 int journal_boundary(struct journal *j, struct err *e) MUST_USE;
 /** journal_close() - the final link, fdatasync; then journal_free() */

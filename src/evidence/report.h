@@ -24,8 +24,8 @@ struct report_item {
 
 /* One attack tried by our own code inside the finished cell, before exec. */
 struct report_probe {
-	char name[32];		/* "connect-outside", "af-vsock", ... */
-	char expected[32];	/* errno word, e.g. "ENETUNREACH" */
+	char name[32];	   /* "connect-outside", "af-vsock", ... */
+	char expected[32]; /* errno word, e.g. "ENETUNREACH" */
 	char got[32];
 	bool passed;
 };
@@ -39,19 +39,19 @@ enum report_phase {
 
 struct report_enforcement {
 	enum report_phase phase;
-	const char *backend;	/* "host" */
+	const char *backend; /* "host" */
 	struct report_item items[REPORT_ITEMS_MAX];
 	size_t n_items;
 	struct report_probe probes[REPORT_ITEMS_MAX];
 	size_t n_probes;
 	/* REPORT_REFUSED: where it failed */
-	char stage[48];		/* plan step name */
-	char detail[256];	/* path or object, and the rule */
-	int sys;		/* errno, 0 if none */
+	char stage[48];	  /* plan step name */
+	char detail[256]; /* path or object, and the rule */
+	int sys;	  /* errno, 0 if none */
 	/* REPORT_VIOLATION */
 	int syscall_nr;
 	char syscall_name[32];
-	char answer[32];	/* errno word the call got */
+	char answer[32]; /* errno word the call got */
 };
 
 /* Adding to a full list is a bug of the caller: it sets the failed buffer at

@@ -77,7 +77,9 @@ static NORETURN void child(int fd, pid_t parent, enum signer_algorithm alg,
 {
 	struct seal *s = calloc(1, sizeof(*s));
 
-	if (!s)
+	/* here and not in the caller: it asks the processor what it can do,
+	 * which a virtual machine answers slowly */
+	if (!s || sodium_init() < 0)
 		_exit(1);
 	seal_key_set(s, alg, kid, key, key_len);
 	signer_main(fd, parent, s);
@@ -180,9 +182,7 @@ int signer_start(enum signer_algorithm alg, const char *kid, uint8_t *key,
 	OWNED(signer_stop) struct signer *s = NULL;
 	int r = -1;
 
-	if (sodium_init() < 0) {
-		(void)err_set(e, ERR_SINK, 0, "event signer: libsodium");
-	} else if (!key_check(alg, kid, key, key_len, e)) {
+	if (!key_check(alg, kid, key, key_len, e)) {
 		s = signer_new();
 		if (s && alg == SIGNER_NONE)
 			s->local = calloc(1, sizeof(*s->local));
@@ -315,18 +315,17 @@ int signer_collect(struct signer *s, struct wbuf *line, struct err *e)
 int signer_event(struct signer *s, uint64_t n, const struct event *ev,
 		 struct wbuf *line, struct err *e)
 {
-	return signer_event_send(s, n, ev, e) || signer_collect(s, line, e) ?
-		       -1 :
-		       0;
+	if (signer_event_send(s, n, ev, e))
+		return -1;
+	return signer_collect(s, line, e);
 }
 
 int signer_link(struct signer *s, uint64_t n, const char *event_id,
 		const char *time, bool final, struct wbuf *line, struct err *e)
 {
-	return signer_link_send(s, n, event_id, time, final, e) ||
-			       signer_collect(s, line, e) ?
-		       -1 :
-		       0;
+	if (signer_link_send(s, n, event_id, time, final, e))
+		return -1;
+	return signer_collect(s, line, e);
 }
 
 int signer_pidfd(const struct signer *s)

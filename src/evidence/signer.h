@@ -18,11 +18,7 @@
 #include "base/wbuf.h"
 #include "evidence/event.h"
 
-enum signer_algorithm {
-	SIGNER_NONE,
-	SIGNER_ED25519,
-	SIGNER_HMAC_SHA256
-};
+enum signer_algorithm { SIGNER_NONE, SIGNER_ED25519, SIGNER_HMAC_SHA256 };
 
 enum { SIGNER_KID_MAX = 256, SIGNER_KEY_MAX = 4096 };
 
@@ -51,7 +47,7 @@ int signer_run_begin(struct signer *s, const struct event_run *run,
 		     struct err *e) MUST_USE;
 
 /**
- * signer_event() - send and collect: turn event number @n (1, 2, ...) into its line
+ * signer_event() - send and collect: event number @n (1, 2, ...) as a line
  * @line: reset, then receives the finished line without LF
  */
 int signer_event(struct signer *s, uint64_t n, const struct event *ev,

@@ -17,11 +17,11 @@
 #include "evidence/seal.h"
 
 enum {
-	SIGNER_REQ_BEGIN = 1,	/* cell, spec, run, uuid */
-	SIGNER_REQ_EVENT,	/* n, id, source, type, time, data */
-	SIGNER_REQ_LINK,	/* n, final, id, time */
-	SIGNER_OK,		/* a line, or nothing */
-	SIGNER_REFUSED		/* text of the error */
+	SIGNER_REQ_BEGIN = 1, /* cell, spec, run, uuid */
+	SIGNER_REQ_EVENT,     /* n, id, source, type, time, data */
+	SIGNER_REQ_LINK,      /* n, final, id, time */
+	SIGNER_OK,	      /* a line, or nothing */
+	SIGNER_REFUSED	      /* text of the error */
 };
 
 /* a whole event line and its ids */
@@ -46,7 +46,7 @@ bool signer_get_str(struct slice *c, const char **ret);
 int signer_send(int fd, struct slice msg) MUST_USE;
 /* What has been received and not yet taken: one recv(2) may bring several. */
 struct signer_inbox {
-	char *buf;		/* SIGNER_INBOX bytes */
+	char *buf; /* SIGNER_INBOX bytes */
 	size_t at, len;
 };
 

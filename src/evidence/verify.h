@@ -17,10 +17,9 @@
 #define VERIFY_FINDINGS(X)                                                     \
 	X(NOT_JSON, "not-json", 1, "the line is not a JSON event")             \
 	X(BAD_SIGNATURE, "bad-signature", 1,                                   \
-	  "the signature does not fit the event and the key of its kid")      \
+	  "the signature does not fit the event and the key of its kid")       \
 	X(UNKNOWN_KID, "unknown-kid", 2, "no key is known for the line's kid") \
-	X(ALTERED, "altered", 1,                                               \
-	  "the link lists other bytes for this event")                         \
+	X(ALTERED, "altered", 1, "the link lists other bytes for this event")  \
 	X(MISSING, "missing", 1, "the link lists an event that is not there")  \
 	X(INSERTED, "inserted", 1, "no link of its run lists this line")       \
 	X(REORDERED, "reordered", 1, "the line stands at another place")       \
@@ -28,7 +27,8 @@
 	X(FOREIGN, "foreign", 1, "the line belongs to a run not in this file") \
 	X(LINK_BROKEN, "link-broken", 1,                                       \
 	  "the link does not continue the one before it")                      \
-	X(AFTER_CLOSE, "after-close", 1, "the run was closed before this line")\
+	X(AFTER_CLOSE, "after-close", 1,                                       \
+	  "the run was closed before this line")                               \
 	X(MIXED, "mixed-signing", 1, "an unsigned line in a signed run")       \
 	X(UNFINISHED, "unfinished", 3, "the run has no closing link")          \
 	X(TORN, "torn", 3, "the last line has no end")                         \
@@ -40,7 +40,7 @@ enum verify_finding_kind {
 #define X(name, word, cls, text) VERIFY_##name,
 	VERIFY_FINDINGS(X)
 #undef X
-	VERIFY_FINDING_NUM
+		VERIFY_FINDING_NUM
 };
 
 struct verify_finding_info {
@@ -52,27 +52,27 @@ extern const struct verify_finding_info verify_findings[VERIFY_FINDING_NUM];
 
 struct verify_finding {
 	enum verify_finding_kind kind;
-	uint64_t line;		/* 1-based; 0 = the file or a run as a whole */
-	uint64_t event;		/* number within the run, 0 if unknown */
-	char run_uuid[37];	/* "" if unknown */
+	uint64_t line;	   /* 1-based; 0 = the file or a run as a whole */
+	uint64_t event;	   /* number within the run, 0 if unknown */
+	char run_uuid[37]; /* "" if unknown */
 	char detail[200];
 };
 
 struct verify_run {
 	char run_uuid[37];
 	char cell_id[160], run_id[160];
-	uint64_t events;	/* lines its links list */
+	uint64_t events; /* lines its links list */
 	bool closed, is_signed;
 };
 
 struct verify_result {
-	struct verify_finding *findings;	/* in the order of the lines */
+	struct verify_finding *findings; /* in the order of the lines */
 	size_t n_findings;
-	struct verify_run *runs;		/* in the order of opening */
+	struct verify_run *runs; /* in the order of opening */
 	size_t n_runs;
 };
 
-struct verify_keys;	/* kid -> key, two maps */
+struct verify_keys; /* kid -> key, two maps */
 
 /** verify_keys_new() - an empty set */
 struct verify_keys *verify_keys_new(void);
@@ -92,8 +92,8 @@ void verify_keys_free(struct verify_keys **k);
  * Return: 0, or -1 without memory. The verdict is verify_exit().
  */
 int verify_bytes(struct slice file, const struct verify_keys *k,
-		 uint64_t expect, struct verify_result *ret, struct err *e)
-	MUST_USE;
+		 uint64_t expect, struct verify_result *ret,
+		 struct err *e) MUST_USE;
 /** verify_exit() - 1 beats 2 beats 3 beats 4 beats 0 */
 int verify_exit(const struct verify_result *r);
 void verify_result_drop(struct verify_result *r);

@@ -68,7 +68,7 @@ struct spec_policy {
 	struct slice pack_id, pack_version, bundle_digest;
 };
 
-struct spec_identity {	/* kind is always federatedOidc */
+struct spec_identity { /* kind is always federatedOidc */
 	struct slice provider, audience, subject;
 	struct spec_opt_u64 ttl_seconds;
 	struct slice secret_ref;
@@ -76,8 +76,8 @@ struct spec_identity {	/* kind is always federatedOidc */
 
 enum spec_delivery {
 	SPEC_DELIVERY_ENV,
-	SPEC_DELIVERY_BROKER,		/* runtimeBroker */
-	SPEC_DELIVERY_LEASED_BROKER	/* runtimeLeasedBroker, the default */
+	SPEC_DELIVERY_BROKER,	    /* runtimeBroker */
+	SPEC_DELIVERY_LEASED_BROKER /* runtimeLeasedBroker, the default */
 };
 
 struct spec_cpu_max {
@@ -111,8 +111,8 @@ struct spec_egress_rules {
 };
 
 struct spec_capability {
-	struct spec_egress_rules egress_rules;	/* never absent */
-	struct spec_strings secret_refs;	/* never absent */
+	struct spec_egress_rules egress_rules; /* never absent */
+	struct spec_strings secret_refs;       /* never absent */
 };
 
 struct spec_derivation_step {
@@ -147,9 +147,18 @@ struct spec_resolver {
 	struct spec_dnssec *dnssec;
 };
 
-enum spec_qtype {	/* the schema's words, in its order */
-	SPEC_Q_A, SPEC_Q_AAAA, SPEC_Q_CNAME, SPEC_Q_TXT, SPEC_Q_MX,
-	SPEC_Q_SRV, SPEC_Q_NS, SPEC_Q_PTR, SPEC_Q_HTTPS, SPEC_Q_SVCB,
+/* The schema's words, in its order. */
+enum spec_qtype {
+	SPEC_Q_A,
+	SPEC_Q_AAAA,
+	SPEC_Q_CNAME,
+	SPEC_Q_TXT,
+	SPEC_Q_MX,
+	SPEC_Q_SRV,
+	SPEC_Q_NS,
+	SPEC_Q_PTR,
+	SPEC_Q_HTTPS,
+	SPEC_Q_SVCB,
 	SPEC_Q_NUM
 };
 
@@ -195,12 +204,12 @@ struct spec_cdn_authority {
 enum spec_mount_mode { SPEC_MOUNT_RO, SPEC_MOUNT_RW };
 
 struct spec_mount {
-	struct slice path;	/* absolute, normalised, not "/" */
+	struct slice path; /* absolute, normalised, not "/" */
 	enum spec_mount_mode mode;
 };
 
 struct spec_authority {
-	const struct json *filesystem, *network;	/* opaque; NULL = absent */
+	const struct json *filesystem, *network; /* opaque; NULL = absent */
 	/* ours: authority.filesystem of the shape {"mounts":[{path,mode}]} */
 	struct spec_mount *mounts;
 	size_t n_mounts;
@@ -220,8 +229,8 @@ enum spec_target_kind { SPEC_TARGET_HTTP, SPEC_TARGET_S3 };
 struct spec_target {
 	enum spec_target_kind kind;
 	struct slice name;
-	struct slice base_url;				/* http */
-	struct slice bucket, key_prefix, region;	/* s3 */
+	struct slice base_url;			 /* http */
+	struct slice bucket, key_prefix, region; /* s3 */
 	struct slice secret_ref;
 };
 
@@ -237,7 +246,7 @@ struct spec_rate_limits {
 	struct spec_opt_u64 events_per_second, bytes_per_second; /* u32 */
 };
 
-struct spec_telemetry {	/* channel is always vsock-cbor */
+struct spec_telemetry { /* channel is always vsock-cbor */
 	struct spec_strings events;
 	struct spec_rate_limits *rate_limits;
 	bool has_fields;
@@ -247,8 +256,8 @@ struct spec_telemetry {	/* channel is always vsock-cbor */
 
 /* A member the schema does not know: where it is, what was likely meant. */
 struct spec_unknown {
-	const char *pointer;	/* RFC 6901, of the unknown member */
-	const char *nearest;	/* closest known name there, or NULL */
+	const char *pointer; /* RFC 6901, of the unknown member */
+	const char *nearest; /* closest known name there, or NULL */
 };
 
 struct spec {
@@ -262,11 +271,11 @@ struct spec {
 	struct spec_identity *identity;
 	struct spec_run *run;
 	struct spec_authority authority;
-	uint64_t ttl_seconds;	/* lifetime.ttlSeconds */
+	uint64_t ttl_seconds; /* lifetime.ttlSeconds */
 	struct spec_export *export;
 	struct spec_telemetry *telemetry;
 
-	struct spec_unknown *unknown;	/* in the order of the text */
+	struct spec_unknown *unknown; /* in the order of the text */
 	size_t n_unknown;
 	struct arena arena;
 };

@@ -176,6 +176,13 @@ int cgroup_leaf_make(struct cgroup_leaf *l, const struct cgroup_limits *lim,
 			if (l->v2_fd < 0)
 				return -errno;
 		}
+		if (!l->is_v2[c]) {
+			(void)snprintf(ret_what, CGROUP_PATH_MAX + 64,
+				       "%s/tasks", dir);
+			l->tasks_fd[c] = open(ret_what, O_WRONLY | O_CLOEXEC);
+			if (l->tasks_fd[c] < 0)
+				return -errno;
+		}
 		switch ((enum cgroup_controller)c) {
 		case CGROUP_MEMORY:
 			r = set_memory(dir, l->is_v2[c], lim->memory_max,
@@ -195,23 +202,57 @@ int cgroup_leaf_make(struct cgroup_leaf *l, const struct cgroup_limits *lim,
 	return r;
 }
 
-int cgroup_leaf_enter(const struct cgroup_leaf *l, pid_t pid)
+/* "cpu,cpuacct:/path": is @word in the list */
+static bool line_lists(const char *list, const char *word)
 {
-	char path[CGROUP_PATH_MAX + 32], text[24];
-	int r;
+	size_t n = strlen(word);
 
-	(void)snprintf(text, sizeof(text), "%ld\n", (long)pid);
-	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
-		/* two v1 controllers may be mounted together */
-		if (!l->path[c][0] || l->is_v2[c])
-			continue;
-		(void)snprintf(path, sizeof(path), "%s/cgroup.procs",
-			       l->path[c]);
-		r = file_write(AT_FDCWD, path, text, strlen(text));
-		if (r)
-			return r;
+	for (;;) {
+		if (!strncmp(list, word, n) && (list[n] == ',' || list[n] == ':'))
+			return true;
+		list += strcspn(list, ",:");
+		if (*list++ != ',')
+			return false;
 	}
+}
+
+int cgroup_enter(const int tasks_fd[CGROUP_CONTROLLER_NUM])
+{
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++)
+		if (tasks_fd[c] >= 0 && write(tasks_fd[c], "0", 1) < 0)
+			return -errno;
 	return 0;
+}
+
+/* The leaf's name is unique: the end of the path is proof enough. */
+bool cgroup_leaf_holds(const struct cgroup_leaf *l, pid_t pid)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
+	char path[40];
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/cgroup", (long)pid);
+	if (file_read(AT_FDCWD, path, 0, &b))
+		return false;
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
+		const char *leaf = strrchr(l->path[c], '/'), *p;
+		bool held = false;
+
+		if (!leaf)
+			continue;
+		for (p = wbuf_cstr(&b); p && *p; p = strchr(p, '\n'),
+		    p = p ? p + 1 : NULL) {
+			size_t n = strcspn(p, "\n"), k = strlen(leaf);
+			const char *list = strchr(p, ':');
+
+			if (n < k || strncmp(p + n - k, leaf, k) || !list)
+				continue;
+			held |= l->is_v2[c] ? list[1] == ':' :
+					      line_lists(list + 1, names[c]);
+		}
+		if (!held)
+			return false;
+	}
+	return true;
 }
 
 void cgroup_leaf_read(const struct cgroup_leaf *l, enum cgroup_controller c,
@@ -298,6 +339,7 @@ int cgroup_leaf_remove(struct cgroup_leaf *l)
 
 	fd_drop(&l->v2_fd);
 	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
+		fd_drop(&l->tasks_fd[c]);
 		if (!l->path[c][0])
 			continue;
 		if (cgroup_dir_remove(l->path[c]))

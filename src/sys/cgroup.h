@@ -52,9 +52,11 @@ struct cgroup_leaf {
 	char path[CGROUP_CONTROLLER_NUM][CGROUP_PATH_MAX]; /* "" = not made */
 	bool is_v2[CGROUP_CONTROLLER_NUM];
 	int v2_fd;	/* directory to start in (CLONE_INTO_CGROUP), or -1 */
+	int tasks_fd[CGROUP_CONTROLLER_NUM]; /* v1: open for cgroup_enter() */
 };
 
-#define CGROUP_LEAF_INIT ((struct cgroup_leaf){ .v2_fd = -1 })
+#define CGROUP_LEAF_INIT                                                       \
+	((struct cgroup_leaf){ .v2_fd = -1, .tasks_fd = { -1, -1, -1 } })
 
 /** cgroup_leaf_plan() - paths a leaf @name will have for these limits, without
  *  making anything: they are listed in the state file first */
@@ -70,8 +72,16 @@ int cgroup_leaf_plan(const struct cgroup_host *h, const char *name,
  */
 int cgroup_leaf_make(struct cgroup_leaf *l, const struct cgroup_limits *lim,
 		     char ret_what[CGROUP_PATH_MAX + 64]) MUST_USE;
-/** cgroup_leaf_enter() - put a process into every v1 part of the leaf */
-int cgroup_leaf_enter(const struct cgroup_leaf *l, pid_t pid) MUST_USE;
+/**
+ * cgroup_enter() - move the calling thread into every v1 part of a leaf
+ *
+ * By the mover itself and by `tasks`: moving another process takes a lock that
+ * waits for an RCU grace period, 5 to 20 ms. Rights are those of the one who
+ * opened the files.
+ */
+int cgroup_enter(const int tasks_fd[CGROUP_CONTROLLER_NUM]) MUST_USE;
+/** cgroup_leaf_holds() - is this process in every part of the leaf */
+bool cgroup_leaf_holds(const struct cgroup_leaf *l, pid_t pid);
 /** cgroup_leaf_read() - a limit as the kernel shows it, e.g. memory.max
  *  @buf: receives the text without the newline; "" if there is none */
 void cgroup_leaf_read(const struct cgroup_leaf *l, enum cgroup_controller c,

@@ -12,6 +12,8 @@
 #ifndef CELLOS_SYS_SECCOMP_RULES_H
 #define CELLOS_SYS_SECCOMP_RULES_H
 
+/* clang-format off */
+
 /* Ordinary work of programs, threads, files, memory, sockets. Left out on
  * purpose: clone3, openat2 (struct arguments a filter cannot see), and all
  * that is nobody's business in a cell. */
@@ -98,5 +100,7 @@
 	X(perf_event_open) X(keyctl) X(add_key) X(request_key) X(mount)        \
 	X(umount2) X(pivot_root) X(setns) X(unshare) X(init_module)            \
 	X(finit_module) X(delete_module) X(kexec_load)
+
+/* clang-format on */
 
 #endif

@@ -20,8 +20,8 @@
 enum json_type {
 	JSON_NULL,
 	JSON_BOOL,
-	JSON_I64,	/* negative integer */
-	JSON_U64,	/* non-negative integer */
+	JSON_I64, /* negative integer */
+	JSON_U64, /* non-negative integer */
 	JSON_DOUBLE,
 	JSON_STRING,
 	JSON_ARRAY,
@@ -30,16 +30,17 @@ enum json_type {
 
 struct json {
 	enum json_type type;
-	bool is_dup;	   /* a member whose name stood before it in its object */
+	bool is_dup; /* a member whose name stood before it in its object */
 	struct slice name; /* of a member; n = 0 elsewhere */
 	union {
 		bool b;
 		int64_t i;
 		uint64_t u;
 		double d;
-		struct slice s;	/* decoded; may hold NUL */
+		struct slice s; /* decoded; may hold NUL */
 		struct {
-			struct json *first, *last; /* in the order of the text */
+			struct json *first; /* in the order of the text */
+			struct json *last;
 			size_t count;
 		} kids;
 	} v;
