@@ -21,15 +21,19 @@ struct fixture {
 	struct err e;
 };
 
-#define DOC(spec)                                                              \
-	"{\"apiVersion\":\"cellos.io/v1\",\"kind\":\"ExecutionCell\",\"spec\":{"  \
+#define DOC(spec)                               \
+	"{\"apiVersion\":\"cellos.io/v1\","     \
+	"\"kind\":\"ExecutionCell\",\"spec\":{" \
 	"\"id\":\"p\",\"lifetime\":{\"ttlSeconds\":60}," spec "}}"
 
 static void load(struct fixture *f, const char *doc)
 {
 	const struct host_caps root = {
-		.is_root = true, .spare_uid = 1879048192, .landlock_abi = 7,
-		.overlay = true, .n_top = 2,
+		.is_root = true,
+		.spare_uid = 1879048192,
+		.landlock_abi = 7,
+		.overlay = true,
+		.n_top = 2,
 		.top = { { .name = "usr", .is_dir = true },
 			 { .name = "bin", .link = "usr/bin" } },
 	};
@@ -46,7 +50,8 @@ static void load(struct fixture *f, const char *doc)
 	for (size_t i = 0; i < f->spec.authority.n_mounts; i++)
 		f->host.paths[f->host.n_paths++] = (struct host_path){
 			.path = f->spec.authority.mounts[i].path.p,
-			.is_dir = true, .idmap = true,
+			.is_dir = true,
+			.idmap = true,
 		};
 }
 
@@ -76,6 +81,23 @@ static const struct plan_step *find(const struct plan *p, enum plan_op op,
 	return NULL;
 }
 
+/* The lock-down, as it is printed. */
+static const char *const in_order[] = {
+	"pivot-root",
+	"read-only        /",
+	"user ",
+	"uid=1000 gid=1000 (1879048193:1879048193 on the host)",
+	"capabilities",
+	"no-new-privs",
+	"rlimit",
+	"landlock",
+	"abi=7",
+	"seccomp",
+	"self-test",
+	"chdir            /",
+	"exec             true",
+};
+
 static void lines_of_a_small_plan(void **state)
 {
 	struct fixture f = { 0 };
@@ -98,21 +120,13 @@ static void lines_of_a_small_plan(void **state)
 	load(&f, DOC("\"authority\":{},\"run\":{\"argv\":[\"true\"]}"));
 	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
 	plan_print(&f.plan, &f.text);
-	assert_memory_equal(wbuf_cstr(&f.text), want_start,
-			    strlen(want_start));
-	/* the lock-down, in its order */
+	assert_memory_equal(wbuf_cstr(&f.text), want_start, strlen(want_start));
 	end = strstr(wbuf_cstr(&f.text), "pivot-root");
 	assert_non_null(end);
-	for (const char *const *w = (const char *const[]){
-		     "pivot-root", "read-only        /", "user ",
-		     "uid=1000 gid=1000 (1879048193:1879048193 on the host)",
-		     "capabilities", "no-new-privs", "rlimit", "landlock",
-		     "abi=7", "seccomp", "self-test", "chdir            /",
-		     "exec             true", NULL };
-	     *w; w++) {
-		end = strstr(end, *w);
+	for (size_t i = 0; i < ARRAY_SIZE(in_order); i++) {
+		end = strstr(end, in_order[i]);
 		if (!end)
-			fail_msg("\"%s\" is not where it belongs", *w);
+			fail_msg("\"%s\" is not where it belongs", in_order[i]);
 	}
 	assert_int_equal(f.plan.ns, CELL_NS_ALL);
 	drop(&f);
@@ -155,8 +169,9 @@ static void working_directory_gets_a_layer(void **state)
 
 	(void)state;
 	load(&f, doc);
-	f.host.paths[f.host.n_paths++] = (struct host_path){
-		.path = "/srv/w", .is_dir = true, .idmap = true };
+	f.host.paths[f.host.n_paths++] = (struct host_path){ .path = "/srv/w",
+							     .is_dir = true,
+							     .idmap = true };
 	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
 	s = find(&f.plan, PLAN_OVERLAY, "/srv/w");
 	assert_non_null(s);

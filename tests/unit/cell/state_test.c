@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Run files: locked while the runner lives, worked off by gc when it is dead. */
+/* Run files: locked while the runner lives, then worked off by gc. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
