@@ -113,10 +113,9 @@ static void sockets(scmp_filter_ctx c)
 			    d == AF_NETLINK)
 				continue;
 			rule1(c,
-			      d == AF_PACKET ? SCMP_ACT_ERRNO(EPERM) :
-					       SCMP_ACT_ERRNO(EAFNOSUPPORT),
-			      calls[i],
-			      SCMP_A0(SCMP_CMP_MASKED_EQ, LOW32, d));
+			      d == AF_PACKET ? SCMP_ACT_ERRNO(EPERM)
+					     : SCMP_ACT_ERRNO(EAFNOSUPPORT),
+			      calls[i], SCMP_A0(SCMP_CMP_MASKED_EQ, LOW32, d));
 		}
 		rule1(c, SCMP_ACT_ERRNO(EAFNOSUPPORT), calls[i],
 		      SCMP_A0(SCMP_CMP_GT, AF_PACKET));
@@ -134,13 +133,13 @@ static void set_id_bits(scmp_filter_ctx c)
 	static const struct {
 		const char *name;
 		unsigned arg;
-		bool create;	/* mode counts only with O_CREAT, always there */
+		bool create; /* mode counts only with O_CREAT, always there */
 	} modes[] = {
-		{ "chmod", 1, false },	{ "fchmod", 1, false },
+		{ "chmod", 1, false },	  { "fchmod", 1, false },
 		{ "fchmodat", 2, false }, { "creat", 1, false },
-		{ "open", 2, false },	{ "openat", 3, false },
-		{ "mknod", 1, false },	{ "mknodat", 2, false },
-		{ "mkdir", 1, false },	{ "mkdirat", 2, false },
+		{ "open", 2, false },	  { "openat", 3, false },
+		{ "mknod", 1, false },	  { "mknodat", 2, false },
+		{ "mkdir", 1, false },	  { "mkdirat", 2, false },
 	};
 	const unsigned bits[] = { S_ISUID, S_ISGID };
 	const unsigned creat[] = { O_CREAT, __O_TMPFILE };
@@ -153,9 +152,9 @@ static void set_id_bits(scmp_filter_ctx c)
 		if (!known(modes[i].name, &nr))
 			continue;
 		for (size_t b = 0; b < 2; b++) {
-			struct scmp_arg_cmp m = SCMP_CMP(
-				modes[i].arg, SCMP_CMP_MASKED_EQ, bits[b],
-				bits[b]);
+			struct scmp_arg_cmp m =
+				SCMP_CMP(modes[i].arg, SCMP_CMP_MASKED_EQ,
+					 bits[b], bits[b]);
 
 			if (!is_open) {
 				need(seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM),
@@ -194,9 +193,9 @@ static void watch_filter(void)
 	set_id_bits(c);
 	/* pushing bytes into a terminal, whatever the upper bits say */
 	rule1(c, SCMP_ACT_NOTIFY, "ioctl",
-	      SCMP_A1(SCMP_CMP_MASKED_EQ, LOW32, 0x5412));	/* TIOCSTI */
+	      SCMP_A1(SCMP_CMP_MASKED_EQ, LOW32, 0x5412)); /* TIOCSTI */
 	rule1(c, SCMP_ACT_NOTIFY, "ioctl",
-	      SCMP_A1(SCMP_CMP_MASKED_EQ, LOW32, 0x541c));	/* TIOCLINUX */
+	      SCMP_A1(SCMP_CMP_MASKED_EQ, LOW32, 0x541c)); /* TIOCLINUX */
 	emit(c, "watch_filter");
 }
 
@@ -215,16 +214,18 @@ static void names(void)
 {
 	(void)printf("static const struct { int nr; const char *name; } "
 		     "watched[] = {\n");
-#define X(name)                                                                \
-	{                                                                      \
-		int nr;                                                        \
-		if (known(#name, &nr))                                         \
-			(void)printf("\t{ %d, \"%s\" },\n", nr, #name);        \
+#define X(name)                                                         \
+	{                                                               \
+		int nr;                                                 \
+		if (known(#name, &nr))                                  \
+			(void)printf("\t{ %d, \"%s\" },\n", nr, #name); \
 	}
+	/* clang-format off */
 	SECCOMP_WATCHED(X)
 	X(clone) X(ioctl)
 #undef X
 	(void)printf("};\n");
+	/* clang-format on */
 }
 
 int main(void)

@@ -54,7 +54,8 @@ void clock_text(char *buf, struct timespec t, enum clock_form form)
 		break;
 	}
 	/* strftime(3) would read the local time zone for a UTC text */
-	(void)snprintf(buf, CLOCK_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d%s%s",
+	(void)snprintf(buf, CLOCK_TEXT_SIZE,
+		       "%04d-%02d-%02dT%02d:%02d:%02d%s%s",
 		       (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday,
 		       tm.tm_hour, tm.tm_min, tm.tm_sec, frac, zone);
 }

@@ -98,8 +98,7 @@ int file_replace(int dirfd, const char *name, mode_t mode, const void *p,
 			     (long)getpid()) >= sizeof(tmp))
 		return -ENAMETOOLONG;
 	fd = openat(dirfd, tmp,
-		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-		    0600);
+		    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	r = fd_write_all(fd, p, n);

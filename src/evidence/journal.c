@@ -30,17 +30,17 @@ enum {
 
 struct journal {
 	struct journal_config c;
-	int fd;			/* -1: nothing is written */
+	int fd; /* -1: nothing is written */
 	bool is_regular, is_redacting, is_over, is_closed;
-	bool is_ending;		/* the signer made the final link */
-	uint64_t n;		/* events given to the signer */
-	size_t pending;		/* of them, not yet in a link */
-	uint64_t written;	/* bytes of this run */
-	size_t room_ids;	/* of the run, in a link */
-	off_t end;		/* size after our last append */
-	uint64_t in_flight;	/* bytes the signer's answers may have */
-	struct wbuf line;	/* one answer */
-	struct wbuf owed;	/* finished lines with LF, not yet written */
+	bool is_ending;	    /* the signer made the final link */
+	uint64_t n;	    /* events given to the signer */
+	size_t pending;	    /* of them, not yet in a link */
+	uint64_t written;   /* bytes of this run */
+	size_t room_ids;    /* of the run, in a link */
+	off_t end;	    /* size after our last append */
+	uint64_t in_flight; /* bytes the signer's answers may have */
+	struct wbuf line;   /* one answer */
+	struct wbuf owed;   /* finished lines with LF, not yet written */
 };
 
 static int write_fail(const struct journal *j, int sys, struct err *e)
@@ -140,7 +140,7 @@ static int write_owed(struct journal *j)
 			sys = w < 0 ? errno : ENOSPC;
 			break;
 		}
-		at += (size_t)w;	/* cut short: the next call says why */
+		at += (size_t)w; /* cut short: the next call says why */
 	}
 	/* if even this fails, the next append heals the tail */
 	if (sys && at && j->is_regular && ftruncate(j->fd, j->end) < 0)
@@ -249,8 +249,8 @@ static int open_file(struct journal *j, struct err *e)
 	char self[64];
 	struct stat st;
 
-	fd = open(j->c.path,
-		  O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0666);
+	fd = open(j->c.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY,
+		  0666);
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		fd = open(j->c.path,
 			  O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
@@ -313,7 +313,8 @@ static int budget_check(struct journal *j, size_t data_len, struct err *e)
 	j->is_over = true;
 	(void)err_set(e, ERR_SINK, 0,
 		      "journal budget: this run wrote %" PRIu64 " of %" PRIu64
-		      " bytes (%s)", j->written, max,
+		      " bytes (%s)",
+		      j->written, max,
 		      limit_table[LIMIT_JOURNAL_BYTES].variable);
 	if (e)
 		e->sys = EDQUOT;

@@ -32,11 +32,11 @@ enum { JOURNAL_RESERVE = 256 * 1024 };
 struct journal;
 
 struct journal_config {
-	const char *path;	 /* borrowed while open; NULL: no file */
-	const char *redact;	 /* CELLOS_REDACT_EVENT_FIELDS, or NULL */
-	struct signer *signer;	 /* borrowed; never NULL */
-	uint64_t max_bytes;	 /* budget of this run */
-	bool last_run;		 /* the signer may end with this run */
+	const char *path;      /* borrowed while open; NULL: no file */
+	const char *redact;    /* CELLOS_REDACT_EVENT_FIELDS, or NULL */
+	struct signer *signer; /* borrowed; never NULL */
+	uint64_t max_bytes;    /* budget of this run */
+	bool last_run;	       /* the signer may end with this run */
 };
 
 /**

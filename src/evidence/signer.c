@@ -25,15 +25,15 @@ enum {
 };
 
 struct signer {
-	int fd, pidfd;		/* -1 without a process */
+	int fd, pidfd; /* -1 without a process */
 	pid_t pid;
-	bool broken;		/* the stream is out of step or ended */
-	struct seal *local;	/* SIGNER_NONE */
+	bool broken;	    /* the stream is out of step or ended */
+	struct seal *local; /* SIGNER_NONE */
 	struct wbuf msg;
 	struct signer_inbox in;
-	unsigned acks;		/* answers without a line, before the lines */
-	size_t lines;		/* answers with one */
-	struct wbuf done;	/* SIGNER_NONE: finished lines, as messages */
+	unsigned acks;	  /* answers without a line, before the lines */
+	size_t lines;	  /* answers with one */
+	struct wbuf done; /* SIGNER_NONE: finished lines, as messages */
 	size_t done_at;
 };
 
@@ -205,8 +205,8 @@ int signer_start(enum signer_algorithm alg, const char *kid, uint8_t *key,
 int signer_run_begin(struct signer *s, const struct event_run *run,
 		     struct err *e)
 {
-	const char *spec_id = run->spec && run->spec->id.p ? run->spec->id.p :
-							     run->cell_id;
+	const char *spec_id =
+		run->spec && run->spec->id.p ? run->spec->id.p : run->cell_id;
 
 	if (s->lines)
 		return err_set(e, ERR_SINK, EBUSY, "event signer");
@@ -242,9 +242,9 @@ int signer_event_send(struct signer *s, uint64_t n, const struct event *ev,
 		      struct err *e)
 {
 	if (s->local)
-		return seal_event(s->local, n, ev, &s->msg, e) ?
-			       -1 :
-			       keep_done(s, &s->msg, e);
+		return seal_event(s->local, n, ev, &s->msg, e)
+			       ? -1
+			       : keep_done(s, &s->msg, e);
 	signer_put_begin(&s->msg, SIGNER_REQ_EVENT);
 	signer_put_u64(&s->msg, n);
 	signer_put_str(&s->msg, ev->id);
@@ -265,10 +265,9 @@ int signer_link_send(struct signer *s, uint64_t n, const char *event_id,
 	uint8_t f = final;
 
 	if (s->local)
-		return seal_link(s->local, n, event_id, time, final, &s->msg,
-				 e) ?
-			       -1 :
-			       keep_done(s, &s->msg, e);
+		return seal_link(s->local, n, event_id, time, final, &s->msg, e)
+			       ? -1
+			       : keep_done(s, &s->msg, e);
 	signer_put_begin(&s->msg, SIGNER_REQ_LINK);
 	signer_put_u64(&s->msg, n);
 	wbuf_put(&s->msg, &f, 1);
@@ -297,8 +296,8 @@ static int take_done(struct signer *s, struct wbuf *line, struct err *e)
 		wbuf_reset(&s->done);
 		s->done_at = 0;
 	}
-	return line->failed ? err_set(e, ERR_SINK, EMSGSIZE, "event signer") :
-			      0;
+	return line->failed ? err_set(e, ERR_SINK, EMSGSIZE, "event signer")
+			    : 0;
 }
 
 int signer_collect(struct signer *s, struct wbuf *line, struct err *e)
@@ -338,7 +337,7 @@ void signer_finish(struct signer *s)
 	if (s->local)
 		return;
 	s->broken = true;
-	fd_drop(&s->fd);	/* it ends at the end of its stream */
+	fd_drop(&s->fd); /* it ends at the end of its stream */
 }
 
 void signer_stop(struct signer **sp)
@@ -349,7 +348,7 @@ void signer_stop(struct signer **sp)
 	if (!s)
 		return;
 	*sp = NULL;
-	fd_drop(&s->fd);	/* it ends at the end of its stream */
+	fd_drop(&s->fd); /* it ends at the end of its stream */
 	if (s->pid > 0) {
 		p = (struct pollfd){ .fd = s->pidfd, .events = POLLIN };
 		if (s->pidfd < 0 || poll(&p, 1, STOP_MS) != 1)

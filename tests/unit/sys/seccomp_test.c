@@ -27,14 +27,14 @@
 struct attempt {
 	const char *name;
 	long (*call)(void);
-	int want;	/* errno, 0 = success */
-	bool watched;	/* the listener must have heard of it */
+	int want;     /* errno, 0 = success */
+	bool watched; /* the listener must have heard of it */
 };
 
-#define CALL(fn, ...)                                                          \
-	static long fn(void)                                                   \
-	{                                                                      \
-		return syscall(__VA_ARGS__);                                   \
+#define CALL(fn, ...)                        \
+	static long fn(void)                 \
+	{                                    \
+		return syscall(__VA_ARGS__); \
 	}
 CALL(do_unshare, SYS_unshare, CLONE_NEWUSER)
 CALL(do_setns, SYS_setns, -1, 0)
@@ -106,8 +106,7 @@ static void child(int sock, struct seen *s)
 	struct cell_message m = { .type = CELL_MSG_LISTENER };
 	int listener;
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    seccomp_enter_allow())
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || seccomp_enter_allow())
 		_exit(1);
 	listener = seccomp_enter_watch();
 	if (listener < 0 || cell_send(sock, &m, listener))
@@ -141,7 +140,7 @@ static void every_call_has_its_answer(void **state)
 	while (n_heard < n_watched) {
 		nr = seccomp_answer(listener, &from);
 		if (nr == -EAGAIN)
-			break;	/* the child ended early */
+			break; /* the child ended early */
 		assert_true(nr >= 0);
 		assert_int_equal(from, pid);
 		assert_string_not_equal(seccomp_name(nr), "unknown");
@@ -185,7 +184,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call_has_its_answer),
-		cmocka_unit_test(the_baseline_refuses_what_the_original_refused),
+		cmocka_unit_test(
+			the_baseline_refuses_what_the_original_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
