@@ -24,7 +24,8 @@ enum {
 	CELL_NS_ALL = (1 << 7) - 1
 };
 
-enum cell_seccomp { /* CELLOS_SUBPROCESS_SECCOMP: only adds to a full cell */
+/* CELLOS_SUBPROCESS_SECCOMP: only adds to a full cell */
+enum cell_seccomp {
 	CELL_SECCOMP_OFF,
 	CELL_SECCOMP_BASELINE,
 	CELL_SECCOMP_FILE

@@ -39,7 +39,7 @@ struct cell_message {
 	int32_t sys;		/* FAULT: errno; TERM: signal number */
 	int32_t status;		/* ENDED: wait status of the command */
 	uint64_t ns_inode[7];	/* NAMESPACES: in the order of CELL_NS_* */
-	uint8_t probe[CELL_PROBES]; /* READY: errno of each self-test, by index */
+	uint8_t probe[CELL_PROBES]; /* READY: errno of each self-test */
 	char path[240];		/* FAULT: what the step worked on */
 };
 

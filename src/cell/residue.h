@@ -15,7 +15,7 @@ struct residue_facts {
 	int ns_fd[2];		/* its pid and network namespaces, held open so
 				 * that their numbers are not given out again;
 				 * -1 = not known */
-	const struct cgroup_leaf *leaf; /* after removal: paths still set stay */
+	const struct cgroup_leaf *leaf; /* paths still set stay */
 	bool had_leaf;		/* its removal has shown that it was empty */
 	const char *run_uuid;
 };

@@ -44,7 +44,7 @@ int cgroup_host_find(const char *want, struct cgroup_host *ret) MUST_USE;
 
 struct cgroup_limits {
 	uint64_t memory_max;		 /* bytes; 0 = none */
-	uint64_t cpu_quota, cpu_period;	 /* us; quota 0 = none, UINT64_MAX = max */
+	uint64_t cpu_quota, cpu_period;	 /* us; 0 = none, UINT64_MAX = max */
 	uint64_t pids_max;		 /* 0 = none */
 };
 
