@@ -10,7 +10,7 @@
 #include "sys/pidfd.h"
 
 struct gc {
-	void (*fn)(void *arg, const struct state_info *info,
+	int (*fn)(void *arg, const struct state_info *info,
 		   const struct report_residue *r);
 	void *arg;
 	int cleared;
@@ -65,18 +65,17 @@ static int gc_one(void *arg, int dirfd, const char *name)
 		}
 	}
 	report_residue_checked(&r, "cgroup", (unsigned)f.n_cgroups, left);
-	/* what could not be cleared stays listed for the next gc */
-	if (dead && !left)
-		(void)unlinkat(dirfd, name, 0);
-	fd_drop(&f.fd);
 	f.info.runner = 0;
 	g->cleared++;
-	g->fn(g->arg, &f.info, &r);
+	/* what could not be cleared or told stays listed for the next gc */
+	if (g->fn(g->arg, &f.info, &r) == 0 && dead && !left)
+		(void)unlinkat(dirfd, name, 0);
+	fd_drop(&f.fd);
 	return 0;
 }
 
 int gc_run(const struct state_dirs *d,
-	   void (*fn)(void *arg, const struct state_info *info,
+	   int (*fn)(void *arg, const struct state_info *info,
 		      const struct report_residue *r),
 	   void *arg, struct err *e)
 {

@@ -49,12 +49,13 @@ int state_list(const struct state_dirs *d,
 
 /**
  * gc_run() - clear what dead runners left
- * @fn: called for each dead run with what was found and what is left
+ * @fn: called for each dead run with what was found and what is left; unless
+ *      it returns 0 (told) the run stays listed for the next gc
  *
- * Return: number of dead runs cleared, or -1
+ * Return: number of dead runs looked at, or -1
  */
 int gc_run(const struct state_dirs *d,
-	   void (*fn)(void *arg, const struct state_info *info,
+	   int (*fn)(void *arg, const struct state_info *info,
 		      const struct report_residue *r),
 	   void *arg, struct err *e) MUST_USE;
 

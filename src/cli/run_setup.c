@@ -191,13 +191,20 @@ int run_setup_signer(const struct state_dirs *d, struct signer **ret,
 		     struct err *e)
 {
 	OWNED(signing_drop) struct signing k = { .alg = SIGNER_NONE };
-	OWNED(keyring_pair_drop) struct keyring_pair own = { 0 };
-	OWNED(fd_drop) int dir = -1;
 
 	if (signing_from_env(&k, e))
 		return -1;
 	if (k.alg != SIGNER_NONE)
 		return signer_start(k.alg, k.kid, k.key, k.key_len, ret, e);
+	return run_setup_state_signer(d, ret, e);
+}
+
+int run_setup_state_signer(const struct state_dirs *d, struct signer **ret,
+			   struct err *e)
+{
+	OWNED(keyring_pair_drop) struct keyring_pair own = { 0 };
+	OWNED(fd_drop) int dir = -1;
+
 	dir = dir_make(d->state, 0700);
 	if (dir < 0)
 		return err_set(e, ERR_PLAIN, -dir, "%s", d->state);

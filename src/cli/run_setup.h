@@ -53,6 +53,9 @@ int run_setup_reach(const struct run_setup *s, const char *journal,
  *  with the state directory's own, which is made at first use */
 int run_setup_signer(const struct state_dirs *d, struct signer **ret,
 		     struct err *e) MUST_USE;
+/** run_setup_state_signer() - always with the key of the state directory */
+int run_setup_state_signer(const struct state_dirs *d, struct signer **ret,
+			   struct err *e) MUST_USE;
 
 void run_setup_drop(struct run_setup *s);
 

@@ -12,6 +12,7 @@
 #include "cli/config.h"
 #include "cli/document.h"
 #include "cli/env.h"
+#include "cli/gc_report.h"
 #include "cli/lifecycle.h"
 #include "cli/signing.h"
 #include "cli/supervisor.h"
@@ -114,6 +115,7 @@ static int run_cell(const struct document *d, struct config *c,
 	if (config_request(c, &lc.request, e) < 0 ||
 	    state_dirs_find(&dirs, e) < 0)
 		return -1;
+	gc_at_start(&dirs);
 	if (c->seccomp_error[0])
 		lc.seccomp_error = c->seccomp_error;
 	log_line(LOG_INFO, "cellos.supervisor.host",

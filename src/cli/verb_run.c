@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "cli/env.h"
+#include "cli/gc_report.h"
 #include "cli/lifecycle.h"
 #include "cli/run_setup.h"
 #include "cli/run_spec.h"
@@ -132,6 +133,7 @@ static int run_cell(const struct run_args *a)
 	    journal_path(a, &s, journal, &e) ||
 	    run_setup_reach(&s, journal, &e))
 		return verb_fail(&e, EXIT_RUN_FAILED);
+	gc_at_start(&s.dirs);
 	c = (struct lifecycle_config){
 		.backend = s.backend,
 		.request = s.req,

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -86,16 +87,21 @@ int userns_for_idmap(uid_t disk_uid, gid_t disk_gid, uid_t seen_uid,
 	struct userns_map u = { disk_uid, seen_uid, 1 };
 	struct userns_map g = { disk_gid, seen_gid, 1 };
 	char path[40];
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 	int r, fd = -1;
 
 	pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL,
 			     NULL, NULL);
 	if (pid < 0)
 		return -errno;
-	if (pid == 0)
+	if (pid == 0) {
+		/* not even a killed supervisor leaves it behind */
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+		    getppid() != parent)
+			_exit(0);
 		for (;;)
 			(void)pause();
+	}
 	r = userns_write_maps(pid, &u, 1, &g, 1, 0);
 	if (!r) {
 		(void)snprintf(path, sizeof(path), "/proc/%ld/ns/user",
