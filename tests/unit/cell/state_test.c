@@ -56,7 +56,7 @@ static int keep_info(void *arg, const struct state_info *i)
 	return 0;
 }
 
-static int told;	/* what the teller answers */
+static int told; /* what the teller answers */
 
 static int keep_residue(void *arg, const struct state_info *i,
 			const struct report_residue *r)
