@@ -21,15 +21,15 @@
 #include "cell/plan.h"
 #include "evidence/report.h"
 
-struct backend_cell;	/* each wall's own */
+struct backend_cell; /* each wall's own */
 
 /* What a primitive is for, whether it is there, and what to do if not. */
 struct backend_need {
-	char name[32];		/* "user-namespaces", "landlock", ... */
+	char name[32]; /* "user-namespaces", "landlock", ... */
 	bool present;
-	bool required;		/* a full cell does not start without it */
-	char detail[200];	/* what was found, with errno text */
-	char remedy[300];	/* "" if present */
+	bool required;	  /* a full cell does not start without it */
+	char detail[200]; /* what was found, with errno text */
+	char remedy[300]; /* "" if present */
 };
 enum { BACKEND_NEEDS_MAX = 32 };
 
@@ -37,13 +37,13 @@ struct backend_watch {
 	/* A watched system call was refused; once per number and run. */
 	void (*violation)(void *arg, const struct report_enforcement *r);
 	void *arg;
-	int signer_pidfd;	/* readable: the signer died; -1 */
-	uint64_t timeout_ms;	/* from start(); the cell is ended then */
-	uint64_t grace_ms;	/* between SIGTERM to all and SIGKILL */
+	int signer_pidfd;    /* readable: the signer died; -1 */
+	uint64_t timeout_ms; /* from start(); the cell is ended then */
+	uint64_t grace_ms;   /* between SIGTERM to all and SIGKILL */
 };
 
 struct backend {
-	const char *name;	/* "host" */
+	const char *name; /* "host" */
 	/** needs() - probe this host; for doctor. Return: how many */
 	size_t (*needs)(struct backend_need needs[BACKEND_NEEDS_MAX]);
 	/** plan() - the ordered steps for this request on this host */

@@ -30,19 +30,19 @@ struct backend_cell {
 	struct cgroup_leaf leaf;
 	struct relay relay;
 	struct host_fault fault;
-	struct cell_message ready;	/* what the child read and probed */
-	int init_sock, child_sock;	/* our ends; -1 when closed */
-	int pidfd;			/* of pid 1 */
-	int listener;			/* watched system calls */
-	int ns_fd[2];			/* pid, net: without a leaf, for residue */
-	int sigfd;			/* SIGTERM, SIGINT, SIGHUP, SIGWINCH */
+	struct cell_message ready; /* what the child read and probed */
+	int init_sock, child_sock; /* our ends; -1 when closed */
+	int pidfd;		   /* of pid 1 */
+	int listener;		   /* watched system calls */
+	int ns_fd[2];		   /* pid, net: without a leaf, for residue */
+	int sigfd;		   /* SIGTERM, SIGINT, SIGHUP, SIGWINCH */
 	sigset_t old_mask;
 	pid_t init_pid, child_pid;
-	uint64_t ns_inode[7];		/* in the order of CELL_NS_* */
+	uint64_t ns_inode[7]; /* in the order of CELL_NS_* */
 	bool reaped, ended, got_ready, got_namespaces;
-	int status;			/* wait status of the command */
+	int status; /* wait status of the command */
 	uint64_t started_ns;
-	uint8_t seen_violation[128];	/* one bit per system call number */
+	uint8_t seen_violation[128]; /* one bit per system call number */
 };
 
 /** host_fault_set() - remember the first; Return: -1 */

@@ -25,8 +25,8 @@ int host_fault_set(struct backend_cell *c, enum plan_op stage, int sys,
 {
 	if (c->fault.set)
 		return -1;
-	c->fault = (struct host_fault){ .set = true, .stage = stage,
-					.sys = sys };
+	c->fault =
+		(struct host_fault){ .set = true, .stage = stage, .sys = sys };
 	(void)snprintf(c->fault.detail, sizeof(c->fault.detail), "%s", detail);
 	return -1;
 }
@@ -49,7 +49,7 @@ static void test_hooks(struct stage *s)
 	if (fail) {
 		s->fail_errno = EPERM;
 		(void)sscanf(fail, "%d:%d", &s->fail_step, &s->fail_errno);
-		s->fail_step--;	/* the numbers of `cellos plan` */
+		s->fail_step--; /* the numbers of `cellos plan` */
 	}
 }
 
@@ -284,9 +284,8 @@ static int clone_cell(struct backend_cell *c)
 	for (size_t i = 0; i < STAGE_SOURCES; i++)
 		fd_drop(&c->stage.source[i]);
 	relay_cloned(&c->relay);
-	if (c->req->state &&
-	    state_run_note(c->req->state, &e, "pid %ld %llu", (long)pid,
-			   pidfd_start_time(pid)))
+	if (c->req->state && state_run_note(c->req->state, &e, "pid %ld %llu",
+					    (long)pid, pidfd_start_time(pid)))
 		return host_fault_set(c, PLAN_STATE, EIO, e.text);
 	hold_namespaces(c);
 	r = made_to_fail(c, PLAN_IDMAP) ? 0 : write_maps(c);
@@ -314,7 +313,6 @@ static int watch_signals(struct backend_cell *c)
 	return c->sigfd < 0 ? -errno : 0;
 }
 
-
 int host_create(const struct cell_request *req, const struct plan *plan,
 		struct backend_cell **ret, struct err *e)
 {
@@ -328,9 +326,11 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 	c->init_sock = c->child_sock = c->pidfd = c->listener = c->sigfd = -1;
 	c->ns_fd[0] = c->ns_fd[1] = -1;
 	c->leaf = CGROUP_LEAF_INIT;
-	c->stage = (struct stage){ .plan = plan, .req = req,
+	c->stage = (struct stage){ .plan = plan,
+				   .req = req,
 				   .is_root = plan->init_uid != 0,
-				   .init_sock = -1, .child_sock = -1,
+				   .init_sock = -1,
+				   .child_sock = -1,
 				   .fail_step = -1 };
 	for (size_t i = 0; i < STAGE_SOURCES; i++)
 		c->stage.source[i] = -1;

@@ -92,8 +92,9 @@ static int map_self(uid_t uid, gid_t gid)
 		r = file_write(AT_FDCWD, "/proc/self/uid_map", text,
 			       strlen(text));
 	(void)snprintf(text, sizeof(text), "0 %u 1", gid);
-	return r ? r : file_write(AT_FDCWD, "/proc/self/gid_map", text,
-				  strlen(text));
+	return r ? r
+		 : file_write(AT_FDCWD, "/proc/self/gid_map", text,
+			      strlen(text));
 }
 
 /* Clone with @flags and try @what in the child: 0 or an errno. */
@@ -136,9 +137,8 @@ static int try_overlay(void)
 
 	if (r)
 		return r;
-	if (chdir("/tmp") < 0 || mkdir("u", 0755) < 0 ||
-	    mkdir("w", 0755) < 0 || mkdir("l", 0755) < 0 ||
-	    mkdir("m", 0755) < 0)
+	if (chdir("/tmp") < 0 || mkdir("u", 0755) < 0 || mkdir("w", 0755) < 0 ||
+	    mkdir("l", 0755) < 0 || mkdir("m", 0755) < 0)
 		return -errno;
 	return mount_fs("overlay", "m", 0,
 			"lowerdir=l,upperdir=u,workdir=w,userxattr");
@@ -166,7 +166,7 @@ static void need_namespaces(struct backend_need *v, size_t *n)
 	say_errno(add(v, n, "user-namespaces", true), sys,
 		  "a user namespace can be made", userns_remedy());
 	if (sys)
-		return;	/* everything below stands on it */
+		return; /* everything below stands on it */
 	say_errno(add(v, n, "namespaces", true), try_in(all, NULL),
 		  "mnt pid ipc uts net in one clone3",
 		  "a kernel with CONFIG_NAMESPACES and all of its kinds; see "
@@ -198,8 +198,7 @@ static void need_filters(struct backend_need *v, size_t *n)
 	say_errno(add(v, n, "seccomp", true), r < 0 ? errno : 0,
 		  "filters with user notification",
 		  "a kernel with CONFIG_SECCOMP_FILTER, Linux 5.0 or newer");
-	(void)snprintf(text, sizeof(text), abi ? "ABI %d" : "not enabled",
-		       abi);
+	(void)snprintf(text, sizeof(text), abi ? "ABI %d" : "not enabled", abi);
 	say(add(v, n, "landlock", true), abi > 0, text,
 	    "boot with landlock in the lsm= list (CONFIG_SECURITY_LANDLOCK, "
 	    "Linux 5.13)");
@@ -240,8 +239,8 @@ static void need_ids(struct backend_need *v, size_t *n)
 	if (geteuid() != 0 || host_caps_probe(&q, &h, &e))
 		return;
 	say(add(v, n, "spare-ids", false), h.is_root,
-	    h.is_root ? "the workload gets a uid of its own" :
-			"root here has no second uid or lacks CAP_SETUID",
+	    h.is_root ? "the workload gets a uid of its own"
+		      : "root here has no second uid or lacks CAP_SETUID",
 	    "run on the host, or give this container a range of ids; until "
 	    "then cells run as under an unprivileged user");
 }

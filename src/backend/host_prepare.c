@@ -60,7 +60,7 @@ static void take_message(struct backend_cell *c, int *sock)
 		break;
 	case CELL_MSG_GO:
 	case CELL_MSG_TERM:
-		break;	/* only we send these */
+		break; /* only we send these */
 	}
 	fd_drop(&fd);
 }
@@ -105,8 +105,7 @@ static bool is_ready(const struct backend_cell *c)
 
 static void wait_ready(struct backend_cell *c)
 {
-	uint64_t end = clock_mono_ns() +
-		       (uint64_t)STAGING_LIMIT_MS * 1000000;
+	uint64_t end = clock_mono_ns() + (uint64_t)STAGING_LIMIT_MS * 1000000;
 
 	while (!c->fault.set && !is_ready(c)) {
 		struct pollfd p[5] = {

@@ -12,8 +12,8 @@
 #include "backend/host.h"
 #include "base/fd.h"
 
-static const char *const ns_names[] = { "pid",	"ipc",	"net",	 "uts",
-					"mnt",	"user", "cgroup" };
+static const char *const ns_names[] = { "pid", "ipc",  "net",	"uts",
+					"mnt", "user", "cgroup" };
 
 /* One line of /proc/<pid>/status, without name and blanks. */
 static const char *status_line(const char *text, const char *name, char *buf,
@@ -103,8 +103,7 @@ static void report_namespaces(struct backend_cell *c,
 		bool asked = c->plan->full || (c->req->unshare & (1u << i));
 		uint64_t in = c->ns_inode[i];
 
-		(void)snprintf(name, sizeof(name), "namespace.%s",
-			       ns_names[i]);
+		(void)snprintf(name, sizeof(name), "namespace.%s", ns_names[i]);
 		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s",
 			       ns_names[i]);
 		(void)snprintf(got, sizeof(got), "%" PRIu64, in);
@@ -137,9 +136,8 @@ static void report_limits(struct backend_cell *c, struct report_enforcement *r)
 			(void)snprintf(ask, sizeof(ask), "max %" PRIu64,
 				       l->cpu_period);
 		else
-			(void)snprintf(ask, sizeof(ask),
-				       "%" PRIu64 " %" PRIu64, l->cpu_quota,
-				       l->cpu_period);
+			(void)snprintf(ask, sizeof(ask), "%" PRIu64 " %" PRIu64,
+				       l->cpu_quota, l->cpu_period);
 		cgroup_leaf_read(&c->leaf, CGROUP_CPU, got, sizeof(got));
 		want(c, r, "cpu.max", ask, got, !strcmp(ask, got));
 	}

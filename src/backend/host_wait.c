@@ -27,16 +27,16 @@ struct watch {
 	struct backend_cell *c;
 	const struct backend_watch *w;
 	enum phase phase;
-	uint64_t next_ns;	/* when the phase ends by itself */
+	uint64_t next_ns; /* when the phase ends by itself */
 	bool timed_out;
-	int stopped_by;		/* signal to the runner */
-	const char *lost;	/* enforcement was lost: why */
+	int stopped_by;	  /* signal to the runner */
+	const char *lost; /* enforcement was lost: why */
 };
 
 static uint64_t add_ms(uint64_t ns, uint64_t ms)
 {
-	return ms > (UINT64_MAX - ns) / 1000000 ? UINT64_MAX :
-						  ns + ms * 1000000;
+	return ms > (UINT64_MAX - ns) / 1000000 ? UINT64_MAX
+						: ns + ms * 1000000;
 }
 
 static void kill_now(struct watch *t)
@@ -167,8 +167,10 @@ static bool turn(struct watch *t)
 {
 	struct backend_cell *c = t->c;
 	struct pollfd p[5 + RELAY_POLLS] = {
-		{ c->pidfd, POLLIN, 0 },    { c->init_sock, POLLIN, 0 },
-		{ c->listener, POLLIN, 0 }, { c->sigfd, POLLIN, 0 },
+		{ c->pidfd, POLLIN, 0 },
+		{ c->init_sock, POLLIN, 0 },
+		{ c->listener, POLLIN, 0 },
+		{ c->sigfd, POLLIN, 0 },
 		{ t->phase == KILLED ? -1 : t->w->signer_pidfd, POLLIN, 0 },
 	};
 	size_t n = relay_polls(&c->relay, p + 5);
@@ -183,7 +185,7 @@ static bool turn(struct watch *t)
 	if (p[2].revents & POLLIN)
 		take_violation(t);
 	if (p[2].revents & (POLLHUP | POLLERR))
-		fd_drop(&c->listener);	/* its last user is gone */
+		fd_drop(&c->listener); /* its last user is gone */
 	if (p[3].revents)
 		take_signal(t);
 	if (p[4].revents)
@@ -216,7 +218,8 @@ static void judge(const struct watch *t, struct cell_exit *ret)
 int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	      struct cell_exit *ret, struct err *e)
 {
-	struct watch t = { .c = c, .w = w,
+	struct watch t = { .c = c,
+			   .w = w,
 			   .next_ns = add_ms(c->started_ns, w->timeout_ms) };
 	struct cell_exit x = { 0 };
 
@@ -233,6 +236,6 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	if (x.how != CELL_LOST)
 		return 0;
 	return err_set(e, ERR_HOST, 0, "%s",
-		       t.lost ? t.lost :
-				"pid 1 of the cell was killed from outside");
+		       t.lost ? t.lost
+			      : "pid 1 of the cell was killed from outside");
 }

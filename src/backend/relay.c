@@ -23,9 +23,8 @@ static void give_pipe(int fd, uid_t owner)
 	struct statfs fs;
 	struct stat st;
 
-	if (owner == (uid_t)-1 || fstat(fd, &st) < 0 ||
-	    !S_ISFIFO(st.st_mode) || fstatfs(fd, &fs) < 0 ||
-	    fs.f_type != PIPEFS_MAGIC)
+	if (owner == (uid_t)-1 || fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode) ||
+	    fstatfs(fd, &fs) < 0 || fs.f_type != PIPEFS_MAGIC)
 		return;
 	if (fchown(fd, owner, (gid_t)-1) < 0) {
 		/* then only what is already open can be written: as before */
@@ -127,7 +126,7 @@ static bool move(int from, int to)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return true;
 	if (n <= 0)
-		return false;	/* EIO: the last user of a terminal is gone */
+		return false; /* EIO: the last user of a terminal is gone */
 	return fd_write_all(to, buf, (size_t)n) == 0;
 }
 

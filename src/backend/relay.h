@@ -18,18 +18,18 @@
 enum { RELAY_POLLS = 4 };
 
 struct relay {
-	int from_cell[3];	/* our ends of the pipes of 1 and 2; -1 */
-	int to_cell[3];		/* the cell's ends, closed after the clone */
-	int pty;		/* master of the cell's terminal; -1 */
-	bool raw;		/* our terminal's modes were changed */
+	int from_cell[3]; /* our ends of the pipes of 1 and 2; -1 */
+	int to_cell[3];	  /* the cell's ends, closed after the clone */
+	int pty;	  /* master of the cell's terminal; -1 */
+	bool raw;	  /* our terminal's modes were changed */
 	struct termios saved;
-	bool in_open;		/* our stdin still has something to give */
+	bool in_open; /* our stdin still has something to give */
 };
 
-#define RELAY_INIT                                                       \
-	((struct relay){ .from_cell = { -1, -1, -1 },                    \
-			       .to_cell = { -1, -1, -1 },                      \
-			       .pty = -1 })
+#define RELAY_INIT                                    \
+	((struct relay){ .from_cell = { -1, -1, -1 }, \
+			 .to_cell = { -1, -1, -1 },   \
+			 .pty = -1 })
 
 /** relay_setup() - fill what the cell will have as 0, 1, 2
  *  @owner: uid that must be able to reopen pipes by /proc/self/fd, or -1 */

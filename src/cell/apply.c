@@ -349,7 +349,7 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	case PLAN_SOURCE:
 	case PLAN_CLONE:
 	case PLAN_IDMAP:
-		return 0;	/* the supervisor's part, done before GO */
+		return 0; /* the supervisor's part, done before GO */
 	case PLAN_USER:
 	case PLAN_CAPS:
 	case PLAN_NO_NEW_PRIVS:

@@ -32,27 +32,27 @@ enum cell_seccomp {
 };
 
 enum cell_stdin {
-	CELL_STDIN_NULL,	/* /dev/null */
-	CELL_STDIN_PASS,	/* the caller's descriptor 0 */
-	CELL_STDIN_PTY		/* a terminal of the cell's own; relayed */
+	CELL_STDIN_NULL, /* /dev/null */
+	CELL_STDIN_PASS, /* the caller's descriptor 0 */
+	CELL_STDIN_PTY	 /* a terminal of the cell's own; relayed */
 };
 
 struct state_run;
 
 struct cell_request {
-	const struct spec *spec;	/* spec->run may be NULL: no command */
+	const struct spec *spec; /* spec->run may be NULL: no command */
 	const char *run_uuid;
-	struct state_run *state;	/* where resources are noted before they
-					 * are made; NULL: nowhere (portable) */
-	bool portable;			/* only what is asked for */
-	unsigned unshare;		/* CELL_NS_*: asked for by switch */
+	struct state_run *state; /* where resources are noted before they
+				  * are made; NULL: nowhere (portable) */
+	bool portable;		 /* only what is asked for */
+	unsigned unshare;	 /* CELL_NS_*: asked for by switch */
 	enum cell_seccomp seccomp;
 	const void *bpf;		/* CELL_SECCOMP_FILE: sock_filter[] */
 	size_t bpf_len;			/* bytes, checked by the caller */
 	const char *image_root;		/* --root DIR, or NULL */
 	const char *cgroup_parent;	/* CELLOS_CGROUP_PARENT, or NULL */
 	uint64_t memory_max;		/* bytes, 0 = not asked for */
-	uint64_t cpu_quota, cpu_period;	/* microseconds, quota 0 = not asked;
+	uint64_t cpu_quota, cpu_period; /* microseconds, quota 0 = not asked;
 					 * quota UINT64_MAX = "max" */
 	uint64_t pids_max;		/* the number in force */
 	bool pids_asked;		/* else it may fall back */
@@ -63,20 +63,20 @@ struct cell_request {
 };
 
 enum cell_end {
-	CELL_EXITED,		/* code */
-	CELL_SIGNALED,		/* sig */
-	CELL_DEADLINE,		/* killed by us: the limit given to wait() */
-	CELL_STOPPED,		/* killed by us: signal sig came to the runner,
-				 * or `cellos kill` */
-	CELL_LOST		/* killed by us or the kernel without a word of
-				 * init: enforcement was lost, see err */
+	CELL_EXITED,   /* code */
+	CELL_SIGNALED, /* sig */
+	CELL_DEADLINE, /* killed by us: the limit given to wait() */
+	CELL_STOPPED,  /* killed by us: signal sig came to the runner,
+			* or `cellos kill` */
+	CELL_LOST      /* killed by us or the kernel without a word of
+			* init: enforcement was lost, see err */
 };
 
 struct cell_exit {
 	enum cell_end how;
 	int code, sig;
-	bool oom;		/* the cell's memory limit killed something */
-	uint64_t duration_ms;	/* from start() to the end of everything */
+	bool oom;	      /* the cell's memory limit killed something */
+	uint64_t duration_ms; /* from start() to the end of everything */
 };
 
 #endif

@@ -11,7 +11,7 @@
 
 struct gc {
 	int (*fn)(void *arg, const struct state_info *info,
-		   const struct report_residue *r);
+		  const struct report_residue *r);
 	void *arg;
 	int cleared;
 };
@@ -44,7 +44,7 @@ static int gc_one(void *arg, int dirfd, const char *name)
 
 	if (state_file_read(dirfd, name, &f))
 		return 0;
-	if (state_lock(f.fd)) {		/* alive */
+	if (state_lock(f.fd)) { /* alive */
 		fd_drop(&f.fd);
 		return 0;
 	}
@@ -76,7 +76,7 @@ static int gc_one(void *arg, int dirfd, const char *name)
 
 int gc_run(const struct state_dirs *d,
 	   int (*fn)(void *arg, const struct state_info *info,
-		      const struct report_residue *r),
+		     const struct report_residue *r),
 	   void *arg, struct err *e)
 {
 	struct gc g = { .fn = fn, .arg = arg };

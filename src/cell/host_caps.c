@@ -51,15 +51,15 @@ static void spare_ids(const char *run_uuid, struct host_caps *h)
 
 	if (file_read(AT_FDCWD, "/proc/self/uid_map", 0, &b))
 		return;
-	for (p = (char *)(uintptr_t)wbuf_cstr(&b); p && *p; p = strchr(p, '\n'),
-	    p = p ? p + 1 : NULL) {
+	for (p = (char *)(uintptr_t)wbuf_cstr(&b); p && *p;
+	     p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
 		if (sscanf(p, "%u %u %u", &in, &out, &count) != 3)
 			return;
 		end = in + count;
 	}
 	if (end >= SPARE_BASE + SPARE_COUNT)
-		h->spare_uid = SPARE_BASE +
-			       (uint32_t)(seed % (SPARE_COUNT / 2)) * 2;
+		h->spare_uid =
+			SPARE_BASE + (uint32_t)(seed % (SPARE_COUNT / 2)) * 2;
 	else if (end > 4096)
 		/* a container's range: from its top, where nobody lives */
 		h->spare_uid = end - 2048 + (uint32_t)(seed % 1000) * 2;
@@ -116,7 +116,7 @@ static void look(struct host_path *p, const char *path, bool is_root)
 	}
 	p->is_dir = S_ISDIR(st.st_mode);
 	if (!p->is_dir && !S_ISREG(st.st_mode))
-		p->sys = ENOTSUP;	/* no device, no socket, no FIFO */
+		p->sys = ENOTSUP; /* no device, no socket, no FIFO */
 	p->uid = st.st_uid;
 	p->gid = st.st_gid;
 	p->idmap = is_root && can_idmap(path);
@@ -147,9 +147,8 @@ static int add_entry(struct host_caps *h, int dirfd, const char *name)
 
 static int host_top(struct host_caps *h)
 {
-	static const char *const names[] = { "usr",  "bin",   "sbin",
-					     "lib",  "lib32", "lib64",
-					     "libx32" };
+	static const char *const names[] = { "usr",   "bin",   "sbin",	"lib",
+					     "lib32", "lib64", "libx32" };
 	OWNED(fd_drop) int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -160,9 +159,9 @@ static int host_top(struct host_caps *h)
 
 static int image_top(const char *image, struct host_caps *h)
 {
-	static const char *const ours[] = { ".",    "..",  "proc", "sys",
-					    "dev",  "tmp", "run",
-					    "lost+found" };
+	static const char *const ours[] = {
+		".", "..", "proc", "sys", "dev", "tmp", "run", "lost+found"
+	};
 	DIR *d = opendir(image);
 	struct dirent *de;
 	int r = d ? 0 : -errno;

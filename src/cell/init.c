@@ -185,8 +185,8 @@ static int become_inner_root(const struct stage *s)
 			return -errno;
 	}
 	if (!own_pid_namespace(s))
-		return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ? -errno :
-								       0;
+		return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ? -errno
+								     : 0;
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return -errno;
@@ -220,7 +220,7 @@ static int enter_filter(const struct stage *s)
 /* The child is in the same ones; it has enough to do. */
 static void tell_namespaces(const struct stage *s)
 {
-	static const char *const names[] = { "pid", "ipc", "net",   "uts",
+	static const char *const names[] = { "pid", "ipc",  "net",   "uts",
 					     "mnt", "user", "cgroup" };
 	struct cell_message m = { .type = CELL_MSG_NAMESPACES };
 	char path[64];
@@ -277,7 +277,7 @@ static void serve(const struct stage *s, pid_t child, int sigfd)
 		if (!p[0].revents)
 			continue;
 		r = cell_recv(s->init_sock, &m, &fd, NULL);
-		if (r != 1) {	/* the supervisor died */
+		if (r != 1) { /* the supervisor died */
 			kill_rest(s);
 			_exit(125);
 		}
@@ -330,7 +330,8 @@ void init_main(struct stage *s)
 		if (!r)
 			r = apply_step(s, p);
 		if (r)
-			stage_fail(s->init_sock, i, -r, p->dst ? p->dst : p->src);
+			stage_fail(s->init_sock, i, -r,
+				   p->dst ? p->dst : p->src);
 	}
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
@@ -338,7 +339,8 @@ void init_main(struct stage *s)
 		stage_fail(s->init_sock, i, errno, "sigprocmask");
 	r = enter_filter(s);
 	if (r)
-		stage_fail(s->init_sock, step_of(s->plan, PLAN_SECCOMP), -r, "pid 1");
+		stage_fail(s->init_sock, step_of(s->plan, PLAN_SECCOMP), -r,
+			   "pid 1");
 	child = fork();
 	if (child < 0)
 		stage_fail(s->init_sock, i, errno, "fork");

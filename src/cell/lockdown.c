@@ -55,10 +55,10 @@ static int landlock_rules(const struct stage *s, int abi, int fd)
 		const char *path;
 		enum landlock_access access;
 	} own[] = {
-		{ "/", LANDLOCK_LIST },
-		{ "/etc", LANDLOCK_READ },   { "/proc", LANDLOCK_DEVICE },
-		{ "/tmp", LANDLOCK_WRITE },  { "/run", LANDLOCK_WRITE },
-		{ "/dev", LANDLOCK_DEVICE }, { "/dev/shm", LANDLOCK_WRITE },
+		{ "/", LANDLOCK_LIST },		{ "/etc", LANDLOCK_READ },
+		{ "/proc", LANDLOCK_DEVICE },	{ "/tmp", LANDLOCK_WRITE },
+		{ "/run", LANDLOCK_WRITE },	{ "/dev", LANDLOCK_DEVICE },
+		{ "/dev/shm", LANDLOCK_WRITE },
 	};
 	int r = 0;
 
@@ -74,7 +74,8 @@ static int landlock_rules(const struct stage *s, int abi, int fd)
 
 		if (p->op != PLAN_OVERLAY && p->op != PLAN_BIND)
 			continue;
-		if (!strncmp(p->dst, "/etc/", 5) || !strncmp(p->dst, "/proc/", 6))
+		if (!strncmp(p->dst, "/etc/", 5) ||
+		    !strncmp(p->dst, "/proc/", 6))
 			continue;
 		r = landlock_allow(fd, abi, p->dst,
 				   rw ? LANDLOCK_WRITE : LANDLOCK_EXEC);
@@ -301,9 +302,8 @@ void lockdown_main(const struct stage *s, size_t first)
 		if (!r && (int)i == s->fail_step)
 			r = -s->fail_errno;
 		if (!r)
-			r = inner_steps[in.p->op] ?
-				    inner_steps[in.p->op](&in) :
-				    -EINVAL;
+			r = inner_steps[in.p->op] ? inner_steps[in.p->op](&in)
+						  : -EINVAL;
 		if (r)
 			stage_fail(s->child_sock, i, -r,
 				   in.path[0] ? in.path : in.p->dst);

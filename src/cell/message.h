@@ -35,12 +35,12 @@ enum { CELL_PROBES = 16 };
 
 struct cell_message {
 	uint32_t type;
-	int32_t step;		/* FAULT: index into the plan */
-	int32_t sys;		/* FAULT: errno; TERM: signal number */
-	int32_t status;		/* ENDED: wait status of the command */
-	uint64_t ns_inode[7];	/* NAMESPACES: in the order of CELL_NS_* */
+	int32_t step;		    /* FAULT: index into the plan */
+	int32_t sys;		    /* FAULT: errno; TERM: signal number */
+	int32_t status;		    /* ENDED: wait status of the command */
+	uint64_t ns_inode[7];	    /* NAMESPACES: in the order of CELL_NS_* */
 	uint8_t probe[CELL_PROBES]; /* READY: errno of each self-test */
-	char path[240];		/* FAULT: what the step worked on */
+	char path[240];		    /* FAULT: what the step worked on */
 };
 
 /** cell_send() - with a descriptor if @fd >= 0; 0 or -errno */
@@ -53,7 +53,7 @@ int cell_send(int sock, const struct cell_message *m, int fd) MUST_USE;
  * Return: 1 for a message, 0 at the end of the stream, or -errno (-EPROTO for
  * a datagram of another size)
  */
-int cell_recv(int sock, struct cell_message *ret, int *ret_fd, pid_t *ret_pid)
-	MUST_USE;
+int cell_recv(int sock, struct cell_message *ret, int *ret_fd,
+	      pid_t *ret_pid) MUST_USE;
 
 #endif

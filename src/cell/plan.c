@@ -26,7 +26,7 @@ struct builder {
 	struct plan *p;
 	const struct cell_request *req;
 	const struct host_caps *h;
-	bool failed;	/* too many steps or no memory */
+	bool failed;		/* too many steps or no memory */
 	struct plan_step spill; /* where a step too many goes */
 };
 
@@ -49,10 +49,9 @@ static struct plan_step *add(struct builder *b, enum plan_op op,
 		return &b->spill;
 	}
 	s = &b->p->steps[b->p->n++];
-	*s = (struct plan_step){ .op = op,
-				 .src = keep(b, src),
-				 .dst = keep(b, dst),
-				 .why = why };
+	*s = (struct plan_step){
+		.op = op, .src = keep(b, src), .dst = keep(b, dst), .why = why
+	};
 	return s;
 }
 
@@ -203,16 +202,16 @@ static void plan_top(struct builder *b)
 			add_n(b, PLAN_DIR, dst, 0755, NULL);
 		add_bind(b, src, dst,
 			 PLAN_F_RO | from | (t->is_dir ? 0 : PLAN_F_FILE),
-			 image ? "the image, read-only" :
-				 "the host's programs, read-only");
+			 image ? "the image, read-only"
+			       : "the host's programs, read-only");
 		b->p->steps[b->p->n - 1].n = LIMIT_MOUNTS + 1 + i;
 	}
 }
 
 static void plan_dev(struct builder *b)
 {
-	static const char *const nodes[] = { "/dev/null",   "/dev/zero",
-					     "/dev/full",   "/dev/random",
+	static const char *const nodes[] = { "/dev/null",    "/dev/zero",
+					     "/dev/full",    "/dev/random",
 					     "/dev/urandom", "/dev/tty" };
 	static const char *const links[][2] = {
 		{ "/proc/self/fd", "/dev/fd" },
@@ -245,22 +244,40 @@ static void plan_dev(struct builder *b)
 static void plan_proc(struct builder *b)
 {
 	static const char *const masks[] = {
-		"/proc/acpi",	      "/proc/asound",	   "/proc/bus",
-		"/proc/config.gz",    "/proc/fs",	   "/proc/interrupts",
-		"/proc/iomem",	      "/proc/ioports",	   "/proc/irq",
-		"/proc/kallsyms",     "/proc/kcore",	   "/proc/key-users",
-		"/proc/keys",	      "/proc/kmsg",	   "/proc/kpagecount",
-		"/proc/kpageflags",   "/proc/kpagecgroup", "/proc/latency_stats",
-		"/proc/modules",      "/proc/sched_debug", "/proc/scsi",
-		"/proc/slabinfo",     "/proc/sysrq-trigger",
-		"/proc/timer_list",   "/proc/timer_stats", "/proc/vmallocinfo",
+		"/proc/acpi",
+		"/proc/asound",
+		"/proc/bus",
+		"/proc/config.gz",
+		"/proc/fs",
+		"/proc/interrupts",
+		"/proc/iomem",
+		"/proc/ioports",
+		"/proc/irq",
+		"/proc/kallsyms",
+		"/proc/kcore",
+		"/proc/key-users",
+		"/proc/keys",
+		"/proc/kmsg",
+		"/proc/kpagecount",
+		"/proc/kpageflags",
+		"/proc/kpagecgroup",
+		"/proc/latency_stats",
+		"/proc/modules",
+		"/proc/sched_debug",
+		"/proc/scsi",
+		"/proc/slabinfo",
+		"/proc/sysrq-trigger",
+		"/proc/timer_list",
+		"/proc/timer_stats",
+		"/proc/vmallocinfo",
 	};
 
 	add_n(b, PLAN_DIR, "/proc", 0755, NULL);
 	add(b, PLAN_PROC, NULL, "/proc", "of the cell's own processes");
 	for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
 		add(b, PLAN_MASK, NULL, masks[i], NULL);
-	add_bind(b, "/proc/sys", "/proc/sys", PLAN_F_OWN | PLAN_F_RO, "settings can be read");
+	add_bind(b, "/proc/sys", "/proc/sys", PLAN_F_OWN | PLAN_F_RO,
+		 "settings can be read");
 }
 
 static void plan_private(struct builder *b, const char *path, uint64_t size,
@@ -279,7 +296,7 @@ static void plan_private(struct builder *b, const char *path, uint64_t size,
 static void mount_point(struct builder *b, const char *path, bool is_dir)
 {
 	if (covering(b, path, true))
-		return;	/* exists there, as it does on the host */
+		return; /* exists there, as it does on the host */
 	if (is_dir)
 		add_n(b, PLAN_DIR, path, 0755, NULL);
 }
@@ -306,8 +323,8 @@ static int plan_mounts(struct builder *b, struct err *e)
 		unsigned flags = 0;
 
 		if (m->sys)
-			return err_set(e, ERR_HOST, m->sys,
-				       "source: mount %s", m->path);
+			return err_set(e, ERR_HOST, m->sys, "source: mount %s",
+				       m->path);
 		if (!rw)
 			flags |= PLAN_F_RO;
 		if (!m->is_dir)
@@ -327,7 +344,7 @@ static int plan_mounts(struct builder *b, struct err *e)
 /* A path that is part of every cell: only chdir'd to. */
 static bool in_root(const struct builder *b, const char *cwd)
 {
-	static const char *const own[] = { "/",	   "/tmp", "/dev", "/proc",
+	static const char *const own[] = { "/",	   "/tmp", "/dev",    "/proc",
 					   "/run", "/etc", "/dev/shm" };
 	char top[80];
 
@@ -347,9 +364,9 @@ static bool in_root(const struct builder *b, const char *cwd)
 static int plan_cwd(struct builder *b, struct err *e)
 {
 	const struct spec_run *run = b->req->spec->run;
-	const char *cwd = run && run->working_directory.p ?
-				  run->working_directory.p :
-				  "/";
+	const char *cwd = run && run->working_directory.p
+				  ? run->working_directory.p
+				  : "/";
 	/* the last one, if it is there at all: looked at only then */
 	const struct host_path *w =
 		&b->h->paths[b->h->n_paths ? b->h->n_paths - 1 : 0];
@@ -365,8 +382,7 @@ static int plan_cwd(struct builder *b, struct err *e)
 		return 0;
 	if (b->h->n_paths == b->req->spec->authority.n_mounts || w->sys ||
 	    !w->is_dir)
-		return err_set(e, ERR_HOST,
-			       w->sys ? w->sys : ENOTDIR,
+		return err_set(e, ERR_HOST, w->sys ? w->sys : ENOTDIR,
 			       "source: workingDirectory %s", cwd);
 	mount_point(b, cwd, true);
 	s = add(b, PLAN_BIND, cwd, cwd, NULL);

@@ -18,96 +18,96 @@
 
 /* A host path the document or the command line names. */
 struct host_path {
-	const char *path;	/* borrowed from the request */
-	int sys;		/* errno of looking at it, 0 if it is there */
+	const char *path; /* borrowed from the request */
+	int sys;	  /* errno of looking at it, 0 if it is there */
 	bool is_dir;
-	uid_t uid;		/* owner on disk */
+	uid_t uid; /* owner on disk */
 	gid_t gid;
-	bool idmap;		/* its file system can be idmapped here */
+	bool idmap; /* its file system can be idmapped here */
 };
 
 /* One entry at the top of an image directory or of the host's root. */
 struct host_entry {
 	char name[64];
-	char link[192];		/* target, if it is a symlink */
+	char link[192]; /* target, if it is a symlink */
 	bool is_dir;
 };
 
 /* What the plan needs to know of the host; filled by host_caps_probe(). */
 struct host_caps {
-	bool is_root;		/* root with the capabilities a cell needs and
-				 * more than one uid to give away */
+	bool is_root; /* root with the capabilities a cell needs and
+		       * more than one uid to give away */
 	uid_t uid;
 	gid_t gid;
-	uint32_t spare_uid;	/* root: first of 2 unused ids for this run */
-	int landlock_abi;	/* 0 = none */
-	bool overlay;		/* overlayfs is there */
+	uint32_t spare_uid; /* root: first of 2 unused ids for this run */
+	int landlock_abi;   /* 0 = none */
+	bool overlay;	    /* overlayfs is there */
 	struct host_path paths[LIMIT_MOUNTS + 1];
-	size_t n_paths;		/* declared mounts in order, then, if it is to
-				 * be shown, workingDirectory */
+	size_t n_paths; /* declared mounts in order, then, if it is to
+			 * be shown, workingDirectory */
 	struct host_entry top[64];
-	size_t n_top;		/* of the image, or /bin /lib ... of the host */
+	size_t n_top; /* of the image, or /bin /lib ... of the host */
 };
 
 /* X(suffix, word) - the words of `cellos plan` and of report stages */
-#define PLAN_STEPS(X)                                                          \
-	X(STATE, "state")		/* lock and resource list of the run */\
-	X(CGROUP, "cgroup")		/* leaf, limits, read back */	       \
-	X(SOURCE, "source")		/* open a host path to show */	       \
-	X(CLONE, "clone")		/* all namespaces at once */	       \
-	X(IDMAP, "id-map")		/* uid_map, gid_map */		       \
-	X(LOOPBACK, "loopback")		/* lo up, nothing else */	       \
-	X(HOSTNAME, "hostname")						       \
-	X(ROOT, "root")			/* empty root, tmpfs */		       \
-	X(TMPFS, "tmpfs")						       \
-	X(DIR, "dir")							       \
-	X(SYMLINK, "symlink")						       \
-	X(FILE, "file")			/* generated content */		       \
-	X(BIND, "bind")			/* host path, read-only or rw */       \
-	X(DEVICE, "device")		/* one node of /dev */		       \
-	X(OVERLAY, "overlay")		/* private layer over a host dir */    \
-	X(PROC, "proc")							       \
-	X(MASK, "mask")			/* hide one path of /proc */	       \
-	X(READONLY, "read-only")	/* make one mount read-only */	       \
-	X(DEVPTS, "devpts")						       \
-	X(PIVOT, "pivot-root")						       \
-	X(CGROUP_NS, "cgroup-namespace")				       \
-	X(USER, "user")			/* become the workload's uid, gid */   \
-	X(CAPS, "capabilities")		/* none left, bounding set too */      \
-	X(NO_NEW_PRIVS, "no-new-privs")					       \
-	X(RLIMIT, "rlimit")						       \
-	X(LANDLOCK, "landlock")						       \
-	X(SECCOMP, "seccomp")						       \
-	X(SELF_TEST, "self-test")	/* attack our own walls */	       \
-	X(CHDIR, "chdir")						       \
+#define PLAN_STEPS(X)                                                   \
+	X(STATE, "state")	/* lock and resource list of the run */ \
+	X(CGROUP, "cgroup")	/* leaf, limits, read back */           \
+	X(SOURCE, "source")	/* open a host path to show */          \
+	X(CLONE, "clone")	/* all namespaces at once */            \
+	X(IDMAP, "id-map")	/* uid_map, gid_map */                  \
+	X(LOOPBACK, "loopback") /* lo up, nothing else */               \
+	X(HOSTNAME, "hostname")                                         \
+	X(ROOT, "root") /* empty root, tmpfs */                         \
+	X(TMPFS, "tmpfs")                                               \
+	X(DIR, "dir")                                                   \
+	X(SYMLINK, "symlink")                                           \
+	X(FILE, "file")	      /* generated content */                   \
+	X(BIND, "bind")	      /* host path, read-only or rw */          \
+	X(DEVICE, "device")   /* one node of /dev */                    \
+	X(OVERLAY, "overlay") /* private layer over a host dir */       \
+	X(PROC, "proc")                                                 \
+	X(MASK, "mask")		 /* hide one path of /proc */           \
+	X(READONLY, "read-only") /* make one mount read-only */         \
+	X(DEVPTS, "devpts")                                             \
+	X(PIVOT, "pivot-root")                                          \
+	X(CGROUP_NS, "cgroup-namespace")                                \
+	X(USER, "user")		/* become the workload's uid, gid */    \
+	X(CAPS, "capabilities") /* none left, bounding set too */       \
+	X(NO_NEW_PRIVS, "no-new-privs")                                 \
+	X(RLIMIT, "rlimit")                                             \
+	X(LANDLOCK, "landlock")                                         \
+	X(SECCOMP, "seccomp")                                           \
+	X(SELF_TEST, "self-test") /* attack our own walls */            \
+	X(CHDIR, "chdir")                                               \
 	X(EXEC, "exec")
 
 enum plan_op {
 #define X(name, word) PLAN_##name,
 	PLAN_STEPS(X)
 #undef X
-	PLAN_OP_NUM
+		PLAN_OP_NUM
 };
 
 const char *plan_op_word(enum plan_op op);
 
 enum {
-	PLAN_F_RO = 1 << 0,	/* read-only */
+	PLAN_F_RO = 1 << 0, /* read-only */
 	PLAN_F_NOEXEC = 1 << 1,
-	PLAN_F_IDMAP = 1 << 2,	/* idmapped to the workload's uid */
-	PLAN_F_OPTIONAL = 1 << 3,	/* source may be absent on the host */
-	PLAN_F_FROM_FD = 1 << 4,	/* opened by the parent before the clone */
-	PLAN_F_FILE = 1 << 5,	/* bind of a single file */
-	PLAN_F_OWN = 1 << 6	/* onto our skeleton, not a declared path */
+	PLAN_F_IDMAP = 1 << 2,	  /* idmapped to the workload's uid */
+	PLAN_F_OPTIONAL = 1 << 3, /* source may be absent on the host */
+	PLAN_F_FROM_FD = 1 << 4,  /* opened by the parent before the clone */
+	PLAN_F_FILE = 1 << 5,	  /* bind of a single file */
+	PLAN_F_OWN = 1 << 6	  /* onto our skeleton, not a declared path */
 };
 
 struct plan_step {
 	enum plan_op op;
-	unsigned flags;		/* PLAN_* */
-	const char *src;	/* host path, link target or file content */
-	const char *dst;	/* path inside the cell */
-	uint64_t n, n2;		/* size, limit, uid */
-	const char *why;	/* one clause for the reader of `cellos plan` */
+	unsigned flags;	 /* PLAN_* */
+	const char *src; /* host path, link target or file content */
+	const char *dst; /* path inside the cell */
+	uint64_t n, n2;	 /* size, limit, uid */
+	const char *why; /* one clause for the reader of `cellos plan` */
 };
 
 enum { PLAN_STEPS_MAX = 256 };
@@ -115,13 +115,13 @@ enum { PLAN_STEPS_MAX = 256 };
 struct plan {
 	struct plan_step steps[PLAN_STEPS_MAX];
 	size_t n;
-	struct arena arena;	/* strings of the steps */
-	uid_t in_uid, out_uid;	/* the workload's uid inside, outside */
+	struct arena arena;    /* strings of the steps */
+	uid_t in_uid, out_uid; /* the workload's uid inside, outside */
 	gid_t in_gid, out_gid;
-	uint32_t init_uid;	/* root: our init's id outside (0 inside) */
-	const char *cwd;	/* where the command starts, inside */
-	unsigned ns;		/* CELL_NS_* the clone makes */
-	bool full;		/* everything; else what portable asked for */
+	uint32_t init_uid; /* root: our init's id outside (0 inside) */
+	const char *cwd;   /* where the command starts, inside */
+	unsigned ns;	   /* CELL_NS_* the clone makes */
+	bool full;	   /* everything; else what portable asked for */
 };
 
 /** host_caps_probe() - look at the host for this request

@@ -61,8 +61,9 @@ static void look_processes(const struct residue_facts *f,
 		seen++;
 		if (in_cell(f, de->d_name)) {
 			left++;
-			report_residue_left(r, "process %s in the cell's "
-					       "namespaces",
+			report_residue_left(r,
+					    "process %s in the cell's "
+					    "namespaces",
 					    de->d_name);
 		}
 	}

@@ -11,12 +11,12 @@
 #include "sys/cgroup.h"
 
 struct residue_facts {
-	pid_t init;		/* reaped by now; 0 if there never was one */
-	int ns_fd[2];		/* its pid and network namespaces, held open so
-				 * that their numbers are not given out again;
-				 * -1 = not known */
+	pid_t init;   /* reaped by now; 0 if there never was one */
+	int ns_fd[2]; /* its pid and network namespaces, held open so
+		       * that their numbers are not given out again;
+		       * -1 = not known */
 	const struct cgroup_leaf *leaf; /* paths still set stay */
-	bool had_leaf;		/* its removal has shown that it was empty */
+	bool had_leaf; /* its removal has shown that it was empty */
 	const char *run_uuid;
 };
 

@@ -34,10 +34,12 @@ enum {
 };
 
 const struct self_test self_tests[] = {
-	[TEST_CONNECT4] = { "connect-outside-v4", "ENETUNREACH",
+	[TEST_CONNECT4] = { "connect-outside-v4",
+			    "ENETUNREACH",
 			    { ENETUNREACH } },
 	/* the other two: a host without IPv6 */
-	[TEST_CONNECT6] = { "connect-outside-v6", "ENETUNREACH",
+	[TEST_CONNECT6] = { "connect-outside-v6",
+			    "ENETUNREACH",
 			    { ENETUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT } },
 	[TEST_VSOCK] = { "af-vsock", "EAFNOSUPPORT", { EAFNOSUPPORT } },
 	[TEST_PACKET] = { "af-packet", "EPERM", { EPERM } },
@@ -45,7 +47,8 @@ const struct self_test self_tests[] = {
 	[TEST_IO_URING] = { "io-uring", "EPERM", { EPERM } },
 	[TEST_SETUID_BIT] = { "set-uid-bit", "EPERM", { EPERM } },
 	[TEST_KILL_INIT] = { "signal-init", "EPERM", { EPERM } },
-	[TEST_INIT_ENVIRON] = { "read-init-environ", "EACCES",
+	[TEST_INIT_ENVIRON] = { "read-init-environ",
+				"EACCES",
 				{ EACCES, EPERM } },
 	[TEST_SYS] = { "open-sys", "ENOENT", { ENOENT, EACCES } },
 	[TEST_WRITE_USR] = { "write-usr", "EROFS", { EROFS, EACCES } },
@@ -77,8 +80,8 @@ static int sockets(int family, int type)
 
 static int connects(const struct sockaddr *a, socklen_t n)
 {
-	int fd = socket(a->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-			0);
+	int fd = socket(a->sa_family,
+			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int r = 0;
 
 	if (fd < 0)
@@ -95,10 +98,11 @@ int self_test_run(size_t index)
 	struct sockaddr_in v4 = { .sin_family = AF_INET,
 				  .sin_port = htons(80),
 				  .sin_addr.s_addr = htonl(0xc0000201) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-				   .sin6_port = htons(80),
-				   .sin6_addr = { { { 0x20, 0x01, 0x0d, 0xb8,
-						      [15] = 1 } } } };
+	struct sockaddr_in6 v6 = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons(80),
+		.sin6_addr = { { { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 } } }
+	};
 
 	switch (index) {
 	case TEST_CONNECT4:

@@ -38,18 +38,18 @@ enum {
 struct stage {
 	const struct plan *plan;
 	const struct cell_request *req;
-	unsigned ns;		/* CELL_NS_* really made (portable may fall back) */
-	bool is_root;		/* two ids are mapped, setgroups works */
-	int init_sock;		/* pid 1's end */
-	int child_sock;		/* the command's end, until exec */
-	int cgroup_fd[3];	/* v1 groups to enter first of all; -1 */
-	int stdio[3];		/* what becomes 0, 1, 2; -1: /dev/null */
-	int source[STAGE_SOURCES]; /* detached trees, by plan_step.n, -1: as root
-				    * opened before the clone, else by pid 1
-				    * before it covers anything */
-	uint64_t nproc;		/* RLIMIT_NPROC instead of a pids group; 0 */
-	unsigned drop;		/* STAGE_DROP_*: 0 outside test builds */
-	int fail_step;		/* -1 outside test builds */
+	unsigned ns;	  /* CELL_NS_* really made (portable may fall back) */
+	bool is_root;	  /* two ids are mapped, setgroups works */
+	int init_sock;	  /* pid 1's end */
+	int child_sock;	  /* the command's end, until exec */
+	int cgroup_fd[3]; /* v1 groups to enter first of all; -1 */
+	int stdio[3];	  /* what becomes 0, 1, 2; -1: /dev/null */
+	int source[STAGE_SOURCES]; /* detached trees, by plan_step.n, -1: as
+				    * root opened before the clone, else by pid
+				    * 1 before it covers anything */
+	uint64_t nproc;		   /* RLIMIT_NPROC instead of a pids group; 0 */
+	unsigned drop;		   /* STAGE_DROP_*: 0 outside test builds */
+	int fail_step;		   /* -1 outside test builds */
 	int fail_errno;
 };
 
@@ -76,8 +76,8 @@ void lockdown_main(const struct stage *s, size_t first) NORETURN;
 /* -- the self test -- */
 struct self_test {
 	const char *name;
-	const char *expected;	/* errno word for the report */
-	int want[3];		/* any of these; 0 ends the list */
+	const char *expected; /* errno word for the report */
+	int want[3];	      /* any of these; 0 ends the list */
 };
 extern const struct self_test self_tests[];
 extern const size_t self_test_count;

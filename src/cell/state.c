@@ -70,8 +70,8 @@ int state_dirs_find(struct state_dirs *d, struct err *e)
 		bad = set_dir(r.run, sizeof(r.run), e, "XDG_RUNTIME_DIR",
 			      xdg_run, "/cellos");
 	else
-		bad = set_dir(r.run, sizeof(r.run), e, "run directory",
-			      r.state, "/run");
+		bad = set_dir(r.run, sizeof(r.run), e, "run directory", r.state,
+			      "/run");
 	if (!bad)
 		*d = r;
 	return bad;
@@ -119,8 +119,7 @@ int state_run_note(struct state_run *s, struct err *e, const char *fmt, ...)
 			       s->name);
 	line[n++] = '\n';
 	r = fd_write_all(s->fd, line, (size_t)n);
-	return r ? err_set(e, ERR_PLAIN, -r, "state: run file %s", s->name) :
-		   0;
+	return r ? err_set(e, ERR_PLAIN, -r, "state: run file %s", s->name) : 0;
 }
 
 int state_run_open(const struct state_dirs *d, const char *run_uuid,
@@ -210,8 +209,8 @@ static void parse_line(struct state_file *f, char *line)
 			f->init_start = t;
 		}
 	} else if (!strcmp(line, "cgroup") && f->n_cgroups < STATE_CGROUPS) {
-		(void)snprintf(f->cgroups[f->n_cgroups],
-			       sizeof(f->cgroups[0]), "%s", value);
+		(void)snprintf(f->cgroups[f->n_cgroups], sizeof(f->cgroups[0]),
+			       "%s", value);
 		f->n_cgroups++;
 	}
 }
@@ -233,7 +232,7 @@ int state_file_read(int dirfd, const char *name, struct state_file *ret)
 	for (p = b.p; !r && p && *p; p = nl + 1) {
 		nl = strchr(p, '\n');
 		if (!nl)
-			break;	/* torn: that resource was not made yet */
+			break; /* torn: that resource was not made yet */
 		*nl = '\0';
 		parse_line(ret, p);
 	}
@@ -248,9 +247,9 @@ static int is_run(const struct dirent *de)
 	return de->d_name[0] != '.' && strlen(de->d_name) == 36;
 }
 
-int state_each(const char *dir, int (*fn)(void *arg, int dirfd,
-					  const char *name),
-	       void *arg, struct err *e)
+int state_each(const char *dir,
+	       int (*fn)(void *arg, int dirfd, const char *name), void *arg,
+	       struct err *e)
 {
 	OWNED(fd_drop) int fd = -1;
 	struct dirent **list = NULL;
@@ -258,8 +257,8 @@ int state_each(const char *dir, int (*fn)(void *arg, int dirfd,
 
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 :
-					 err_set(e, ERR_PLAIN, errno,
+		return errno == ENOENT ? 0
+				       : err_set(e, ERR_PLAIN, errno,
 						 "run directory %s", dir);
 	n = scandirat(fd, ".", &list, is_run, NULL);
 	if (n < 0)
@@ -285,7 +284,7 @@ static int list_one(void *arg, int dirfd, const char *name)
 	struct state_info *v;
 
 	if (state_file_read(dirfd, name, &f))
-		return 0;	/* ended meanwhile */
+		return 0; /* ended meanwhile */
 	/* the runner holds the lock for as long as it lives */
 	if (state_lock(f.fd) == 0)
 		f.info.runner = 0;
@@ -307,8 +306,8 @@ static int by_start(const void *a, const void *b)
 {
 	const struct state_info *x = a, *y = b;
 
-	return x->started_ms < y->started_ms ? -1 :
-					       x->started_ms > y->started_ms;
+	return x->started_ms < y->started_ms ? -1
+					     : x->started_ms > y->started_ms;
 }
 
 int state_list(const struct state_dirs *d,

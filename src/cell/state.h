@@ -23,7 +23,7 @@ struct state_dirs {
  *  CELLOS_RUN_DIR and CELLOS_STATE_DIR win. */
 int state_dirs_find(struct state_dirs *d, struct err *e) MUST_USE;
 
-struct state_run;	/* open, locked */
+struct state_run; /* open, locked */
 
 /** state_run_open() - create <run>/<uuid>, lock it, write its header */
 int state_run_open(const struct state_dirs *d, const char *run_uuid,
@@ -38,9 +38,9 @@ void state_run_close(struct state_run **s);
 /* A run as ps sees it. */
 struct state_info {
 	char run_uuid[37], cell_id[160], run_id[160];
-	pid_t runner;		/* 0: dead, gc is due */
-	pid_t init;		/* 0: not yet */
-	unsigned long long started_ms;	/* wall clock, Unix milliseconds */
+	pid_t runner;		       /* 0: dead, gc is due */
+	pid_t init;		       /* 0: not yet */
+	unsigned long long started_ms; /* wall clock, Unix milliseconds */
 };
 /** state_list() - call @fn per run, oldest first; stops when it returns != 0 */
 int state_list(const struct state_dirs *d,
@@ -56,7 +56,7 @@ int state_list(const struct state_dirs *d,
  */
 int gc_run(const struct state_dirs *d,
 	   int (*fn)(void *arg, const struct state_info *info,
-		      const struct report_residue *r),
+		     const struct report_residue *r),
 	   void *arg, struct err *e) MUST_USE;
 
 #endif

@@ -21,8 +21,7 @@ int gc_report_init(struct gc_report *g, const struct state_dirs *d,
 	if (env_limits(&g->limits, &pids_asked, e) ||
 	    run_setup_state_signer(d, &g->signer, e))
 		return -1;
-	(void)snprintf(g->journal, sizeof(g->journal), "%s/gc.jsonl",
-		       d->state);
+	(void)snprintf(g->journal, sizeof(g->journal), "%s/gc.jsonl", d->state);
 	return 0;
 }
 

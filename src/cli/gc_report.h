@@ -13,7 +13,7 @@
 
 struct gc_report {
 	char journal[300];
-	struct signer *signer;	/* owned */
+	struct signer *signer; /* owned */
 	struct limits limits;
 };
 

@@ -129,9 +129,8 @@ static void explain_needs(void)
 
 	for (size_t i = 0; i < n && i < BACKEND_NEEDS_MAX; i++)
 		if (needs[i].required && !needs[i].present)
-			log_line(LOG_ERROR, TARGET, "%s: %s; %s",
-				 needs[i].name, needs[i].detail,
-				 needs[i].remedy);
+			log_line(LOG_ERROR, TARGET, "%s: %s; %s", needs[i].name,
+				 needs[i].detail, needs[i].remedy);
 }
 
 static int gate(bool portable, struct err *e)

@@ -171,8 +171,8 @@ int cgroup_leaf_make(struct cgroup_leaf *l, const struct cgroup_limits *lim,
 			break;
 		}
 		if (l->is_v2[c] && l->v2_fd < 0) {
-			l->v2_fd = open(dir,
-					O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			l->v2_fd =
+				open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			if (l->v2_fd < 0)
 				return -errno;
 		}
@@ -208,7 +208,8 @@ static bool line_lists(const char *list, const char *word)
 	size_t n = strlen(word);
 
 	for (;;) {
-		if (!strncmp(list, word, n) && (list[n] == ',' || list[n] == ':'))
+		if (!strncmp(list, word, n) &&
+		    (list[n] == ',' || list[n] == ':'))
 			return true;
 		list += strcspn(list, ",:");
 		if (*list++ != ',')
@@ -239,15 +240,15 @@ bool cgroup_leaf_holds(const struct cgroup_leaf *l, pid_t pid)
 
 		if (!leaf)
 			continue;
-		for (p = wbuf_cstr(&b); p && *p; p = strchr(p, '\n'),
-		    p = p ? p + 1 : NULL) {
+		for (p = wbuf_cstr(&b); p && *p;
+		     p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
 			size_t n = strcspn(p, "\n"), k = strlen(leaf);
 			const char *list = strchr(p, ':');
 
 			if (n < k || strncmp(p + n - k, leaf, k) || !list)
 				continue;
-			held |= l->is_v2[c] ? list[1] == ':' :
-					      line_lists(list + 1, names[c]);
+			held |= l->is_v2[c] ? list[1] == ':'
+					    : line_lists(list + 1, names[c]);
 		}
 		if (!held)
 			return false;
@@ -266,8 +267,9 @@ void cgroup_leaf_read(const struct cgroup_leaf *l, enum cgroup_controller c,
 		return;
 	switch (c) {
 	case CGROUP_MEMORY:
-		(void)read_line(dir, l->is_v2[c] ? "memory.max" :
-						   "memory.limit_in_bytes",
+		(void)read_line(dir,
+				l->is_v2[c] ? "memory.max"
+					    : "memory.limit_in_bytes",
 				buf, size);
 		break;
 	case CGROUP_CPU:
@@ -298,8 +300,8 @@ bool cgroup_leaf_oom(const struct cgroup_leaf *l)
 	if (!dir[0])
 		return false;
 	(void)snprintf(path, sizeof(path), "%s/%s", dir,
-		       l->is_v2[CGROUP_MEMORY] ? "memory.events" :
-						 "memory.oom_control");
+		       l->is_v2[CGROUP_MEMORY] ? "memory.events"
+					       : "memory.oom_control");
 	if (file_read(AT_FDCWD, path, 0, &b))
 		return false;
 	(void)wbuf_cstr(&b);
@@ -318,7 +320,8 @@ int cgroup_dir_remove(const char *path)
 		return 0;
 	(void)snprintf(kill_file, sizeof(kill_file), "%s/cgroup.kill", path);
 	if (file_write(AT_FDCWD, kill_file, "1", 1)) {
-		/* v1, or before Linux 5.14: the pid namespace did the killing */
+		/* v1, or before Linux 5.14: the pid namespace did the killing
+		 */
 	}
 	for (int i = 0; i < 10; i++) {
 		if (rmdir(path) == 0 || errno == ENOENT)
@@ -408,8 +411,8 @@ static void own_line(struct finder *f, char *line)
 		(void)snprintf(f->v2_own, sizeof(f->v2_own), "%s", path);
 	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++)
 		if (list_has(list, names[c], ','))
-			(void)snprintf(f->v1_own[c], sizeof(f->v1_own[c]),
-				       "%s", path);
+			(void)snprintf(f->v1_own[c], sizeof(f->v1_own[c]), "%s",
+				       path);
 }
 
 static int each_line(const char *path, struct finder *f,

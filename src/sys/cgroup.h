@@ -43,26 +43,26 @@ struct cgroup_host {
 int cgroup_host_find(const char *want, struct cgroup_host *ret) MUST_USE;
 
 struct cgroup_limits {
-	uint64_t memory_max;		 /* bytes; 0 = none */
-	uint64_t cpu_quota, cpu_period;	 /* us; 0 = none, UINT64_MAX = max */
-	uint64_t pids_max;		 /* 0 = none */
+	uint64_t memory_max;		/* bytes; 0 = none */
+	uint64_t cpu_quota, cpu_period; /* us; 0 = none, UINT64_MAX = max */
+	uint64_t pids_max;		/* 0 = none */
 };
 
 struct cgroup_leaf {
 	char path[CGROUP_CONTROLLER_NUM][CGROUP_PATH_MAX]; /* "" = not made */
 	bool is_v2[CGROUP_CONTROLLER_NUM];
-	int v2_fd;	/* directory to start in (CLONE_INTO_CGROUP), or -1 */
+	int v2_fd; /* directory to start in (CLONE_INTO_CGROUP), or -1 */
 	int tasks_fd[CGROUP_CONTROLLER_NUM]; /* v1: open for cgroup_enter() */
 };
 
-#define CGROUP_LEAF_INIT                                                       \
+#define CGROUP_LEAF_INIT \
 	((struct cgroup_leaf){ .v2_fd = -1, .tasks_fd = { -1, -1, -1 } })
 
 /** cgroup_leaf_plan() - paths a leaf @name will have for these limits, without
  *  making anything: they are listed in the state file first */
 int cgroup_leaf_plan(const struct cgroup_host *h, const char *name,
-		     const struct cgroup_limits *l, struct cgroup_leaf *ret)
-	MUST_USE;
+		     const struct cgroup_limits *l,
+		     struct cgroup_leaf *ret) MUST_USE;
 /**
  * cgroup_leaf_make() - create, write the limits, read them back
  * @ret_what: on failure, the file or directory concerned (static storage of

@@ -15,16 +15,16 @@
 #define FS_WRITE_FILE  (1ULL << 1)
 #define FS_READ_FILE   (1ULL << 2)
 #define FS_READ_DIR    (1ULL << 3)
-#define FS_REFER       (1ULL << 13)	/* ABI 2 */
-#define FS_TRUNCATE    (1ULL << 14)	/* ABI 3 */
-#define FS_IOCTL_DEV   (1ULL << 15)	/* ABI 5 */
-#define SCOPE_ABSTRACT (1ULL << 0)	/* ABI 6 */
-#define SCOPE_SIGNAL   (1ULL << 1)	/* ABI 6 */
+#define FS_REFER       (1ULL << 13) /* ABI 2 */
+#define FS_TRUNCATE    (1ULL << 14) /* ABI 3 */
+#define FS_IOCTL_DEV   (1ULL << 15) /* ABI 5 */
+#define SCOPE_ABSTRACT (1ULL << 0)  /* ABI 6 */
+#define SCOPE_SIGNAL   (1ULL << 1)  /* ABI 6 */
 
 struct ruleset_attr {
 	uint64_t handled_access_fs;
-	uint64_t handled_access_net;	/* ABI 4: the gate's business, not ours */
-	uint64_t scoped;		/* ABI 6 */
+	uint64_t handled_access_net; /* ABI 4: the gate's business, not ours */
+	uint64_t scoped;	     /* ABI 6 */
 };
 
 int landlock_abi(void)

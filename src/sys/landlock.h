@@ -9,11 +9,11 @@
 #include "base/attr.h"
 
 enum landlock_access {
-	LANDLOCK_LIST,	 /* list directories */
-	LANDLOCK_READ,	 /* read files, list directories */
-	LANDLOCK_EXEC,	 /* and execute */
-	LANDLOCK_WRITE,	 /* everything there is */
-	LANDLOCK_DEVICE	 /* read, write, ioctl of a node; no creation */
+	LANDLOCK_LIST,	/* list directories */
+	LANDLOCK_READ,	/* read files, list directories */
+	LANDLOCK_EXEC,	/* and execute */
+	LANDLOCK_WRITE, /* everything there is */
+	LANDLOCK_DEVICE /* read, write, ioctl of a node; no creation */
 };
 
 /** landlock_abi() - ABI version of the kernel, 0 if there is no Landlock */

@@ -17,7 +17,7 @@
 enum {
 	MOUNT_RO = 1 << 0,
 	MOUNT_NOEXEC = 1 << 1,
-	MOUNT_DEV = 1 << 2,	/* else nodev; nosuid is always set */
+	MOUNT_DEV = 1 << 2, /* else nodev; nosuid is always set */
 	MOUNT_RECURSIVE = 1 << 3
 };
 

@@ -23,8 +23,8 @@ static int map_write(int procfd, const char *name, const struct userns_map *m,
 
 	for (size_t i = 0; i < n; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len,
-					"%u %u %u\n", m[i].inside,
-					m[i].outside, m[i].count);
+					"%u %u %u\n", m[i].inside, m[i].outside,
+					m[i].count);
 	/* one write(2): a map may be written once */
 	return file_write(procfd, name, text, len);
 }
