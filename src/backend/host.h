@@ -38,7 +38,8 @@ struct backend_cell {
 	int sigfd;		   /* SIGTERM, SIGINT, SIGHUP, SIGWINCH */
 	sigset_t old_mask;
 	pid_t init_pid, child_pid;
-	uint64_t ns_inode[7]; /* in the order of CELL_NS_* */
+	uint64_t own_inode[7]; /* of the supervisor, to compare */
+	uint64_t ns_inode[7];  /* in the order of CELL_NS_* */
 	bool reaped, ended, got_ready, got_namespaces;
 	int status; /* wait status of the command */
 	uint64_t started_ns;
@@ -61,6 +62,8 @@ int host_destroy(struct backend_cell *c, struct report_residue *r,
 size_t host_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
 /** host_reap() - wait for pid 1 after it was killed or has ended */
 void host_reap(struct backend_cell *c);
+/** host_own_namespaces() - read ours while the cell assembles itself */
+void host_own_namespaces(struct backend_cell *c);
 /** host_report() - the read-back: fills @r, sets the fault on a mismatch */
 int host_report(struct backend_cell *c, struct report_enforcement *r);
 

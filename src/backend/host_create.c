@@ -354,5 +354,6 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 	    !make_limits(c) && !made_to_fail(c, PLAN_SOURCE) &&
 	    !open_sources(c) && !made_to_fail(c, PLAN_CLONE))
 		(void)clone_cell(c);
+	host_own_namespaces(c);
 	return 0;
 }

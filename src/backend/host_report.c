@@ -93,19 +93,29 @@ static void report_status(struct backend_cell *c, struct report_enforcement *r)
 	want(c, r, "gid", full ? ask : "", got, full && !strcmp(got, ask));
 }
 
+void host_own_namespaces(struct backend_cell *c)
+{
+	char path[64];
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ns_names); i++) {
+		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s",
+			       ns_names[i]);
+		if (stat(path, &st) == 0)
+			c->own_inode[i] = st.st_ino;
+	}
+}
+
 static void report_namespaces(struct backend_cell *c,
 			      struct report_enforcement *r)
 {
-	char name[32], path[64], got[64];
-	struct stat st;
+	char name[32], got[64];
 
 	for (size_t i = 0; i < ARRAY_SIZE(ns_names); i++) {
 		bool asked = c->plan->full || (c->req->unshare & (1u << i));
 		uint64_t in = c->ns_inode[i];
 
 		(void)snprintf(name, sizeof(name), "namespace.%s", ns_names[i]);
-		(void)snprintf(path, sizeof(path), "/proc/self/ns/%s",
-			       ns_names[i]);
 		(void)snprintf(got, sizeof(got), "%" PRIu64, in);
 		if (!c->plan->full) {
 			report_item_add(r, name, asked ? "own" : "", "",
@@ -113,7 +123,7 @@ static void report_namespaces(struct backend_cell *c,
 			continue;
 		}
 		want(c, r, name, "own", got,
-		     in && stat(path, &st) == 0 && st.st_ino != in);
+		     in && c->own_inode[i] && c->own_inode[i] != in);
 	}
 }
 

@@ -41,6 +41,8 @@ struct life {
 	bool failed;
 	struct err phase;
 	bool executed; /* the command phase was reached */
+	bool created;
+	struct err create_err;
 	int exit_code;
 	char spawn_error[768]; /* "" = none */
 	char spawn_cause[768]; /* stage and path, for stderr; "" = none */
@@ -226,22 +228,36 @@ static int open_journal(struct life *l, struct err *e)
 	return -1;
 }
 
-/* No event of the original's is written when it fails */
-static int create_cell(struct life *l)
+/* First of all: it assembles itself while the journal is opened */
+static void create_cell(struct life *l)
 {
 	const struct backend *b = l->c->backend;
-	struct err e, w;
 
-	if (b->plan(&l->req, &l->plan, &e) == 0 &&
-	    b->create(&l->req, &l->plan, &l->cell, &e) == 0)
-		return 0;
-	(void)err_set(&w, ERR_PLAIN, 0, "cell create: %s", e.text);
-	(void)snprintf(w.cause, sizeof(w.cause), "%s", e.cause);
-	w.sys = e.sys;
+	l->created =
+		b->plan(&l->req, &l->plan, &l->create_err) == 0 &&
+		b->create(&l->req, &l->plan, &l->cell, &l->create_err) == 0;
+}
+
+static void destroy(struct life *l, struct report_residue *residue);
+static void emit_residue(struct life *l, const struct report_residue *residue);
+
+/* Gate 15: no event of the original's is written when it fails */
+static void create_failed(struct life *l)
+{
+	const struct err *e = &l->create_err;
+	struct report_residue residue = { 0 };
+	struct err w;
+
+	(void)err_set(&w, ERR_PLAIN, 0, "cell create: %s", e->text);
+	(void)snprintf(w.cause, sizeof(w.cause), "%s", e->cause);
+	w.sys = e->sys;
 	emit_verdict(l, REPORT_REFUSED, "create", &w);
 	fail(l, LIFECYCLE_REFUSED, &w);
-	l->res->spawn_errno = e.sys;
-	return -1;
+	l->res->spawn_errno = e->sys;
+	if (!l->cell)
+		return;
+	destroy(l, &residue);
+	emit_residue(l, &residue);
 }
 
 static void container_security(struct life *l)
@@ -551,18 +567,22 @@ static void run(struct life *l)
 	struct report_residue residue = { 0 };
 	struct err e;
 
-	if (setup_run(l, &e) < 0 || open_state(l, &e) < 0 ||
-	    open_journal(l, &e) < 0) {
+	if (setup_run(l, &e) < 0 || open_state(l, &e) < 0) {
 		fail(l, LIFECYCLE_REFUSED, &e);
 		return;
 	}
-	if (create_cell(l) == 0) {
+	create_cell(l);
+	if (open_journal(l, &e) < 0) {
+		fail(l, LIFECYCLE_REFUSED, &e);
+		destroy(l, &residue);
+		return;
+	}
+	if (l->created) {
 		announce(l);
 		command(l);
 		finish(l);
-	} else if (l->cell) {
-		destroy(l, &residue);
-		emit_residue(l, &residue);
+	} else {
+		create_failed(l);
 	}
 	if (journal_close(l->journal, &e) < 0)
 		fail_sink(l, &e);
