@@ -118,13 +118,13 @@ static void sockets(scmp_filter_ctx c)
 			      calls[i], SCMP_A0(SCMP_CMP_MASKED_EQ, LOW32, d));
 		}
 		rule1(c, SCMP_ACT_ERRNO(EAFNOSUPPORT), calls[i],
-		      SCMP_A0(SCMP_CMP_GT, AF_PACKET));
+		      SCMP_A0(SCMP_CMP_GT, AF_PACKET, 0));
 	}
 	/* only NETLINK_ROUTE */
 	if (known("socket", &nr))
 		need(seccomp_rule_add(c, SCMP_ACT_ERRNO(EPROTONOSUPPORT), nr, 2,
-				      SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-				      SCMP_A2(SCMP_CMP_NE, NETLINK_ROUTE)),
+				      SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+				      SCMP_A2(SCMP_CMP_NE, NETLINK_ROUTE, 0)),
 		     "netlink");
 }
 

@@ -122,13 +122,34 @@ int state_run_note(struct state_run *s, struct err *e, const char *fmt, ...)
 	return r ? err_set(e, ERR_PLAIN, -r, "state: run file %s", s->name) : 0;
 }
 
+/* Locked before it has a name, so that gc never sees it otherwise, and without
+ * a name as long as it is not: nothing is left by a kill in between. */
+static int make_locked(struct state_run *s, const char *run_uuid)
+{
+	char self[40];
+	int r;
+
+	s->fd = openat(s->dirfd, ".",
+		       O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+	if (s->fd < 0)
+		return -errno;
+	r = state_lock(s->fd);
+	if (r)
+		return r;
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", s->fd);
+	if (linkat(AT_FDCWD, self, s->dirfd, run_uuid, AT_SYMLINK_FOLLOW) < 0)
+		return -errno;
+	(void)snprintf(s->name, sizeof(s->name), "%s", run_uuid);
+	return 0;
+}
+
 int state_run_open(const struct state_dirs *d, const char *run_uuid,
 		   const char *cell_id, const char *run_id,
 		   struct state_run **ret, struct err *e)
 {
 	struct timespec now = clock_wall();
 	struct state_run *s;
-	char tmp[64];
+	int r;
 
 	s = calloc(1, sizeof(*s));
 	if (!s)
@@ -139,18 +160,10 @@ int state_run_open(const struct state_dirs *d, const char *run_uuid,
 		free(s);
 		return -1;
 	}
-	(void)snprintf(s->name, sizeof(s->name), "%s", run_uuid);
-	/* locked before it has a name that gc looks at */
-	(void)snprintf(tmp, sizeof(tmp), ".%s", run_uuid);
-	s->fd = openat(s->dirfd, tmp,
-		       O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC |
-			       O_NOFOLLOW,
-		       0600);
-	if (s->fd < 0 || state_lock(s->fd) ||
-	    renameat(s->dirfd, tmp, s->dirfd, s->name) < 0) {
-		err_set(e, ERR_PLAIN, errno, "state: run file %s/%s", d->run,
+	r = make_locked(s, run_uuid);
+	if (r) {
+		err_set(e, ERR_PLAIN, -r, "state: run file %s/%s", d->run,
 			run_uuid);
-		(void)unlinkat(s->dirfd, tmp, 0);
 		state_run_close(&s);
 		return -1;
 	}
@@ -172,7 +185,8 @@ void state_run_close(struct state_run **s)
 {
 	if (!*s)
 		return;
-	(void)unlinkat((*s)->dirfd, (*s)->name, 0);
+	if ((*s)->name[0])
+		(void)unlinkat((*s)->dirfd, (*s)->name, 0);
 	fd_drop(&(*s)->fd);
 	fd_drop(&(*s)->dirfd);
 	free(*s);
