@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -174,6 +175,65 @@ static void set_id_bits(scmp_filter_ctx c)
 	}
 }
 
+/* Whatever the upper bits of the request say: the kernel takes 32. */
+static void ioctls(scmp_filter_ctx c)
+{
+	static const unsigned requests[] = {
+		0x5412, /* TIOCSTI: type into a terminal */
+		0x541c, /* TIOCLINUX: the same on a console */
+		0x5423, /* TIOCSETD: load a line discipline of the host */
+	};
+
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+		rule1(c, SCMP_ACT_NOTIFY, "ioctl",
+		      SCMP_A1(SCMP_CMP_MASKED_EQ, LOW32, requests[i]));
+}
+
+/*
+ * RLIMIT_CORE is 1, at which the kernel starts no core_pattern helper, and it
+ * stays: programs that set it to 0 are told that it worked. Pid 1 has the
+ * workload's uid where there is only one: its limits are not to be touched.
+ */
+static void limits(scmp_filter_ctx c)
+{
+	int nr;
+
+	rule1(c, SCMP_ACT_ERRNO(0), "setrlimit",
+	      SCMP_A0(SCMP_CMP_MASKED_EQ, LOW32, RLIMIT_CORE));
+	if (known("prlimit64", &nr)) {
+		need(seccomp_rule_add(
+			     c, SCMP_ACT_ERRNO(0), nr, 2,
+			     SCMP_A1(SCMP_CMP_MASKED_EQ, LOW32, RLIMIT_CORE),
+			     SCMP_A2(SCMP_CMP_NE, 0, 0)),
+		     "prlimit64");
+		need(seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), nr, 1,
+				      SCMP_A0(SCMP_CMP_MASKED_EQ, LOW32, 1)),
+		     "prlimit64");
+	}
+}
+
+/*
+ * Two processes that trace each other with PTRACE_O_TRACEEXIT (0x40) stop in
+ * each other's exit, where no signal reaches them: a cell that cannot end.
+ */
+static void tracing(scmp_filter_ctx c)
+{
+	static const unsigned requests[] = {
+		0x4200, /* PTRACE_SETOPTIONS */
+		0x4206, /* PTRACE_SEIZE */
+	};
+	int nr;
+
+	if (!known("ptrace", &nr))
+		return;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+		need(seccomp_rule_add(
+			     c, SCMP_ACT_ERRNO(EPERM), nr, 2,
+			     SCMP_A0(SCMP_CMP_MASKED_EQ, LOW32, requests[i]),
+			     SCMP_A3(SCMP_CMP_MASKED_EQ, 0x40, 0x40)),
+		     "ptrace");
+}
+
 static void watch_filter(void)
 {
 	static const unsigned ns[] = { CLONE_NEWNS,	CLONE_NEWUTS,
@@ -191,11 +251,9 @@ static void watch_filter(void)
 		      SCMP_A0(SCMP_CMP_MASKED_EQ, ns[i], ns[i]));
 	sockets(c);
 	set_id_bits(c);
-	/* pushing bytes into a terminal, whatever the upper bits say */
-	rule1(c, SCMP_ACT_NOTIFY, "ioctl",
-	      SCMP_A1(SCMP_CMP_MASKED_EQ, LOW32, 0x5412)); /* TIOCSTI */
-	rule1(c, SCMP_ACT_NOTIFY, "ioctl",
-	      SCMP_A1(SCMP_CMP_MASKED_EQ, LOW32, 0x541c)); /* TIOCLINUX */
+	ioctls(c);
+	limits(c);
+	tracing(c);
 	emit(c, "watch_filter");
 }
 

@@ -60,8 +60,9 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 int host_destroy(struct backend_cell *c, struct report_residue *r,
 		 struct err *e);
 size_t host_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
-/** host_reap() - wait for pid 1 after it was killed or has ended */
-void host_reap(struct backend_cell *c);
+/** host_reap() - wait for pid 1 after it was killed or has ended
+ *  Return: false if it does not end */
+bool host_reap(struct backend_cell *c);
 /** host_own_namespaces() - read ours while the cell assembles itself */
 void host_own_namespaces(struct backend_cell *c);
 /** host_report() - the read-back: fills @r, sets the fault on a mismatch */

@@ -135,17 +135,18 @@ static int make_limits(struct backend_cell *c)
 
 /* -- sources -- */
 
-static int open_source(struct backend_cell *c, const struct plan_step *p,
-		       const struct stat *st)
+static int open_source(struct backend_cell *c, const struct plan_step *p)
 {
-	OWNED(fd_drop) int tree = mount_tree_open(AT_FDCWD, p->src, true);
+	OWNED(fd_drop) int tree = -1;
 	OWNED(fd_drop) int ns = -1;
+	struct stat st;
 	int r;
 
+	tree = mount_source_tree(p->src, !(p->flags & PLAN_F_FILE), &st);
 	if (tree < 0)
 		return tree;
 	if ((p->flags & PLAN_F_IDMAP) && !(c->stage.drop & STAGE_DROP_IDMAP)) {
-		ns = userns_for_idmap(st->st_uid, st->st_gid, c->plan->out_uid,
+		ns = userns_for_idmap(st.st_uid, st.st_gid, c->plan->out_uid,
 				      c->plan->out_gid);
 		if (ns < 0)
 			return ns;
@@ -161,12 +162,11 @@ static int open_sources(struct backend_cell *c)
 {
 	for (size_t i = 0; i < c->plan->n; i++) {
 		const struct plan_step *p = &c->plan->steps[i];
-		struct stat st;
 		int r;
 
 		if (!(p->flags & PLAN_F_FROM_FD) || p->n >= STAGE_SOURCES)
 			continue;
-		r = stat(p->src, &st) < 0 ? -errno : open_source(c, p, &st);
+		r = open_source(c, p);
 		if (r)
 			return host_fault_set(c, PLAN_SOURCE, -r, p->src);
 	}

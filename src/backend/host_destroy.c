@@ -21,7 +21,11 @@ int host_destroy(struct backend_cell *c, struct report_residue *r,
 		if (pidfd_signal(c->pidfd, SIGKILL)) {
 			/* dead already: there is still a child to reap */
 		}
-		host_reap(c);
+		if (!host_reap(c))
+			report_residue_left(r,
+					    "cell init, pid %ld, does not "
+					    "end",
+					    (long)c->init_pid);
 	}
 	relay_finish(&c->relay);
 	fd_drop(&c->init_sock);

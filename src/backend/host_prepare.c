@@ -16,7 +16,7 @@
 #include "sys/seccomp.h"
 
 /* Assembling a cell takes milliseconds; one that takes this long hangs. */
-enum { STAGING_LIMIT_MS = 20000 };
+enum { STAGING_LIMIT_MS = 20000, REAP_LIMIT_MS = 10000 };
 
 /* A message of pid 1 or of the child while the cell is staged. */
 static void take_message(struct backend_cell *c, int *sock)
@@ -209,14 +209,24 @@ int host_start(struct backend_cell *c, struct err *e)
 	return c->fault.set ? spawn_error(c, e) : 0;
 }
 
-void host_reap(struct backend_cell *c)
+bool host_reap(struct backend_cell *c)
 {
+	struct pollfd p = { c->pidfd, POLLIN, 0 };
 	siginfo_t info;
+	int r;
 
 	if (c->reaped || c->init_pid <= 0)
-		return;
+		return true;
+	/* the kernel has to wait for a process in an uninterruptible call, on
+	 * a dead file server for example: that is residue, not our end */
+	do
+		r = poll(&p, 1, REAP_LIMIT_MS);
+	while (r < 0 && errno == EINTR);
+	if (r != 1)
+		return false;
 	while (waitid(P_PIDFD, (id_t)c->pidfd, &info, WEXITED) < 0 &&
 	       errno == EINTR)
 		;
 	c->reaped = true;
+	return true;
 }

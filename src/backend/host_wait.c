@@ -232,6 +232,12 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	x.duration_ms = (clock_mono_ns() - c->started_ns) / 1000000;
 	judge(&t, &x);
 	x.oom = cgroup_leaf_oom(&c->leaf);
+	/* the cell's own limit may hit its pid 1 as well */
+	if (x.how == CELL_LOST && x.oom && !t.lost)
+		x = (struct cell_exit){ .how = CELL_SIGNALED,
+					.sig = SIGKILL,
+					.oom = true,
+					.duration_ms = x.duration_ms };
 	*ret = x;
 	if (x.how != CELL_LOST)
 		return 0;

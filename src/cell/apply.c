@@ -43,7 +43,8 @@ static int open_declared(struct stage *s)
 		    (p->flags & (PLAN_F_OWN | PLAN_F_FROM_FD)) ||
 		    p->n >= STAGE_SOURCES)
 			continue;
-		s->source[p->n] = mount_tree_open(AT_FDCWD, p->src, true);
+		s->source[p->n] = mount_source_tree(
+			p->src, !(p->flags & PLAN_F_FILE), NULL);
 		if (s->source[p->n] < 0)
 			return s->source[p->n];
 	}
@@ -71,23 +72,42 @@ static int root_step(struct stage *s, const struct plan_step *p)
 	return r;
 }
 
+/*
+ * Component by component and never through a symbolic link: an image may have
+ * one where we want a directory, and the host is still reachable by it. The
+ * mode is given only to what is new.
+ */
 static int make_dirs(const char *path, mode_t mode)
 {
-	char part[PATH_MAX];
-	size_t n = strlen(path);
+	OWNED(fd_drop) int at = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char part[NAME_MAX + 1];
+	size_t n;
 
-	if (n >= sizeof(part))
-		return -ENAMETOOLONG;
-	for (size_t i = 1; i <= n; i++) {
-		if (i < n && path[i] != '/')
+	for (; *path; path += n + (path[n] == '/')) {
+		bool last;
+		int fd;
+
+		n = strcspn(path, "/");
+		last = path[n] == '\0';
+		if (n == 0)
 			continue;
-		memcpy(part, path, i);
-		part[i] = '\0';
-		if (mkdir(part, i == n ? mode : 0755) < 0 && errno != EEXIST)
+		if (at < 0 || n > NAME_MAX)
+			return at < 0 ? -errno : -ENAMETOOLONG;
+		memcpy(part, path, n);
+		part[n] = '\0';
+		if (mkdirat(at, part, 0700) == 0) {
+			/* the umask is the caller's: say it again */
+			if (fchmodat(at, part, last ? mode : 0755, 0) < 0)
+				return -errno;
+		} else if (errno != EEXIST) {
 			return -errno;
+		}
+		fd = openat(at, part,
+			    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd_drop(&at);
+		at = fd;
 	}
-	/* the umask is the caller's: say it again */
-	return last_errno(chmod(path, mode));
+	return at < 0 ? -errno : 0;
 }
 
 static int make_file(const char *path, mode_t mode, const char *text)
@@ -210,7 +230,7 @@ static int device_step(const struct plan_step *p)
 static int overlay_step(const struct stage *s, const struct plan_step *p)
 {
 	OWNED(fd_drop) int tree = source_tree(s, p);
-	char size[64];
+	char size[96];
 	struct stat st;
 	int r;
 
@@ -225,7 +245,9 @@ static int overlay_step(const struct stage *s, const struct plan_step *p)
 		return r;
 	if (stat(".lower", &st) < 0)
 		return -errno;
-	(void)snprintf(size, sizeof(size), "mode=755,size=%" PRIu64, p->n2);
+	(void)snprintf(size, sizeof(size),
+		       "mode=755,size=%" PRIu64 ",nr_inodes=%" PRIu64, p->n2,
+		       p->n2 / 1024 + 64);
 	r = mount_fs("tmpfs", ".layer", 0, size);
 	if (r)
 		return r;
@@ -341,7 +363,7 @@ int apply_step(struct stage *s, const struct plan_step *p)
 		return readonly_step(s, p);
 	case PLAN_DEVPTS:
 		return mount_fs("devpts", rel(p->dst), MOUNT_DEV | MOUNT_NOEXEC,
-				"newinstance,ptmxmode=0666,mode=600");
+				"newinstance,ptmxmode=0666,mode=600,max=256");
 	case PLAN_PIVOT:
 		return pivot_step(s);
 	case PLAN_STATE:

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -34,7 +35,7 @@ static bool end_init(const struct state_file *f, struct report_residue *r)
 	return poll(&p, 1, 2000) == 1;
 }
 
-static int gc_one(void *arg, int dirfd, const char *name)
+static int gc_one(void *arg, int dirfd, const char *file)
 {
 	struct report_residue r = { 0 };
 	struct gc *g = arg;
@@ -42,7 +43,7 @@ static int gc_one(void *arg, int dirfd, const char *name)
 	unsigned left = 0;
 	bool dead = true;
 
-	if (state_file_read(dirfd, name, &f))
+	if (state_file_read(dirfd, file, &f))
 		return 0;
 	if (state_lock(f.fd)) { /* alive */
 		fd_drop(&f.fd);
@@ -52,8 +53,14 @@ static int gc_one(void *arg, int dirfd, const char *name)
 		dead = end_init(&f, &r);
 	report_residue_checked(&r, "pids", f.info.init != 0, dead ? 0 : 1);
 	for (size_t i = 0; i < f.n_cgroups; i++) {
-		bool was = access(f.cgroups[i], F_OK) == 0;
-		int e = cgroup_dir_remove(f.cgroups[i]);
+		const char *name = strrchr(f.cgroups[i], '/');
+		bool was, ours = name && !strncmp(name, "/cellos_", 8);
+		int e;
+
+		if (!ours)
+			continue; /* not a leaf of ours */
+		was = access(f.cgroups[i], F_OK) == 0;
+		e = cgroup_dir_remove(f.cgroups[i]);
 
 		if (e) {
 			left++;
@@ -69,7 +76,7 @@ static int gc_one(void *arg, int dirfd, const char *name)
 	g->cleared++;
 	/* what could not be cleared or told stays listed for the next gc */
 	if (g->fn(g->arg, &f.info, &r) == 0 && dead && !left)
-		(void)unlinkat(dirfd, name, 0);
+		(void)unlinkat(dirfd, file, 0);
 	fd_drop(&f.fd);
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "cell/plan.h"
 #include "sys/landlock.h"
+#include "sys/mount.h"
 
 /* Ids given to cells started by root. systemd's container range ends below,
  * nothing is allocated from here on. 2^24 pairs, chosen by the run's UUID. */
@@ -87,11 +88,11 @@ static bool kernel_at_least(unsigned major, unsigned minor)
 	return a > major || (a == major && b >= minor);
 }
 
-static bool can_idmap(const char *path)
+static bool can_idmap(int fd)
 {
 	struct statfs s;
 
-	if (statfs(path, &s) < 0)
+	if (fstatfs(fd, &s) < 0)
 		return false;
 	switch ((uint32_t)s.f_type) {
 	case EXT4_SUPER_MAGIC:
@@ -107,11 +108,12 @@ static bool can_idmap(const char *path)
 
 static void look(struct host_path *p, const char *path, bool is_root)
 {
+	OWNED(fd_drop) int fd = mount_source_open(path);
 	struct stat st;
 
 	*p = (struct host_path){ .path = path };
-	if (stat(path, &st) < 0) {
-		p->sys = errno;
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		p->sys = fd < 0 ? -fd : errno;
 		return;
 	}
 	p->is_dir = S_ISDIR(st.st_mode);
@@ -119,7 +121,7 @@ static void look(struct host_path *p, const char *path, bool is_root)
 		p->sys = ENOTSUP; /* no device, no socket, no FIFO */
 	p->uid = st.st_uid;
 	p->gid = st.st_gid;
-	p->idmap = is_root && can_idmap(path);
+	p->idmap = is_root && can_idmap(fd);
 }
 
 static int add_entry(struct host_caps *h, int dirfd, const char *name)

@@ -117,7 +117,9 @@ static int enter_seccomp(const struct stage *s, const struct plan_step *p)
 
 static int set_rlimits(const struct stage *s)
 {
-	struct rlimit r = { 0, 0 };
+	/* at 1 the kernel skips a core_pattern that is a program of the host,
+	 * at 0 it would start it */
+	struct rlimit r = { 1, 1 };
 
 	if (setrlimit(RLIMIT_CORE, &r) < 0)
 		return -errno;

@@ -301,6 +301,19 @@ static void mount_point(struct builder *b, const char *path, bool is_dir)
 		add_n(b, PLAN_DIR, path, 0755, NULL);
 }
 
+static int bad_source(const char *what, const struct host_path *p,
+		      struct err *e)
+{
+	if (p->sys == ELOOP)
+		return err_set(e, ERR_HOST, 0,
+			       "source: %s %s is, or lies behind, a symbolic "
+			       "link; name the real path, which no command "
+			       "can have redirected",
+			       what, p->path);
+	return err_set(e, ERR_HOST, p->sys ? p->sys : ENOTDIR, "source: %s %s",
+		       what, p->path);
+}
+
 static int plan_mounts(struct builder *b, struct err *e)
 {
 	const struct spec_authority *a = &b->req->spec->authority;
@@ -323,8 +336,7 @@ static int plan_mounts(struct builder *b, struct err *e)
 		unsigned flags = 0;
 
 		if (m->sys)
-			return err_set(e, ERR_HOST, m->sys, "source: mount %s",
-				       m->path);
+			return bad_source("mount", m, e);
 		if (!rw)
 			flags |= PLAN_F_RO;
 		if (!m->is_dir)
@@ -382,8 +394,7 @@ static int plan_cwd(struct builder *b, struct err *e)
 		return 0;
 	if (b->h->n_paths == b->req->spec->authority.n_mounts || w->sys ||
 	    !w->is_dir)
-		return err_set(e, ERR_HOST, w->sys ? w->sys : ENOTDIR,
-			       "source: workingDirectory %s", cwd);
+		return bad_source("workingDirectory", w, e);
 	mount_point(b, cwd, true);
 	s = add(b, PLAN_BIND, cwd, cwd, NULL);
 	s->flags = b->h->is_root ? PLAN_F_FROM_FD : 0;
@@ -409,7 +420,7 @@ static void plan_lockdown(struct builder *b)
 	b->p->steps[b->p->n - 1].n = b->p->in_uid;
 	add(b, PLAN_CAPS, NULL, NULL, "none, bounding set empty");
 	add(b, PLAN_NO_NEW_PRIVS, NULL, NULL, NULL);
-	add_n(b, PLAN_RLIMIT, "RLIMIT_CORE", 0, "no core files");
+	add_n(b, PLAN_RLIMIT, "RLIMIT_CORE", 1, "no core, no core helper");
 	add_n(b, PLAN_LANDLOCK, NULL, (uint64_t)b->h->landlock_abi,
 	      "the same paths once more");
 	add(b, PLAN_SECCOMP, NULL, "allowlist",

@@ -117,6 +117,10 @@ int state_run_note(struct state_run *s, struct err *e, const char *fmt, ...)
 	if (n < 0 || (size_t)n >= sizeof(line) - 1)
 		return err_set(e, ERR_PLAIN, ENAMETOOLONG, "state: %s",
 			       s->name);
+	/* one note is one line, whatever an id may hold */
+	for (int i = 0; i < n; i++)
+		if ((unsigned char)line[i] < 0x20)
+			line[i] = '?';
 	line[n++] = '\n';
 	r = fd_write_all(s->fd, line, (size_t)n);
 	return r ? err_set(e, ERR_PLAIN, -r, "state: run file %s", s->name) : 0;
@@ -129,8 +133,8 @@ static int make_locked(struct state_run *s, const char *run_uuid)
 	char self[40];
 	int r;
 
-	s->fd = openat(s->dirfd, ".",
-		       O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+	s->fd = openat(s->dirfd, ".", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC,
+		       0600);
 	if (s->fd < 0)
 		return -errno;
 	r = state_lock(s->fd);
@@ -191,6 +195,13 @@ void state_run_close(struct state_run **s)
 	fd_drop(&(*s)->dirfd);
 	free(*s);
 	*s = NULL;
+}
+
+void state_run_leave(struct state_run **s)
+{
+	if (*s)
+		(*s)->name[0] = '\0';
+	state_run_close(s);
 }
 
 /* -- reading -- */

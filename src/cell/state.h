@@ -35,6 +35,9 @@ int state_run_note(struct state_run *s, struct err *e, const char *fmt, ...)
 /** state_run_close() - unlink and unlock; NULL is fine */
 void state_run_close(struct state_run **s);
 
+/** state_run_leave() - unlock but keep the list: gc has something to do */
+void state_run_leave(struct state_run **s);
+
 /* A run as ps sees it. */
 struct state_info {
 	char run_uuid[37], cell_id[160], run_id[160];

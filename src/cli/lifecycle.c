@@ -216,6 +216,8 @@ static int open_journal(struct life *l, struct err *e)
 		.redact = l->c->redact,
 		.signer = l->c->signer,
 		.max_bytes = l->req.limits->v[LIMIT_JOURNAL_BYTES],
+		/* a command may have planted a link where it could write */
+		.no_follow = !l->req.portable,
 		.last_run = true,
 	};
 	struct err inner;
@@ -627,7 +629,10 @@ int lifecycle_run(const struct lifecycle_config *c,
 	*ret = (struct lifecycle_result){ .fault = LIFECYCLE_OK };
 	signals_block(&old);
 	run(&l);
-	state_run_close(&l.state);
+	if (ret->residue_class && strcmp(ret->residue_class, "none") != 0)
+		state_run_leave(&l.state);
+	else
+		state_run_close(&l.state);
 	journal_free(&l.journal);
 	plan_drop(&l.plan);
 	secrets_drop(&l.secrets);

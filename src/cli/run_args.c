@@ -3,29 +3,63 @@
 #include "cli/run_args.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "base/slice.h"
 #include "cli/units.h"
+#include "sys/mount.h"
 
-/* Absolute, every link followed, and a directory: what is checked here is
- * what will be opened, or the opening fails. */
+/* The path the kernel knows an open directory by. */
+static char *path_of(int fd)
+{
+	char link[40], buf[PATH_MAX];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, buf, sizeof(buf) - 1);
+	if (n <= 0 || (size_t)n >= sizeof(buf) - 1)
+		return NULL;
+	buf[n] = '\0';
+	return strdup(buf);
+}
+
+static int behind_link(const char *opt, const char *path, struct err *e)
+{
+	char *real = realpath(path, NULL);
+
+	err_set(e, ERR_PLAIN, 0,
+		"--%s %s is, or lies behind, a symbolic link; a command may "
+		"have put it there: name the real path%s%s",
+		opt, path, real ? ", " : "", real ? real : "");
+	free(real);
+	return -1;
+}
+
+/* Absolute, no link in it, and a directory: what is checked here is what will
+ * be opened, or the opening fails. */
 static int dir_resolve(const char *opt, const char *path, char **ret,
 		       struct err *e)
 {
+	OWNED(fd_drop) int fd = mount_source_open(path);
 	struct stat st;
-	char *real = realpath(path, NULL);
-	int sys = errno;
+	char *real;
 
-	if (!real)
-		return err_set(e, ERR_PLAIN, sys, "--%s %s", opt, path);
-	if (stat(real, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		free(real);
+	if (fd == -ELOOP)
+		return behind_link(opt, path, e);
+	if (fd < 0)
+		return err_set(e, ERR_PLAIN, -fd, "--%s %s", opt, path);
+	if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(e, ERR_PLAIN, ENOTDIR, "--%s %s", opt, path);
-	}
+	real = path_of(fd);
+	if (!real)
+		return err_set(e, ERR_PLAIN, ENAMETOOLONG, "--%s %s", opt,
+			       path);
 	if (strcmp(real, "/") == 0) {
 		free(real);
 		return err_set(e, ERR_PLAIN, 0,

@@ -145,9 +145,9 @@ static int reach_journal(const char *shown, const char *journal, struct err *e)
 	if (!path_covers(a, b))
 		return 0;
 	return err_set(e, ERR_PLAIN, 0,
-		       "spec.authority.filesystem.mounts %s: the command could "
-		       "rewrite its own events in %s; put them elsewhere with "
-		       "--events",
+		       "spec.authority.filesystem.mounts %s: the command would "
+		       "see its own events in %s, and could lock or rewrite "
+		       "them; put them elsewhere with --events",
 		       shown, journal);
 }
 
@@ -176,10 +176,14 @@ int run_setup_reach(const struct run_setup *s, const char *journal,
 		if (reach_dir(m->path.p, mounts, s->dirs.state, e) ||
 		    reach_dir(m->path.p, mounts, s->dirs.run, e))
 			return -1;
-		if (journal && m->mode == SPEC_MOUNT_RW &&
-		    reach_journal(m->path.p, journal, e))
+		/* even to read it is too much: a lock on it stops the run */
+		if (journal && reach_journal(m->path.p, journal, e))
 			return -1;
 	}
+	if (s->req.image_root &&
+	    (reach_dir(s->req.image_root, "--root", s->dirs.state, e) ||
+	     reach_dir(s->req.image_root, "--root", s->dirs.run, e)))
+		return -1;
 	if (!cwd || is_own(cwd))
 		return 0;
 	if (reach_dir(cwd, "spec.run.workingDirectory", s->dirs.state, e))

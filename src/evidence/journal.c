@@ -28,6 +28,8 @@ enum {
 	SCAN = 65536
 };
 
+#define LOCK_LIMIT_NS 3000000000u
+
 struct journal {
 	struct journal_config c;
 	int fd; /* -1: nothing is written */
@@ -163,17 +165,34 @@ static int write_healed(struct journal *j, struct err *e)
 	return 0;
 }
 
+/* Others hold it for one write. Somebody who holds it longer must not hang the
+ * run: its deadline would wait as well. */
+static int lock_bounded(int fd)
+{
+	struct timespec pause = { 0, 500000 };
+	uint64_t end = clock_mono_ns() + LOCK_LIMIT_NS;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (clock_mono_ns() > end)
+			return -ETIMEDOUT;
+		(void)nanosleep(&pause, NULL);
+		if (pause.tv_nsec < 20000000)
+			pause.tv_nsec *= 2;
+	}
+	return 0;
+}
+
 /* Runs may share the file: one at a time. */
 static int locked(struct journal *j,
 		  int (*what)(struct journal *j, struct err *e), struct err *e)
 {
 	int r;
 
-	do
-		r = flock(j->fd, LOCK_EX);
-	while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return err_set(e, ERR_SINK, errno, "lock %s", j->c.path);
+	r = lock_bounded(j->fd);
+	if (r)
+		return err_set(e, ERR_SINK, -r, "lock %s", j->c.path);
 	r = what(j, e);
 	(void)flock(j->fd, LOCK_UN);
 	return r;
@@ -246,14 +265,16 @@ static int sync_now(const struct journal *j, struct err *e)
 static int open_file(struct journal *j, struct err *e)
 {
 	OWNED(fd_drop) int fd = -1;
+	int flags = O_APPEND | O_CLOEXEC | O_NOCTTY;
 	char self[64];
 	struct stat st;
 
-	fd = open(j->c.path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY,
-		  0666);
+	/* /dev/stderr and its like are links, and nobody's to plant */
+	if (j->c.no_follow && strncmp(j->c.path, "/dev/", 5) != 0)
+		flags |= O_NOFOLLOW;
+	fd = open(j->c.path, flags | O_RDWR | O_CREAT, 0666);
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
-		fd = open(j->c.path,
-			  O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+		fd = open(j->c.path, flags | O_WRONLY);
 	if (fd < 0)
 		return err_set(e, ERR_SINK, errno, "open %s", j->c.path);
 	if (fstat(fd, &st) < 0)

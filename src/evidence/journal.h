@@ -36,6 +36,7 @@ struct journal_config {
 	const char *redact;    /* CELLOS_REDACT_EVENT_FIELDS, or NULL */
 	struct signer *signer; /* borrowed; never NULL */
 	uint64_t max_bytes;    /* budget of this run */
+	bool no_follow;	       /* the last component must not be a link */
 	bool last_run;	       /* the signer may end with this run */
 };
 

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -95,6 +96,37 @@ int mount_tree_idmap(int tree, int userns, bool recursive)
 	};
 
 	return set_attr(tree, "", &a, recursive);
+}
+
+int mount_source_open(const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return sys_result(
+		syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)));
+}
+
+int mount_source_tree(const char *path, bool want_dir, struct stat *ret_st)
+{
+	struct stat st;
+	int fd = mount_source_open(path);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if (want_dir != S_ISDIR(st.st_mode))
+		r = want_dir ? -ENOTDIR : -EISDIR;
+	else
+		r = mount_tree_open(fd, "", true);
+	(void)close(fd);
+	if (r >= 0 && ret_st)
+		*ret_st = st;
+	return r;
 }
 
 int mount_resolve(int at, const char *path)

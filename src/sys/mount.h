@@ -26,6 +26,22 @@ int mount_private(void) MUST_USE;
 /** mount_tree_open() - a detached copy of the tree at @path (Linux 5.2)
  *  Return: descriptor or -errno */
 int mount_tree_open(int dirfd, const char *path, bool recursive) MUST_USE;
+/**
+ * mount_source_open() - O_PATH descriptor of a host path a document names
+ *
+ * No component may be a symbolic link (-ELOOP): what lies below a directory a
+ * command could write may have been turned into one, before or meanwhile.
+ * Everything else about the source is asked of this descriptor.
+ */
+int mount_source_open(const char *path) MUST_USE;
+struct stat;
+/**
+ * mount_source_tree() - a detached copy of the tree at a path so opened
+ * @want_dir: what the plan took it for; -ENOTDIR or -EISDIR if it no longer is
+ * @ret_st:   of the very object that will be shown; may be NULL
+ */
+int mount_source_tree(const char *path, bool want_dir,
+		      struct stat *ret_st) MUST_USE;
 /** mount_tree_attr() - MOUNT_* on a detached tree, or on an attached mount by
  *  its O_PATH descriptor (mount_setattr, Linux 5.12) */
 int mount_tree_attr(int tree, unsigned flags) MUST_USE;
