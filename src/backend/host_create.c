@@ -317,6 +317,7 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 		struct backend_cell **ret, struct err *e)
 {
 	struct backend_cell *c = calloc(1, sizeof(*c));
+	char why[RELAY_WHY_SIZE] = "stdio";
 	int r;
 
 	if (!c)
@@ -347,9 +348,9 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 		return 0;
 	r = relay_setup(&c->relay, req->in,
 			c->stage.is_root ? plan->out_uid : (uid_t)-1,
-			c->stage.stdio);
+			c->stage.stdio, why);
 	if (r)
-		return host_fault_set(c, PLAN_EXEC, -r, "stdio"), 0;
+		return host_fault_set(c, PLAN_EXEC, -r, why), 0;
 	if (!made_to_fail(c, PLAN_STATE) && !made_to_fail(c, PLAN_CGROUP) &&
 	    !make_limits(c) && !made_to_fail(c, PLAN_SOURCE) &&
 	    !open_sources(c) && !made_to_fail(c, PLAN_CLONE))

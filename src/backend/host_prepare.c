@@ -43,7 +43,9 @@ static void take_message(struct backend_cell *c, int *sock)
 		c->listener = fd_take(&fd);
 		break;
 	case CELL_MSG_PTY:
-		relay_pty(&c->relay, fd_take(&fd));
+		r = relay_pty(&c->relay, fd_take(&fd));
+		if (r)
+			host_fault_set(c, PLAN_EXEC, -r, "terminal");
 		break;
 	case CELL_MSG_READY:
 		c->ready = m;

@@ -132,6 +132,8 @@ static void expire(struct watch *t)
 {
 	if (clock_mono_ns() < t->next_ns)
 		return;
+	if (t->phase == RUNNING && t->c->ended)
+		return; /* in time; only its output is still on the way */
 	if (t->phase == RUNNING) {
 		t->timed_out = true;
 		terminate(t);
@@ -142,13 +144,15 @@ static void expire(struct watch *t)
 
 static int poll_ms(const struct watch *t)
 {
-	uint64_t now = clock_mono_ns();
+	uint64_t now = clock_mono_ns(), next = t->next_ns;
 
-	if (t->next_ns == UINT64_MAX)
+	if (t->phase == RUNNING && t->c->ended && t->c->relay.end_ns)
+		next = t->c->relay.end_ns;
+	if (next == UINT64_MAX)
 		return -1;
-	if (now >= t->next_ns)
+	if (now >= next)
 		return 0;
-	now = (t->next_ns - now + 999999) / 1000000;
+	now = (next - now + 999999) / 1000000;
 	return now > 3600000 ? 3600000 : (int)now;
 }
 
@@ -157,9 +161,12 @@ static int poll_ms(const struct watch *t)
  * rest, which destroy() waits for, while the caller writes its events. With a
  * relay the last output has to be carried first.
  */
-static bool is_over(const struct watch *t, size_t n_relayed)
+static bool is_over(const struct watch *t)
 {
-	return t->c->ended && t->phase == RUNNING && n_relayed == 0;
+	if (!t->c->ended || t->phase != RUNNING)
+		return false;
+	relay_end(&t->c->relay);
+	return relay_is_done(&t->c->relay);
 }
 
 /* One turn; false when pid 1 is dead, and with it everything. */
@@ -192,7 +199,7 @@ static bool turn(struct watch *t)
 		lose(t, "the event signer died");
 	relay_serve(&c->relay, p + 5, n);
 	expire(t);
-	return !p[0].revents && !is_over(t, n);
+	return !p[0].revents && !is_over(t);
 }
 
 static void judge(const struct watch *t, struct cell_exit *ret)

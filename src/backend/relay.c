@@ -1,21 +1,216 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Standard descriptors of a cell, and the relay of a terminal. */
+/* Standard descriptors of a cell, and the relay of what is not passed on. */
 #include "backend/relay.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/log.h"
+
+#define TARGET "cellos.supervisor.host"
 
 #ifndef PIPEFS_MAGIC
 #define PIPEFS_MAGIC 0x50495045
 #endif
+
+enum {
+	FLOW_BUFFER = 16384,
+	/* Into a descriptor that blocks, only after POLLOUT: the least a
+	 * terminal has room for then is 256, half of it for line ends. */
+	CAREFUL_BYTES = 128
+};
+
+static const char eot[] = { 4, 4 };
+
+enum sink {
+	SINK_FREE,   /* never blocks: ours, reopened, or a regular file */
+	SINK_SOCKET, /* send() can be told not to */
+	SINK_CAREFUL
+};
+
+struct relay_flow {
+	int from, to; /* owned */
+	enum sink sink;
+	bool eof, from_socket, to_pty;
+	bool mid_line; /* what went to the terminal did not end in \n */
+	size_t at, len;
+	char buf[FLOW_BUFFER];
+};
+
+/* -- flows -- */
+
+static void flow_free(struct relay_flow **f)
+{
+	if (!*f)
+		return;
+	fd_drop(&(*f)->from);
+	fd_drop(&(*f)->to);
+	explicit_bzero(*f, sizeof(**f));
+	free(*f);
+	*f = NULL;
+}
+
+/* The end of our input is ^D on a terminal; the first only ends a line. */
+static bool flow_end(struct relay_flow *f)
+{
+	if (!f->to_pty || f->eof)
+		return false;
+	f->eof = true;
+	f->at = 0;
+	f->len = f->mid_line ? 2 : 1;
+	memcpy(f->buf, eot, f->len);
+	return true;
+}
+
+/* false at the end of the stream */
+static bool flow_fill(struct relay_flow *f)
+{
+	ssize_t n;
+
+	if (f->eof)
+		return false;
+	n = f->from_socket ? recv(f->from, f->buf, FLOW_BUFFER, MSG_DONTWAIT)
+			   : read(f->from, f->buf, FLOW_BUFFER);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return true;
+	if (n <= 0)
+		return flow_end(f); /* EIO: a terminal nobody holds any more */
+	f->at = 0;
+	f->len = (size_t)n;
+	f->mid_line = f->buf[n - 1] != '\n';
+	return true;
+}
+
+/* false if nobody reads it any more */
+static bool flow_drain(struct relay_flow *f)
+{
+	size_t left = f->len - f->at;
+	ssize_t n;
+
+	if (f->sink == SINK_CAREFUL && left > CAREFUL_BYTES)
+		left = CAREFUL_BYTES;
+	if (f->sink == SINK_SOCKET)
+		n = send(f->to, f->buf + f->at, left,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+	else
+		n = write(f->to, f->buf + f->at, left);
+	if (n < 0)
+		return errno == EINTR || errno == EAGAIN;
+	f->at += (size_t)n;
+	return true;
+}
+
+/* What poll() said holds for one call; false: the flow is finished. */
+static bool flow_serve(struct relay_flow *f)
+{
+	if (f->at == f->len) {
+		if (!flow_fill(f))
+			return false;
+		if (f->at == f->len || f->sink == SINK_CAREFUL)
+			return true;
+	}
+	return flow_drain(f);
+}
+
+static struct pollfd flow_poll(const struct relay_flow *f)
+{
+	if (f->at == f->len)
+		return (struct pollfd){ f->from, POLLIN, 0 };
+	return (struct pollfd){ f->to, POLLOUT, 0 };
+}
+
+/* -- the caller's descriptors -- */
+
+/* If we may not open their own name: the same terminal, as ours. */
+static int open_controlling(int fd)
+{
+	OWNED(fd_drop) int tty = open("/dev/tty", O_WRONLY | O_NONBLOCK |
+							  O_NOCTTY | O_CLOEXEC);
+	unsigned a, b;
+
+	if (tty < 0 || ioctl(tty, TIOCGDEV, &a) < 0 ||
+	    ioctl(fd, TIOCGDEV, &b) < 0 || a != b)
+		return -1;
+	return fd_take(&tty);
+}
+
+/*
+ * A way to write to the caller's @fd without blocking. O_NONBLOCK belongs to
+ * the open file description, which others hold too, so we make another one.
+ */
+static int open_sink(int fd, enum sink *ret_sink)
+{
+	OWNED(fd_drop) int to = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	int fl = fcntl(fd, F_GETFL), again = -1;
+	char path[32];
+	struct stat st;
+
+	if (to < 0 || fl < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	*ret_sink = S_ISSOCK(st.st_mode)  ? SINK_SOCKET
+		    : S_ISREG(st.st_mode) ? SINK_FREE
+					  : SINK_CAREFUL;
+	/* no more than we were given */
+	if (*ret_sink != SINK_CAREFUL || (fl & O_ACCMODE) == O_RDONLY)
+		return fd_take(&to);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (isatty(fd) || S_ISFIFO(st.st_mode))
+		again = open(path,
+			     O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (again < 0 && isatty(fd))
+		again = open_controlling(fd);
+	if (again < 0)
+		return fd_take(&to);
+	*ret_sink = SINK_FREE;
+	return again;
+}
+
+/* @ours: a pipe end or a master. Takes it. */
+static int flow_new(int caller, int ours, struct relay_flow **ret)
+{
+	OWNED(fd_drop) int mine = ours;
+	struct relay_flow *f;
+	struct stat st;
+	int fl = fcntl(mine, F_GETFL);
+	int r;
+
+	if (fl < 0 || fcntl(mine, F_SETFL, fl | O_NONBLOCK) < 0)
+		return -errno;
+	f = malloc(sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	/* not calloc: the buffer's pages are touched when there is something */
+	f->from = f->to = -1;
+	f->sink = SINK_FREE;
+	f->eof = f->from_socket = f->to_pty = f->mid_line = false;
+	f->at = f->len = 0;
+	if (caller == 0) {
+		f->from = fcntl(0, F_DUPFD_CLOEXEC, 3);
+		r = f->from < 0 || fstat(0, &st) < 0 ? -errno : 0;
+		f->from_socket = !r && S_ISSOCK(st.st_mode);
+		f->to = fd_take(&mine);
+	} else {
+		f->to = open_sink(caller, &f->sink);
+		r = f->to < 0 ? f->to : 0;
+		f->from = fd_take(&mine);
+	}
+	if (r)
+		flow_free(&f);
+	*ret = f;
+	return r;
+}
 
 /* A shell's `> /dev/stderr` opens the pipe anew, as the workload's uid. */
 static void give_pipe(int fd, uid_t owner)
@@ -31,46 +226,57 @@ static void give_pipe(int fd, uid_t owner)
 	}
 }
 
-int relay_setup(struct relay *s, enum cell_stdin in, uid_t owner,
-		int ret_stdio[3])
+/* Of a device nobody can say whether it is a terminal: not passed on. */
+static bool may_pass(int fd, mode_t mode)
 {
-	*s = RELAY_INIT;
-	ret_stdio[0] = -1;
-	if (in == CELL_STDIN_PASS && fcntl(0, F_GETFD) >= 0) {
-		/* somebody else's keystrokes are not for the cell; with -i
-		 * from a terminal, input goes line by line through us */
-		if (!isatty(0)) {
-			ret_stdio[0] = 0;
-			give_pipe(0, owner);
-		} else {
-			int p[2];
+	struct termios t;
+	int fl = fcntl(fd, F_GETFL);
 
-			if (pipe2(p, O_CLOEXEC) < 0)
-				return -errno;
-			s->to_cell[0] = p[0];
-			s->from_cell[0] = p[1];
-			s->in_open = true;
-			ret_stdio[0] = p[0];
-			give_pipe(p[0], owner);
-		}
-	}
-	for (int i = 1; i < 3; i++) {
-		int p[2];
+	if (fl < 0 || (fl & O_PATH))
+		return false;
+	if (S_ISCHR(mode))
+		return tcgetattr(fd, &t) < 0 && errno == ENOTTY;
+	return S_ISREG(mode) || S_ISFIFO(mode);
+}
 
-		ret_stdio[i] = -1;
-		if (in == CELL_STDIN_PTY || fcntl(i, F_GETFD) < 0)
-			continue;
-		ret_stdio[i] = i;
-		if (!isatty(i)) {
-			give_pipe(i, owner);
-			continue;
-		}
+static int setup_one(struct relay *s, int i, mode_t mode, uid_t owner,
+		     int *ret_fd)
+{
+	int p[2], r;
+
+	*ret_fd = i;
+	if (!may_pass(i, mode)) {
 		if (pipe2(p, O_CLOEXEC) < 0)
 			return -errno;
-		s->from_cell[i] = p[0];
-		s->to_cell[i] = p[1];
-		ret_stdio[i] = p[1];
-		give_pipe(p[1], owner);
+		s->to_cell[i] = p[i ? 1 : 0];
+		r = flow_new(i, p[i ? 0 : 1], &s->flow[i]);
+		if (r)
+			return r;
+		*ret_fd = s->to_cell[i];
+	}
+	give_pipe(*ret_fd, owner);
+	return 0;
+}
+
+int relay_setup(struct relay *s, enum cell_stdin in, uid_t owner,
+		int ret_stdio[3], char ret_why[RELAY_WHY_SIZE])
+{
+	*s = RELAY_INIT;
+	for (int i = 0; i < 3; i++) {
+		struct stat st;
+		int r = 0;
+
+		ret_stdio[i] = -1;
+		if (fstat(i, &st) < 0)
+			continue;
+		(void)snprintf(ret_why, RELAY_WHY_SIZE, "descriptor %d%s", i,
+			       S_ISDIR(st.st_mode) ? " is a directory" : "");
+		if (S_ISDIR(st.st_mode))
+			return -EISDIR;
+		if (in == CELL_STDIN_PASS || (in == CELL_STDIN_NULL && i))
+			r = setup_one(s, i, st.st_mode, owner, &ret_stdio[i]);
+		if (r)
+			return r;
 	}
 	return 0;
 }
@@ -81,6 +287,8 @@ void relay_cloned(struct relay *s)
 		fd_drop(&s->to_cell[i]);
 }
 
+/* -- a terminal of the cell's own -- */
+
 void relay_resize(const struct relay *s)
 {
 	struct winsize w;
@@ -89,101 +297,137 @@ void relay_resize(const struct relay *s)
 		(void)ioctl(s->pty, TIOCSWINSZ, &w);
 }
 
-void relay_pty(struct relay *s, int master)
+int relay_pty(struct relay *s, int master)
 {
+	OWNED(fd_drop) int one = master;
+	OWNED(fd_drop) int two = fcntl(one, F_DUPFD_CLOEXEC, 3);
 	struct termios t;
+	int r;
 
-	s->pty = master;
-	s->in_open = true;
+	if (two < 0)
+		return -errno;
+	r = flow_new(1, fd_take(&one), &s->flow[1]);
+	if (r)
+		return r;
+	s->pty = s->flow[1]->from;
+	r = flow_new(0, fd_take(&two), &s->flow[0]);
+	if (r)
+		return r;
+	s->flow[0]->to_pty = true;
 	if (tcgetattr(0, &s->saved) == 0) {
 		t = s->saved;
 		cfmakeraw(&t);
 		s->raw = tcsetattr(0, TCSANOW, &t) == 0;
 		relay_resize(s);
 	}
+	return 0;
 }
+
+/* Even if the shell has taken the terminal back: it must find it usable. */
+static void restore_terminal(struct relay *s)
+{
+	sigset_t ttou, old;
+
+	if (!s->raw)
+		return;
+	(void)sigemptyset(&ttou);
+	(void)sigaddset(&ttou, SIGTTOU);
+	(void)sigprocmask(SIG_BLOCK, &ttou, &old);
+	(void)tcsetattr(0, TCSANOW, &s->saved);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+	s->raw = false;
+}
+
+/* -- at work -- */
 
 size_t relay_polls(const struct relay *s, struct pollfd p[RELAY_POLLS])
 {
 	size_t n = 0;
 
-	for (int i = 1; i < 3; i++)
-		if (s->from_cell[i] >= 0)
-			p[n++] = (struct pollfd){ s->from_cell[i], POLLIN, 0 };
-	if (s->pty >= 0)
-		p[n++] = (struct pollfd){ s->pty, POLLIN, 0 };
-	if (s->in_open && (s->pty >= 0 || s->from_cell[0] >= 0))
-		p[n++] = (struct pollfd){ 0, POLLIN, 0 };
+	for (int i = 0; i < 3; i++)
+		if (s->flow[i])
+			p[n++] = flow_poll(s->flow[i]);
 	return n;
 }
 
-/* One bite; false at the end of the stream. */
-static bool move(int from, int to)
+static void drop_flow(struct relay *s, int i)
 {
-	char buf[8192];
-	ssize_t n = read(from, buf, sizeof(buf));
-
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return true;
-	if (n <= 0)
-		return false; /* EIO: the last user of a terminal is gone */
-	return fd_write_all(to, buf, (size_t)n) == 0;
-}
-
-static void serve_input(struct relay *s)
-{
-	static const char eot = 4;
-
-	if (move(0, s->pty >= 0 ? s->pty : s->from_cell[0]))
-		return;
-	s->in_open = false;
-	if (s->pty >= 0) {
-		/* the end of our input is ^D on a terminal */
-		if (write(s->pty, &eot, 1) < 0) {
-			/* nobody reads it any more */
-		}
-	} else {
-		fd_drop(&s->from_cell[0]);
+	flow_free(&s->flow[i]);
+	if (i == 1 && s->pty >= 0) {
+		s->pty = -1;
+		/* the other holder of the master: the cell's terminal hangs
+		 * up only when both have let go */
+		flow_free(&s->flow[0]);
 	}
 }
 
 void relay_serve(struct relay *s, const struct pollfd *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (!p[i].revents)
-			continue;
-		if (p[i].fd == 0) {
-			serve_input(s);
-		} else if (p[i].fd == s->pty) {
-			if (!move(s->pty, 1))
-				fd_drop(&s->pty);
-		} else {
-			int k = p[i].fd == s->from_cell[1] ? 1 : 2;
+	/* in the order of relay_polls(), which this turn's drops change */
+	const struct relay_flow *polled[3] = { s->flow[0], s->flow[1],
+					       s->flow[2] };
+	size_t k = 0;
 
-			if (!move(s->from_cell[k], k))
-				fd_drop(&s->from_cell[k]);
-		}
-	}
+	for (int i = 0; i < 3 && k < n; i++)
+		if (polled[i] && p[k++].revents && s->flow[i] &&
+		    !flow_serve(s->flow[i]))
+			drop_flow(s, i);
 }
 
-/* Everything in the cell is dead: what is in the pipes is all there will be. */
+static bool has_output(const struct relay *s)
+{
+	return s->flow[1] || s->flow[2];
+}
+
+void relay_end(struct relay *s)
+{
+	if (!s->end_ns && has_output(s))
+		s->end_ns = clock_mono_ns() +
+			    (uint64_t)RELAY_DRAIN_MS * 1000000;
+}
+
+bool relay_is_done(const struct relay *s)
+{
+	return !has_output(s) || (s->end_ns && clock_mono_ns() >= s->end_ns);
+}
+
+/* Told on stderr, unless that is what nobody reads. */
+static void tell_loss(const struct relay *s)
+{
+	struct pollfd p = { STDERR_FILENO, POLLOUT, 0 };
+	struct stat a, b;
+
+	if (fstat(STDERR_FILENO, &b) < 0)
+		return;
+	for (int i = 1; i < 3; i++)
+		if (s->flow[i] && fstat(s->flow[i]->to, &a) == 0 &&
+		    a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+			return;
+	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
+		log_line(LOG_WARN, TARGET,
+			 "output of the command is lost: it was not read "
+			 "within %d s of the end",
+			 RELAY_DRAIN_MS / 1000);
+}
+
 void relay_finish(struct relay *s)
 {
-	int fds[3] = { s->from_cell[1], s->from_cell[2], s->pty };
-	int to[3] = { 1, 2, 1 };
-
-	for (int i = 0; i < 3; i++) {
-		struct pollfd p = { fds[i], POLLIN, 0 };
-
-		while (fds[i] >= 0 && poll(&p, 1, 0) == 1 &&
-		       (p.revents & POLLIN) && move(fds[i], to[i]))
-			;
-	}
 	relay_cloned(s);
+	flow_free(&s->flow[0]);
+	relay_end(s);
+	while (!relay_is_done(s)) {
+		struct pollfd p[RELAY_POLLS];
+		size_t n = relay_polls(s, p);
+		uint64_t now = clock_mono_ns();
+		uint64_t left = s->end_ns > now ? s->end_ns - now : 0;
+
+		if (poll(p, n, (int)(left / 1000000 + 1)) > 0)
+			relay_serve(s, p, n);
+	}
+	if (has_output(s))
+		tell_loss(s);
 	for (int i = 0; i < 3; i++)
-		fd_drop(&s->from_cell[i]);
-	fd_drop(&s->pty);
-	if (s->raw)
-		(void)tcsetattr(0, TCSANOW, &s->saved);
-	s->raw = false;
+		flow_free(&s->flow[i]);
+	s->pty = -1;
+	restore_terminal(s);
 }

@@ -90,12 +90,26 @@ static void emit(struct life *l, enum event_type t)
 	wbuf_reset(&l->body);
 }
 
-static void boundary(struct life *l)
+static void boundary_begin(struct life *l)
 {
 	struct err e;
 
-	if (journal_boundary(l->journal, &e) < 0)
+	if (journal_boundary_begin(l->journal, &e) < 0)
 		fail_sink(l, &e);
+}
+
+static void boundary_end(struct life *l)
+{
+	struct err e;
+
+	if (!l->failed && journal_boundary_end(l->journal, &e) < 0)
+		fail_sink(l, &e);
+}
+
+static void boundary(struct life *l)
+{
+	boundary_begin(l);
+	boundary_end(l);
 }
 
 /* A violation stands in the file while the cell still runs */
@@ -328,6 +342,15 @@ static void announce(struct life *l)
 	}
 }
 
+/* What cannot be recorded must not go on. Blocked: wait() reads both, and the
+ * second signal allows no grace. */
+static void end_unrecorded(struct life *l)
+{
+	(void)kill(getpid(), SIGTERM);
+	(void)kill(getpid(), SIGINT);
+	emit_verdict(l, REPORT_ENDED, "record", &l->phase);
+}
+
 /* A lost violation would be a hole in the record: the cell is ended */
 static void on_violation(void *arg, const struct report_enforcement *r)
 {
@@ -337,10 +360,8 @@ static void on_violation(void *arg, const struct report_enforcement *r)
 		return;
 	emit_enforcement(l, r);
 	flush(l);
-	if (!l->failed)
-		return;
-	(void)kill(getpid(), SIGTERM); /* blocked; wait() reads it */
-	emit_verdict(l, REPORT_ENDED, "record", &l->phase);
+	if (l->failed)
+		end_unrecorded(l);
 }
 
 /*
@@ -448,7 +469,7 @@ static void execute(struct life *l)
 		return;
 	}
 	emit_enforcement(l, &l->report);
-	boundary(l);
+	boundary_begin(l);
 	check_stop(l);
 	if (l->failed)
 		return;
@@ -459,6 +480,11 @@ static void execute(struct life *l)
 		return;
 	}
 	l->res->started = true;
+	/* the report is in the file; the disk takes it while the command is
+	 * on its way, or the command does not get far */
+	boundary_end(l);
+	if (l->failed)
+		end_unrecorded(l);
 	secrets_wipe(l->req.spec, &l->secrets);
 	wait_cell(l, &d);
 }

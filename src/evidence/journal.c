@@ -212,9 +212,10 @@ static int append(struct journal *j, struct err *e)
 	return 0;
 }
 
-int journal_flush(struct journal *j, struct err *e)
+/* Collect until @left lines are still at the signer, and write them. */
+static int flush_to(struct journal *j, size_t left, struct err *e)
 {
-	while (signer_pending(j->c.signer)) {
+	while (signer_pending(j->c.signer) > left) {
 		if (signer_collect(j->c.signer, &j->line, e))
 			return -1;
 		if (j->line.len + 1 > LIMIT_EVENT_LINE)
@@ -224,8 +225,14 @@ int journal_flush(struct journal *j, struct err *e)
 		if (j->owed.failed)
 			return err_set(e, ERR_SINK, ENOMEM, "journal");
 	}
-	j->in_flight = 0;
+	if (!left)
+		j->in_flight = 0;
 	return append(j, e);
+}
+
+int journal_flush(struct journal *j, struct err *e)
+{
+	return flush_to(j, 0, e);
 }
 
 static int stamp(char id[UUID_TEXT_SIZE], char time[CLOCK_TEXT_SIZE],
@@ -382,13 +389,24 @@ int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
 	return 0;
 }
 
-int journal_boundary(struct journal *j, struct err *e)
+int journal_boundary_begin(struct journal *j, struct err *e)
 {
 	if (j->is_ending)
 		return err_set(e, ERR_SINK, 0, "the journal is closed");
-	if ((j->pending && link_now(j, false, e)) || journal_flush(j, e))
-		return -1;
-	return sync_now(j, e);
+	if (!j->pending)
+		return flush_to(j, 0, e);
+	return link_now(j, false, e) ? -1 : flush_to(j, 1, e);
+}
+
+int journal_boundary_end(struct journal *j, struct err *e)
+{
+	return flush_to(j, 0, e) ? -1 : sync_now(j, e);
+}
+
+int journal_boundary(struct journal *j, struct err *e)
+{
+	return journal_boundary_begin(j, e) || journal_boundary_end(j, e) ? -1
+									  : 0;
 }
 
 int journal_close(struct journal *j, struct err *e)

@@ -61,7 +61,17 @@ int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
 
 /** journal_flush() - every event so far into the file, without a link */
 int journal_flush(struct journal *j, struct err *e) MUST_USE;
-/** journal_boundary() - link what was written since the last, fdatasync */
+/**
+ * journal_boundary_begin() - every event so far into the file, and a link asked
+ * for; journal_boundary_end() - the link behind them, and fdatasync
+ *
+ * Between the two the events survive the end of this process, after the second
+ * also that of the machine: something that must not happen unrecorded may
+ * start in between, while the disk works.
+ */
+int journal_boundary_begin(struct journal *j, struct err *e) MUST_USE;
+int journal_boundary_end(struct journal *j, struct err *e) MUST_USE;
+/** journal_boundary() - both */
 int journal_boundary(struct journal *j, struct err *e) MUST_USE;
 /** journal_close() - the final link, fdatasync; then journal_free() */
 int journal_close(struct journal *j, struct err *e) MUST_USE;

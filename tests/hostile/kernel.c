@@ -84,9 +84,16 @@ const struct raw_probe raw_probes[] = {
 	{ "fanotify-init", SYS_fanotify_init, { 0, 0 } },
 	{ "ptrace-pid1", SYS_ptrace, { 16, 1, 0, 0 } },
 	{ "ptrace-seize-pid1", SYS_ptrace, { 0x4206, 1, 0, 0 } },
+	/* PTRACE_O_TRACEEXIT, of nobody: two that trace each other so would
+	 * never end. 21 is the old number of PTRACE_SETOPTIONS. */
+	{ "ptrace-traceexit", SYS_ptrace, { 0x4200, 0, 0, 0x40 } },
+	{ "ptrace-traceexit-old", SYS_ptrace, { 21, 0, 0, 0x40 } },
+	{ "ptrace-traceexit-more", SYS_ptrace, { 0x4200, 0, 0, 0x51 } },
+	{ "ptrace-seize-traceexit", SYS_ptrace, { 0x4206, 0, 0, 0x40 } },
 	{ "tiocsti", SYS_ioctl, { 0, 0x5412, BAD } },
 	{ "tiocsti-high-bits", SYS_ioctl, { 0, 0x100005412L, BAD } },
 	{ "tioclinux", SYS_ioctl, { 0, 0x541C, BAD } },
+	{ "tiocsetd-high-bits", SYS_ioctl, { 0, 0x100005423L, BAD } },
 	{ "x32-getpid", X32_BIT | SYS_getpid, { 0 } },
 	{ "x32-ptrace", X32_BIT | 521, { 16, 1, 0, 0 } },
 	{ "unknown-number", NR_UNKNOWN, { 0 } },

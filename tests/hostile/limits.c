@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,7 +21,9 @@
 enum {
 	BOMB_MAX = 4000, /* no host is hurt if the wall is missing */
 	HOG_STEP = 1 << 20,
-	HOG_MAX = 1024 /* steps: 1 GiB */
+	HOG_MAX = 1024, /* steps: 1 GiB */
+	PTYS_MAX = 1000,
+	FILES_MAX = 20000
 };
 
 /* ARG: how many to try. Children sleep; the cell's end collects them. */
@@ -68,6 +72,50 @@ static const char *burn(const char *arg)
 	(void)clock_gettime(CLOCK_MONOTONIC, &t1);
 	return word_fmt("%ld", (t1.tv_sec - t0.tv_sec) * 1000 +
 				       (t1.tv_nsec - t0.tv_nsec) / 1000000);
+}
+
+/* How many terminals there are to be had, and why no more. */
+static const char *many_ptys(const char *arg)
+{
+	struct rlimit r = { PTYS_MAX + 16, PTYS_MAX + 16 };
+	int n = 0;
+
+	(void)arg;
+	if (setrlimit(RLIMIT_NOFILE, &r) < 0)
+		return word_of(-1);
+	while (n < PTYS_MAX && open("/dev/ptmx", O_RDWR | O_NOCTTY) >= 0)
+		n++;
+	if (n == PTYS_MAX)
+		return "unlimited";
+	return word_fmt("%d:%s", n, strerrorname_np(errno));
+}
+
+/* Empty files in directory ARG: how many, and why no more. */
+static const char *many_files(const char *arg)
+{
+	char path[4096];
+
+	for (int n = 0; n < FILES_MAX; n++) {
+		int fd;
+
+		(void)snprintf(path, sizeof(path), "%s/%d", arg, n);
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return word_fmt("%d:%s", n, strerrorname_np(errno));
+		(void)close(fd);
+	}
+	return "unlimited";
+}
+
+/* A line discipline is a module of the host that we would load. */
+static const char *line_discipline(const char *arg)
+{
+	int tty = 0, fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	(void)arg;
+	if (fd < 0)
+		return "no-pty";
+	return word_of(ioctl(fd, TIOCSETD, &tty));
 }
 
 static void live_on(const char *mark)
@@ -144,6 +192,9 @@ const struct probe limits_probes[] = {
 	{ "fork-bomb", fork_bomb },
 	{ "memory-hog", memory_hog },
 	{ "burn", burn },
+	{ "many-ptys", many_ptys },
+	{ "many-files", many_files },
+	{ "tiocsetd", line_discipline },
 	{ "daemon-setsid", daemon_setsid },
 	{ "daemon-double", daemon_double },
 	{ "daemon-storm", daemon_storm },

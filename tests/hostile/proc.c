@@ -128,6 +128,30 @@ static const char *ptrace_child(const char *arg)
 	return w;
 }
 
+/* What every debugger does with a child, options of its own included. */
+static const char *ptrace_cont(const char *arg)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)arg;
+	if (pid == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0) < 0)
+			_exit(1);
+		(void)raise(SIGSTOP);
+		_exit(42);
+	}
+	if (waitpid(pid, &status, 0) < 0 || !WIFSTOPPED(status))
+		return word_fmt("not stopped: %x", (unsigned)status);
+	if (ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD) < 0 ||
+	    ptrace(PTRACE_CONT, pid, 0, 0) < 0)
+		return word_of(-1);
+	if (waitpid(pid, &status, 0) < 0)
+		return word_of(-1);
+	return word_fmt("exit-%d",
+			WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
 static const char *caps(const char *arg)
 {
 	static const char *const sets[] = { "CapInh", "CapPrm", "CapEff",
@@ -223,12 +247,38 @@ static const char *oom_score(const char *arg)
 	return word_of(write(fd, "-1000", 5));
 }
 
-static const char *raise_core(const char *arg)
+static const char *core_limit(const char *arg)
 {
-	struct rlimit r = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit r;
 
 	(void)arg;
-	return word_of(setrlimit(RLIMIT_CORE, &r));
+	if (getrlimit(RLIMIT_CORE, &r) < 0)
+		return word_of(-1);
+	return word_fmt("%ld/%ld", (long)r.rlim_cur, (long)r.rlim_max);
+}
+
+/* Through each of the three doors; the limit itself is then the answer. */
+static const char *set_core(rlim_t value)
+{
+	struct rlimit r = { value, value };
+
+	if (syscall(SYS_setrlimit, RLIMIT_CORE, &r) < 0 ||
+	    prlimit(0, RLIMIT_CORE, &r, NULL) < 0 ||
+	    prlimit(getpid(), RLIMIT_CORE, &r, NULL) < 0)
+		return word_of(-1);
+	return core_limit("");
+}
+
+static const char *raise_core(const char *arg)
+{
+	(void)arg;
+	return set_core(RLIM_INFINITY);
+}
+
+static const char *lower_core(const char *arg)
+{
+	(void)arg;
+	return set_core(0);
 }
 
 static const char *nice_up(const char *arg)
@@ -421,6 +471,7 @@ const struct probe proc_probes[] = {
 	{ "proc-link", proc_link },
 	{ "proc-dir", proc_dir },
 	{ "ptrace-child", ptrace_child },
+	{ "ptrace-cont", ptrace_cont },
 	{ "caps", caps },
 	{ "capset", capset_all },
 	{ "securebits", securebits },
@@ -433,7 +484,9 @@ const struct probe proc_probes[] = {
 	{ "setgroups", setgroups_none },
 	{ "uid-map", uid_map },
 	{ "oom-score", oom_score },
+	{ "core-limit", core_limit },
 	{ "raise-core", raise_core },
+	{ "lower-core", lower_core },
 	{ "nice", nice_up },
 	{ "suid-exec", suid_exec },
 	{ "environment", environment },

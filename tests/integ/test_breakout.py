@@ -29,6 +29,8 @@ kexec-file-load init-module finit-module delete-module reboot swapon swapoff
 iopl ioperm settimeofday clock-settime adjtimex quotactl quotactl-fd acct
 syslog vhangup sethostname setdomainname fanotify-init lookup-dcookie
 kcmp-pid1 ptrace-pid1 ptrace-seize-pid1 tiocsti tiocsti-high-bits tioclinux
+ptrace-traceexit ptrace-traceexit-old ptrace-traceexit-more
+ptrace-seize-traceexit tiocsetd tiocsetd-high-bits prlimit-pid1
 clone-newuser clone-newns clone-newpid clone-newnet clone-newipc clone-newuts
 clone-newcgroup clone-newuser-high-bits seccomp-allow-all
 packet-raw packet-dgram raw-icmp raw-ip raw-icmp6 lo-down so-mark
@@ -77,9 +79,6 @@ TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
     ("kill-all", "", "ESRCH"),      # nobody else to kill
     ("pids", "", "1"),
     ("signal-pid1", "", EPERM),
-    ("prlimit-pid1", "", {
-        "root": EPERM,      # our init has a uid of its own
-        "user": "ok"}),     # one uid is all a user may map: a limit can be read
     ("read", "/proc/1/environ", EACCES), ("read", "/proc/1/mem", EACCES),
     ("read", "/proc/1/maps", EACCES), ("read", "/proc/1/auxv", EACCES),
     ("proc-link", "/proc/1/root", EACCES), ("proc-link", "/proc/1/cwd", EACCES),
@@ -93,6 +92,7 @@ TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
     ("seccomp-off", "", "EINVAL"),
     ("dumpable-root", "", "EINVAL"),
     ("status", "Seccomp", "2"),
+    ("status", "SigIgn", "0" * 16), ("status", "SigBlk", "0" * 16),
     ("landlock-layers", "", "15"),  # of 16: one is the cell's
     ("suid-exec", "/usr/bin/su", "unprivileged"),
     # 4242 is mapped in no cell, so it is not an id at all.
@@ -103,7 +103,10 @@ TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
         "user": "EINVAL"}),     # 0 is mapped nowhere
     ("oom-score", "", EACCES),
     ("nice", "", EACCES),
-    ("raise-core", "", EPERM),
+    # At 1 no core is written and no core_pattern program of the host started.
+    ("core-limit", "", "1/1"), ("lower-core", "", "1/1"),
+    ("raise-core", "", "1/1"),
+    ("many-ptys", "", "256:ENOSPC"),
     ("controlling-tty", "", "ENXIO"),
     ("session", "", "own"),
 
@@ -171,6 +174,7 @@ TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
     ("netlink-route", "", "ok"), ("inet-stream", "", "ok"),
     ("bind-high-port", "", "ok"), ("clone-plain", "", "ok"),
     ("clone-ptrace", "", "ok"), ("ptrace-child", "", "ok"),
+    ("ptrace-cont", "", "exit-42"),
     ("mknod-fifo", "", "ok"), ("create", "{rw}/made", "ok"),
     ("create", "/tmp/made", "ok"), ("create", "/dev/shm/made", "ok"),
     ("read", "{ro}/open", "ok"),
@@ -262,7 +266,7 @@ def test_every_program_is_in_a_table(hostile):
     names = set(os.popen(f"{hostile}/hostile --list").read().split())
     elsewhere = {"environment", "fill", "fs-size", "fork-bomb", "memory-hog",
                  "burn", "daemon-setsid", "daemon-double", "daemon-storm",
-                 "ignore-term"}
+                 "ignore-term", "many-files"}
     assert names - elsewhere == {row[0] for row in TABLE}
     assert len(names) >= 45
 
@@ -284,6 +288,11 @@ def test_unprotected_answers_differ(host):
     assert bare("suid-chmod") == "ok"
     assert bare("clone3") == "EFAULT"
     assert bare("io-uring-setup") == "EFAULT"
+    assert bare("tiocsetd") == "ok"
+    assert bare("ptrace-traceexit") == "ESRCH"
+    assert bare("ptrace-traceexit-old") == "ESRCH"
+    assert bare("ptrace-seize-traceexit") == "ESRCH"
+    assert bare("lower-core") == "0/0"
     assert bare("create", "{ro}/new") == "ok"
 
 
@@ -326,6 +335,23 @@ def test_shm_ends_at_its_limit(cells, host):
     env = {"CELLOS_LIMIT_SHM_BYTES": "65536"}
     assert host.attack(cells, "fs-size", "/dev/shm", env=env) == "65536"
     assert host.attack(cells, "fill", "/dev/shm", env=env) == "ENOSPC"
+
+
+def test_files_end_at_their_limit(cells, host, tmp_path):
+    """Empty files cost the host memory too: one inode a KiB, no more."""
+    work = tmp_path / "work"
+    work.mkdir()
+    doc = cells.document([str(host.hostile / "hostile"), "many-files",
+                          str(work)], mounts=[(host.hostile, "ro")],
+                         workingDirectory=str(work))
+    env = {"CELLOS_LIMIT_TMP_BYTES": "1048576"}
+    r = cells.run_document(doc, env=env)
+    assert r.rc == 0, r
+    number, why = r.out.strip().split("=")[1].split(":")
+    assert why == "ENOSPC" and 900 <= int(number) <= 1024, r
+    assert list(work.iterdir()) == []
+    number, why = host.attack(cells, "many-files", "/tmp", env=env).split(":")
+    assert why == "ENOSPC" and int(number) <= 1024
 
 
 def test_hostname_outside_is_untouched(cells, host):

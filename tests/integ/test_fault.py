@@ -83,7 +83,7 @@ def test_call_fails(cells, strace, before, tmp_path, call):
         events = cells.events_path()
         argv = strace.prefix([f"{call}:error={error}:when={k}"]) + cells.argv(
             ["touch", target], rw=[rw], events=events)
-        r = cells.call(argv, events)
+        r = cells.call(argv, events, strace.env)
         if not strace.hit:
             assert r.rc == 0, (call, k, r)
             return
@@ -100,7 +100,7 @@ def test_limits_cannot_be_written(cells, strace, before, tmp_path):
             argv = strace.prefix([f"{call}:error=EACCES:when={k}"])
             argv += cells.argv(["touch", rw / "ran"], rw=[rw], events=events,
                                flags=["--memory", "64M", "--pids", "20"])
-            r = cells.call(argv, events)
+            r = cells.call(argv, events, strace.env)
             if not strace.hit:
                 (rw / "ran").unlink()
                 break
@@ -176,7 +176,8 @@ def after_kill(cells, before, events, mark, what):
 def start_up_calls(cells, strace, tmp_path):
     """The system calls of the runner until its cell works: (name, nth)."""
     mark, rw, cmd = sleeper(tmp_path)
-    p = cells.start(*cmd, rw=[rw], prefix=strace.prefix([], follow=False))
+    p = cells.start(*cmd, rw=[rw], env=strace.env,
+                    prefix=strace.prefix([], follow=False))
     assert wait_until((rw / "up").exists, 10)
     with open(strace.log, errors="replace") as f:
         names = re.findall(r"^([a-z0-9_]+)\(", f.read(), re.M)
@@ -209,7 +210,7 @@ def test_runner_killed_at_fifty_calls(cells, strace, tmp_path):
         name, nth = calls[i * (len(calls) - 1) // 49]
         what = f"{name} number {nth}"
         mark, rw, cmd = sleeper(tmp_path)
-        p = cells.start(*cmd, rw=[rw], prefix=strace.prefix(
+        p = cells.start(*cmd, rw=[rw], env=strace.env, prefix=strace.prefix(
             [f"{name}:signal=KILL:when={nth}"], follow=False))
         # Its end, or a command that ran: a call that comes no more (waiting
         # for events need not happen as often as before) proves nothing.
