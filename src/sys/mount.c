@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -98,15 +100,49 @@ int mount_tree_idmap(int tree, int userns, bool recursive)
 	return set_attr(tree, "", &a, recursive);
 }
 
+/* One component: what it is, not where it points. */
+static int open_plain(int at, const char *name)
+{
+	int fd = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		r = -errno;
+	else if (S_ISLNK(st.st_mode))
+		r = -ELOOP;
+	if (r)
+		(void)close(fd);
+	return r ? r : fd;
+}
+
 int mount_source_open(const char *path)
 {
-	struct open_how how = {
-		.flags = O_PATH | O_CLOEXEC,
-		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
+	char part[NAME_MAX + 1];
+	int at = open_plain(AT_FDCWD, path[0] == '/' ? "/" : ".");
+	int fd;
 
-	return sys_result(
-		syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)));
+	while (at >= 0 && *path) {
+		size_t n = strcspn(path, "/");
+
+		if (n == 0) {
+			path++;
+			continue;
+		}
+		if (n > NAME_MAX) {
+			fd = -ENAMETOOLONG;
+		} else {
+			memcpy(part, path, n);
+			part[n] = '\0';
+			fd = open_plain(at, part);
+		}
+		(void)close(at);
+		at = fd;
+		path += n;
+	}
+	return at;
 }
 
 int mount_source_tree(const char *path, bool want_dir, struct stat *ret_st)
