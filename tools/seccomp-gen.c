@@ -234,6 +234,26 @@ static void tracing(scmp_filter_ctx c)
 		     "ptrace");
 }
 
+/*
+ * Signals to pid 1: it ignores them, but where it has the workload's uid and
+ * Landlock has no scope for signals (before ABI 6) they would be let through.
+ */
+static void signals(scmp_filter_ctx c)
+{
+	static const char *const calls[] = {
+		"kill",
+		"tkill",
+		"tgkill",
+		"rt_sigqueueinfo",
+		"rt_tgsigqueueinfo",
+		"pidfd_open",
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		rule1(c, SCMP_ACT_ERRNO(EPERM), calls[i],
+		      SCMP_A0(SCMP_CMP_MASKED_EQ, LOW32, 1));
+}
+
 static void watch_filter(void)
 {
 	static const unsigned ns[] = { CLONE_NEWNS,	CLONE_NEWUTS,
@@ -254,6 +274,7 @@ static void watch_filter(void)
 	ioctls(c);
 	limits(c);
 	tracing(c);
+	signals(c);
 	emit(c, "watch_filter");
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/major.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -35,7 +37,7 @@ enum {
 static const char eot[] = { 4, 4 };
 
 enum sink {
-	SINK_FREE,   /* never blocks: ours, reopened, or a regular file */
+	SINK_FREE,   /* never blocks: ours, reopened, a file, /dev/null */
 	SINK_SOCKET, /* send() can be told not to */
 	SINK_CAREFUL
 };
@@ -46,6 +48,7 @@ struct relay_flow {
 	bool eof, from_socket, to_pty;
 	bool mid_line; /* what went to the terminal did not end in \n */
 	size_t at, len;
+	size_t most; /* of the buffer ever used: the rest has no pages */
 	char buf[FLOW_BUFFER];
 };
 
@@ -57,7 +60,7 @@ static void flow_free(struct relay_flow **f)
 		return;
 	fd_drop(&(*f)->from);
 	fd_drop(&(*f)->to);
-	explicit_bzero(*f, sizeof(**f));
+	explicit_bzero((*f)->buf, (*f)->most);
 	free(*f);
 	*f = NULL;
 }
@@ -89,6 +92,7 @@ static bool flow_fill(struct relay_flow *f)
 		return flow_end(f); /* EIO: a terminal nobody holds any more */
 	f->at = 0;
 	f->len = (size_t)n;
+	f->most = f->len > f->most ? f->len : f->most;
 	f->mid_line = f->buf[n - 1] != '\n';
 	return true;
 }
@@ -136,8 +140,9 @@ static struct pollfd flow_poll(const struct relay_flow *f)
 /* If we may not open their own name: the same terminal, as ours. */
 static int open_controlling(int fd)
 {
-	OWNED(fd_drop) int tty = open("/dev/tty", O_WRONLY | O_NONBLOCK |
-							  O_NOCTTY | O_CLOEXEC);
+	OWNED(fd_drop)
+	int tty =
+		open("/dev/tty", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	unsigned a, b;
 
 	if (tty < 0 || ioctl(tty, TIOCGDEV, &a) < 0 ||
@@ -156,12 +161,15 @@ static int open_sink(int fd, enum sink *ret_sink)
 	int fl = fcntl(fd, F_GETFL), again = -1;
 	char path[32];
 	struct stat st;
+	bool never;
 
 	if (to < 0 || fl < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	*ret_sink = S_ISSOCK(st.st_mode)  ? SINK_SOCKET
-		    : S_ISREG(st.st_mode) ? SINK_FREE
-					  : SINK_CAREFUL;
+	never = S_ISREG(st.st_mode) ||
+		(S_ISCHR(st.st_mode) && major(st.st_rdev) == MEM_MAJOR);
+	*ret_sink = S_ISSOCK(st.st_mode) ? SINK_SOCKET
+		    : never		 ? SINK_FREE
+					 : SINK_CAREFUL;
 	/* no more than we were given */
 	if (*ret_sink != SINK_CAREFUL || (fl & O_ACCMODE) == O_RDONLY)
 		return fd_take(&to);
@@ -195,7 +203,7 @@ static int flow_new(int caller, int ours, struct relay_flow **ret)
 	f->from = f->to = -1;
 	f->sink = SINK_FREE;
 	f->eof = f->from_socket = f->to_pty = f->mid_line = false;
-	f->at = f->len = 0;
+	f->at = f->len = f->most = 0;
 	if (caller == 0) {
 		f->from = fcntl(0, F_DUPFD_CLOEXEC, 3);
 		r = f->from < 0 || fstat(0, &st) < 0 ? -errno : 0;
@@ -381,9 +389,9 @@ static bool has_output(const struct relay *s)
 
 void relay_end(struct relay *s)
 {
-	if (!s->end_ns && has_output(s))
-		s->end_ns = clock_mono_ns() +
-			    (uint64_t)RELAY_DRAIN_MS * 1000000;
+	if (!s->end_ns)
+		s->end_ns =
+			clock_mono_ns() + (uint64_t)RELAY_DRAIN_MS * 1000000;
 }
 
 bool relay_is_done(const struct relay *s)
@@ -391,27 +399,49 @@ bool relay_is_done(const struct relay *s)
 	return !has_output(s) || (s->end_ns && clock_mono_ns() >= s->end_ns);
 }
 
-/* Told on stderr, unless that is what nobody reads. */
-static void tell_loss(const struct relay *s)
+/* Whether @fd is what a flow could not be written to. */
+static bool is_stuck(const struct relay *s, int fd)
 {
-	struct pollfd p = { STDERR_FILENO, POLLOUT, 0 };
 	struct stat a, b;
 
-	if (fstat(STDERR_FILENO, &b) < 0)
-		return;
 	for (int i = 1; i < 3; i++)
 		if (s->flow[i] && fstat(s->flow[i]->to, &a) == 0 &&
-		    a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-			return;
-	if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
-		log_line(LOG_WARN, TARGET,
-			 "output of the command is lost: it was not read "
-			 "within %d s of the end",
-			 RELAY_DRAIN_MS / 1000);
+		    fstat(fd, &b) == 0 && a.st_dev == b.st_dev &&
+		    a.st_ino == b.st_ino)
+			return true;
+	return false;
+}
+
+/*
+ * What the runner itself has to say after the cell must not wait for such a
+ * reader either: our own 2 is from now on one that drops instead. A terminal
+ * says POLLOUT also where there is no room for a line.
+ */
+static void free_stderr(struct relay *s)
+{
+	OWNED(fd_drop) int to = -1;
+	struct pollfd p = { STDERR_FILENO, POLLOUT, 0 };
+	enum sink sink = SINK_CAREFUL;
+	uint64_t now = clock_mono_ns();
+	uint64_t left = s->end_ns > now ? s->end_ns - now : 0;
+
+	if (!is_stuck(s, STDERR_FILENO) &&
+	    poll(&p, 1, (int)((left + 999999) / 1000000)) != 0)
+		return;
+	to = open_sink(STDERR_FILENO, &sink);
+	if (to >= 0 && sink != SINK_FREE) {
+		fd_drop(&to);
+		to = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	}
+	if (to >= 0)
+		(void)dup2(to, STDERR_FILENO);
 }
 
 void relay_finish(struct relay *s)
 {
+	if (s->finished)
+		return;
+	s->finished = true;
 	relay_cloned(s);
 	flow_free(&s->flow[0]);
 	relay_end(s);
@@ -424,8 +454,12 @@ void relay_finish(struct relay *s)
 		if (poll(p, n, (int)(left / 1000000 + 1)) > 0)
 			relay_serve(s, p, n);
 	}
+	free_stderr(s);
 	if (has_output(s))
-		tell_loss(s);
+		log_line(LOG_ERROR, TARGET,
+			 "output of the command is lost: it was not read "
+			 "within %d s of its end",
+			 RELAY_DRAIN_MS / 1000);
 	for (int i = 0; i < 3; i++)
 		flow_free(&s->flow[i]);
 	s->pty = -1;

@@ -39,6 +39,7 @@ struct relay {
 	bool raw;		    /* our terminal's modes were changed */
 	struct termios saved;
 	uint64_t end_ns; /* when draining is given up; 0: not yet ending */
+	bool finished;
 };
 
 #define RELAY_INIT ((struct relay){ .to_cell = { -1, -1, -1 }, .pty = -1 })
@@ -68,7 +69,8 @@ void relay_end(struct relay *s);
 /** relay_is_done() - all output is passed on, or its time is over */
 bool relay_is_done(const struct relay *s);
 /** relay_finish() - drain what is left within the bound, restore the
- *  terminal, close. May be called again. */
+ *  terminal, close; once. Our own stderr is made to drop what it would
+ *  block on: nothing of the runner waits for a reader after this. */
 void relay_finish(struct relay *s);
 
 #endif

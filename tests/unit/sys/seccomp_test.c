@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -30,6 +31,8 @@ struct attempt {
 	int want;     /* errno, 0 = success */
 	bool watched; /* the listener must have heard of it */
 };
+
+static struct rlimit some_limit;
 
 #define CALL(fn, ...)                        \
 	static long fn(void)                 \
@@ -63,6 +66,13 @@ CALL(do_open_suid, SYS_open, "/nonexistent/x", O_CREAT | O_WRONLY, 04755)
 CALL(do_open_garbage_mode, SYS_open, "/nonexistent/x", O_RDONLY, 04755)
 CALL(do_sti, SYS_ioctl, 0, 0x5412, "x")
 CALL(do_sti_high, SYS_ioctl, 0, 0xdeadbeef00005412, "x")
+CALL(do_kill_init, SYS_kill, 1, 0)
+CALL(do_pidfd_init, SYS_pidfd_open, 1, 0)
+CALL(do_core_limit, SYS_prlimit64, 0, RLIMIT_CORE, &some_limit, NULL)
+CALL(do_core_read, SYS_prlimit64, 0, RLIMIT_CORE, NULL, &some_limit)
+CALL(do_init_limit, SYS_prlimit64, 1, RLIMIT_NOFILE, NULL, &some_limit)
+CALL(do_trace_exit, SYS_ptrace, 0x4200, 1, 0, 0x40)
+CALL(do_setd, SYS_ioctl, 0, 0x5423, "x")
 CALL(do_getpid, SYS_getpid)
 
 static const struct attempt tries[] = {
@@ -94,6 +104,13 @@ static const struct attempt tries[] = {
 	  false },
 	{ "TIOCSTI", do_sti, EPERM, true },
 	{ "TIOCSTI with high bits", do_sti_high, EPERM, true },
+	{ "TIOCSETD", do_setd, EPERM, true },
+	{ "a signal to pid 1", do_kill_init, EPERM, false },
+	{ "a pidfd of pid 1", do_pidfd_init, EPERM, false },
+	{ "a core limit, without effect", do_core_limit, 0, false },
+	{ "the core limit read", do_core_read, 0, false },
+	{ "a limit of pid 1", do_init_limit, EPERM, false },
+	{ "PTRACE_O_TRACEEXIT", do_trace_exit, EPERM, false },
 	{ "getpid", do_getpid, 0, false },
 };
 
