@@ -472,39 +472,90 @@ static bool v2_enable(const char *dir, const char *word)
 	return file_write(AT_FDCWD, path, text, strlen(text)) == 0;
 }
 
+/* All we may need of what @dir has to give; true if nothing is missing. */
+static bool v2_enable_all(const char *dir)
+{
+	char have[256];
+	bool all = true;
+
+	(void)read_line(dir, "cgroup.controllers", have, sizeof(have));
+	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++)
+		if (list_has(have, names[c], ' '))
+			all &= v2_enable(dir, names[c]);
+	return all;
+}
+
+/* Ours: this process, or a child of it (the signer). */
+static bool is_ours(long pid)
+{
+	char path[40], line[512], *p;
+	long parent = 0;
+
+	if (pid == (long)getpid())
+		return true;
+	(void)snprintf(path, sizeof(path), "/proc/%ld", pid);
+	(void)read_line(path, "stat", line, sizeof(line));
+	p = strrchr(line, ')');
+	return p && sscanf(p, ") %*c %ld", &parent) == 1 &&
+	       parent == (long)getpid();
+}
+
 /*
- * Under v2 a group with processes cannot give controllers to its children.
- * As root: /cellos at the top of the mount. Otherwise our own group, out of
- * which we move ourselves into a leaf first, if we are alone in it.
+ * Under v2 a group with processes cannot give controllers to its children (or
+ * only some, and then its children are of no use). So we leave our group for a
+ * leaf of it; if somebody else is in it, it cannot be used.
+ */
+static bool v2_leave(const char *own)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
+	char path[CGROUP_PATH_MAX + 32], pid[24];
+	char *p, *end;
+
+	(void)snprintf(path, sizeof(path), "%s/cgroup.procs", own);
+	if (file_read(AT_FDCWD, path, 0, &b))
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/cellos.runner", own);
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return false;
+	(void)strncat(path, "/cgroup.procs", sizeof(path) - strlen(path) - 1);
+	(void)wbuf_cstr(&b);
+	for (p = b.p;; p = end) {
+		long n = p ? strtol(p, &end, 10) : 0;
+
+		if (n <= 0)
+			return true;
+		(void)snprintf(pid, sizeof(pid), "%ld", n);
+		if (!is_ours(n) || file_write(AT_FDCWD, path, pid, strlen(pid)))
+			return false;
+	}
+}
+
+/*
+ * As root: /cellos at the top, whose parent may hold processes and still give
+ * controllers - unless the top is only that of a container. Then, and without
+ * root, beneath our own group.
  */
 static void v2_parent(const struct finder *f, char *dst)
 {
-	char own[CGROUP_PATH_MAX], self[CGROUP_PATH_MAX + 16], pid[24];
+	char own[CGROUP_PATH_MAX], line[256];
 
 	dst[0] = '\0';
-	if (geteuid() == 0) {
-		for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++)
-			(void)v2_enable(f->v2_mount, names[c]);
+	if (geteuid() == 0 && v2_enable_all(f->v2_mount)) {
 		if (snprintf(dst, CGROUP_PATH_MAX, "%s/cellos", f->v2_mount) >=
-		    CGROUP_PATH_MAX)
-			dst[0] = '\0';
-		if (dst[0] && mkdir(dst, 0755) < 0 && errno != EEXIST)
+			    CGROUP_PATH_MAX ||
+		    (mkdir(dst, 0755) < 0 && errno != EEXIST))
 			dst[0] = '\0';
 		return;
 	}
 	join(own, f->v2_mount, "/", f->v2_own);
 	if (!usable_dir(own))
 		return;
-	(void)snprintf(self, sizeof(self), "%s/cellos.runner", own);
-	if (!v2_enable(own, "pids") &&
-	    (mkdir(self, 0755) == 0 || errno == EEXIST)) {
-		(void)snprintf(pid, sizeof(pid), "%ld", (long)getpid());
-		(void)strncat(self, "/cgroup.procs",
-			      sizeof(self) - strlen(self) - 1);
-		if (file_write(AT_FDCWD, self, pid, strlen(pid)))
-			return;
-	}
-	(void)snprintf(dst, CGROUP_PATH_MAX, "%s", own);
+	/* started by a runner before us: already prepared */
+	if (read_line(own, "cgroup.procs", line, sizeof(line)) &&
+	    !v2_leave(own))
+		return;
+	if (v2_enable_all(own))
+		(void)snprintf(dst, CGROUP_PATH_MAX, "%s", own);
 }
 
 static int wanted_parent(const char *want, struct cgroup_host *ret)
