@@ -235,8 +235,8 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	/* its last word may still be in the socket */
 	while (c->init_sock >= 0 && !c->ended)
 		take_init(&t);
-	relay_finish(&c->relay);
 	x.duration_ms = (clock_mono_ns() - c->started_ns) / 1000000;
+	relay_finish(&c->relay);
 	judge(&t, &x);
 	x.oom = cgroup_leaf_oom(&c->leaf);
 	/* the cell's own limit may hit its pid 1 as well */
