@@ -29,17 +29,16 @@
 
 enum {
 	FLOW_BUFFER = 16384,
-	/* Into a descriptor that blocks, only after POLLOUT: the least a
-	 * terminal has room for then is 256, half of it for line ends. */
-	CAREFUL_BYTES = 128
+	CAREFUL_BYTES = 128 /* a pipe that says POLLOUT has room for a page */
 };
 
 static const char eot[] = { 4, 4 };
 
 enum sink {
-	SINK_FREE,   /* never blocks: ours, reopened, a file, /dev/null */
-	SINK_SOCKET, /* send() can be told not to */
-	SINK_CAREFUL
+	SINK_FREE,    /* never blocks: ours, reopened, a file, /dev/null */
+	SINK_SOCKET,  /* send() can be told not to */
+	SINK_CAREFUL, /* may block: little, and only after POLLOUT */
+	SINK_TERMINAL /* the same; only one byte surely has room then */
 };
 
 struct relay_flow {
@@ -105,6 +104,8 @@ static bool flow_drain(struct relay_flow *f)
 
 	if (f->sink == SINK_CAREFUL && left > CAREFUL_BYTES)
 		left = CAREFUL_BYTES;
+	if (f->sink == SINK_TERMINAL)
+		left = 1;
 	if (f->sink == SINK_SOCKET)
 		n = send(f->to, f->buf + f->at, left,
 			 MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -122,7 +123,7 @@ static bool flow_serve(struct relay_flow *f)
 	if (f->at == f->len) {
 		if (!flow_fill(f))
 			return false;
-		if (f->at == f->len || f->sink == SINK_CAREFUL)
+		if (f->at == f->len || f->sink >= SINK_CAREFUL)
 			return true;
 	}
 	return flow_drain(f);
@@ -179,8 +180,10 @@ static int open_sink(int fd, enum sink *ret_sink)
 			     O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (again < 0 && isatty(fd))
 		again = open_controlling(fd);
-	if (again < 0)
+	if (again < 0) {
+		*ret_sink = isatty(fd) ? SINK_TERMINAL : SINK_CAREFUL;
 		return fd_take(&to);
+	}
 	*ret_sink = SINK_FREE;
 	return again;
 }

@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -14,7 +15,7 @@ import threading
 
 import pytest
 
-from conftest import SLACK, wait_until
+from conftest import IS_ROOT, SLACK, wait_until
 
 # A command that ends at SIGTERM: its deadline, the grace, and the drain.
 BOUND = (1 + 5 + 2) * SLACK
@@ -134,6 +135,24 @@ def test_nobody_reads_the_terminal(start, unread, flags):
     p = start(["yes"], [*flags, "--timeout", "1s"], **on(unread))
     assert p.wait(BOUND) == DEADLINE
     # output may be waiting for ever, but the modes are back
+    unread.end()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs another user")
+@pytest.mark.parametrize("flags", [[], ["-t"]])
+def test_nobody_reads_a_terminal_we_may_not_open(cells, unread, flags):
+    """As after su: the descriptor is ours, the terminal's name is not."""
+    cells.own.chmod(0o777)
+    program = shutil.copy(cells.cellos, cells.own / "cellos")
+    p = subprocess.Popen(
+        [program, "run", *flags, "--timeout", "1s", "--", "yes"],
+        env=cells.environ({"HOME": str(cells.own)}), user=65534, group=65534,
+        extra_groups=[], cwd="/", **on(unread))
+    try:
+        assert p.wait(BOUND) == DEADLINE
+    finally:
+        p.kill()
+        p.wait()
     unread.end()
 
 
