@@ -547,7 +547,7 @@ def test_nobody_outlives_the_runner(cells, before, w, subreaper):
         p = cells.start("sleep", "1000", rw=[w / "real", w / "more"])
         time.sleep(after)
         p.kill()
-        p.communicate()
+        p.wait()        # whoever lives on may hold its pipes
         if not wait_until(gone, 5):
             left = [pathlib.Path(f"/proc/{c}/stat").read_text()
                     for c in children()]
@@ -555,5 +555,6 @@ def test_nobody_outlives_the_runner(cells, before, w, subreaper):
                 os.kill(c, signal.SIGKILL)
             wait_until(gone, 5)
             raise AssertionError((seed, i, after, left))
+        p.communicate()
     assert cells.gc().rc == 0
     assert before.left() == []
