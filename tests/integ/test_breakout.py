@@ -423,7 +423,6 @@ WITHOUT = [
     ("seccomp", "unshare-user", "", "ok"),
     ("seccomp", "status", "Seccomp", "0"),
     ("landlock", "landlock-layers", "", "16"),
-    ("landlock", "signal-pid1", "", {"root": None, "user": "ok"}),
     ("caps", "caps", "", EVERY_CAPABILITY),
     ("no-new-privs", "nnp", "", "refused"),
     ("pivot", "exists", "/var/lib", "ok"),
