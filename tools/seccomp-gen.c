@@ -219,6 +219,7 @@ static void limits(scmp_filter_ctx c)
 static void tracing(scmp_filter_ctx c)
 {
 	static const unsigned requests[] = {
+		21,	/* PTRACE_OLDSETOPTIONS */
 		0x4200, /* PTRACE_SETOPTIONS */
 		0x4206, /* PTRACE_SEIZE */
 	};

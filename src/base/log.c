@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+
+enum { LOG_WAIT_MS = 100 };
 
 static enum log_level max_level = LOG_INFO;
 static bool use_colour;
@@ -30,6 +33,7 @@ void log_line(enum log_level lvl, const char *target, const char *fmt, ...)
 		[LOG_INFO] = { " INFO", "\033[32m" },
 		[LOG_DEBUG] = { "DEBUG", "\033[34m" },
 	};
+	struct pollfd p = { STDERR_FILENO, POLLOUT, 0 };
 	char line[2048], when[CLOCK_TEXT_SIZE];
 	int saved = errno;
 	size_t n;
@@ -46,8 +50,12 @@ void log_line(enum log_level lvl, const char *target, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(line);
 	line[n++] = '\n';
+	/* a terminal or pipe nobody reads must not stop a cell's deadline:
+	 * then the line is lost */
+	if (poll(&p, 1, LOG_WAIT_MS) != 1)
+		n = 0;
 	/* one write, so that lines of several processes do not mix */
-	if (write(STDERR_FILENO, line, n) < 0) {
+	if (n && write(STDERR_FILENO, line, n) < 0) {
 		/* nobody is left to tell */
 	}
 	errno = saved;

@@ -77,6 +77,9 @@ static void fail_sink(struct life *l, const struct err *e)
 	(void)err_set(&w, ERR_PLAIN, 0, "jsonl sink emit: %s", e->text);
 	(void)snprintf(w.cause, sizeof(w.cause), "%s", e->cause);
 	w.sys = e->sys;
+	/* lost evidence is worse than a command that failed */
+	if (l->failed && l->res->fault == LIFECYCLE_COMMAND)
+		l->failed = false;
 	fail(l, our_fault(l), &w);
 }
 

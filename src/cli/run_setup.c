@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "cli/admit.h"
 #include "cli/env.h"
+#include "cli/reach.h"
 #include "cli/run_spec.h"
 #include "cli/signing.h"
 #include "evidence/keyring.h"
@@ -102,93 +103,15 @@ int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
 	return fill_request(a, s, e);
 }
 
-bool path_covers(const char *dir, const char *path)
-{
-	size_t n = strlen(dir);
-
-	while (n > 1 && dir[n - 1] == '/')
-		n--;
-	if (n == 1)
-		return true;
-	return strncmp(dir, path, n) == 0 && (!path[n] || path[n] == '/');
-}
-
-/* @path, links followed as far as it exists. */
-static void real_of(const char *path, char buf[PATH_MAX])
-{
-	if (!realpath(path, buf))
-		snprintf(buf, PATH_MAX, "%s", path);
-}
-
-static int reach_dir(const char *shown, const char *member, const char *ours,
-		     struct err *e)
-{
-	char a[PATH_MAX], b[PATH_MAX];
-
-	real_of(shown, a);
-	real_of(ours, b);
-	if (!path_covers(a, b) && !path_covers(b, a))
-		return 0;
-	return err_set(e, ERR_PLAIN, 0,
-		       "%s %s: the command would see %s, which holds keys and "
-		       "locks of cellos; name a narrower directory, or set "
-		       "CELLOS_STATE_DIR and CELLOS_RUN_DIR elsewhere",
-		       member, shown, ours);
-}
-
-static int reach_journal(const char *shown, const char *journal, struct err *e)
-{
-	char a[PATH_MAX], b[PATH_MAX];
-
-	real_of(shown, a);
-	real_of(journal, b);
-	if (!path_covers(a, b))
-		return 0;
-	return err_set(e, ERR_PLAIN, 0,
-		       "spec.authority.filesystem.mounts %s: the command would "
-		       "see its own events in %s, and could lock or rewrite "
-		       "them; put them elsewhere with --events",
-		       shown, journal);
-}
-
-/* Of these a cell has its own: nothing of the host's is shown there. */
-static bool is_own(const char *cwd)
-{
-	static const char *const own[] = { "/",	   "/tmp", "/dev",    "/proc",
-					   "/run", "/etc", "/dev/shm" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-		if (strcmp(cwd, own[i]) == 0)
-			return true;
-	return false;
-}
-
 int run_setup_reach(const struct run_setup *s, const char *journal,
 		    struct err *e)
 {
-	static const char mounts[] = "spec.authority.filesystem.mounts";
-	const struct spec *spec = &s->doc.spec;
-	const char *cwd = spec->run ? spec->run->working_directory.p : NULL;
+	const struct reach r = { .spec = &s->doc.spec,
+				 .dirs = &s->dirs,
+				 .image_root = s->req.image_root,
+				 .journal = journal };
 
-	for (size_t i = 0; i < spec->authority.n_mounts; i++) {
-		const struct spec_mount *m = &spec->authority.mounts[i];
-
-		if (reach_dir(m->path.p, mounts, s->dirs.state, e) ||
-		    reach_dir(m->path.p, mounts, s->dirs.run, e))
-			return -1;
-		/* even to read it is too much: a lock on it stops the run */
-		if (journal && reach_journal(m->path.p, journal, e))
-			return -1;
-	}
-	if (s->req.image_root &&
-	    (reach_dir(s->req.image_root, "--root", s->dirs.state, e) ||
-	     reach_dir(s->req.image_root, "--root", s->dirs.run, e)))
-		return -1;
-	if (!cwd || is_own(cwd))
-		return 0;
-	if (reach_dir(cwd, "spec.run.workingDirectory", s->dirs.state, e))
-		return -1;
-	return reach_dir(cwd, "spec.run.workingDirectory", s->dirs.run, e);
+	return reach_check(&r, e);
 }
 
 int run_setup_signer(const struct state_dirs *d, struct signer **ret,

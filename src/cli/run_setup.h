@@ -42,9 +42,7 @@ int run_setup(const struct run_args *a, struct run_setup *s,
  * run_setup_reach() - refuse a cell that could reach its own evidence
  * @journal: absolute path of the journal, or NULL
  *
- * Neither the state nor the run directory may be seen in the cell (they hold
- * the signing key and the locks), and no writable directory may hold the
- * journal.
+ * See cli/reach.h.
  */
 int run_setup_reach(const struct run_setup *s, const char *journal,
 		    struct err *e) MUST_USE;
@@ -58,8 +56,5 @@ int run_setup_state_signer(const struct state_dirs *d, struct signer **ret,
 			   struct err *e) MUST_USE;
 
 void run_setup_drop(struct run_setup *s);
-
-/** path_covers() - @dir is @path or above it; both absolute, normalised */
-bool path_covers(const char *dir, const char *path);
 
 #endif

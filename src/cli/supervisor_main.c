@@ -13,6 +13,7 @@
 #include "cli/document.h"
 #include "cli/env.h"
 #include "cli/gc_report.h"
+#include "cli/reach.h"
 #include "cli/lifecycle.h"
 #include "cli/signing.h"
 #include "cli/supervisor.h"
@@ -94,6 +95,7 @@ static int run_cell(const struct document *d, struct config *c,
 	char *const envp[] = { path_var, NULL };
 	struct lifecycle_result res;
 	struct state_dirs dirs;
+	struct reach reach;
 	struct lifecycle_config lc = {
 		.backend = &backend_host,
 		.request = { .spec = &d->spec, .envp = envp },
@@ -114,6 +116,11 @@ static int run_cell(const struct document *d, struct config *c,
 
 	if (config_request(c, &lc.request, e) < 0 ||
 	    state_dirs_find(&dirs, e) < 0)
+		return -1;
+	reach = (struct reach){ .spec = &d->spec,
+				.dirs = &dirs,
+				.journal = lc.journal_path };
+	if (!lc.request.portable && reach_check(&reach, e))
 		return -1;
 	gc_at_start(&dirs);
 	if (c->seccomp_error[0])

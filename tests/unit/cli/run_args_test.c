@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "cli/run_args.h"
-#include "cli/run_setup.h"
+#include "cli/reach.h"
 #include "cli/run_spec.h"
 
 static char dir_a[64], dir_b[64], link_a[64];
