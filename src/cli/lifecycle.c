@@ -1,62 +1,27 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The run: its events in order, its one failure slot, its sure end. */
-#include "cli/lifecycle.h"
+#include "cli/lifecycle_int.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/env.h"
-#include "cli/secrets.h"
-#include "evidence/report.h"
 #include "wire/b64.h"
 
-#define TARGET "cellos.supervisor.host"
-
-/* A run in flight. @failed says whether @phase holds the phase error. */
-struct life {
-	const struct lifecycle_config *c;
-	struct lifecycle_result *res;
-	struct cell_request req;
-	struct event_run run;
-	char spec_hash[8 + 64];
-	struct secrets secrets;
-	struct err secret_err;
-	bool secret_failed;
-	struct state_run *state;
-	struct journal *journal;
-	struct plan plan;
-	struct backend_cell *cell;
-	struct report_enforcement report;
-	struct wbuf body;
-
-	bool failed;
-	struct err phase;
-	bool executed; /* the command phase was reached */
-	bool created;
-	struct err create_err;
-	int exit_code;
-	char spawn_error[768]; /* "" = none */
-	char spawn_cause[768]; /* stage and path, for stderr; "" = none */
-	enum lifecycle_fault spawn_fault;
-};
-
 /* The first failure decides; later ones are only told to the operator */
-static void fail(struct life *l, enum lifecycle_fault fault,
-		 const struct err *e)
+void life_fail(struct life *l, enum lifecycle_fault fault, const struct err *e)
 {
 	char q[900];
 
 	if (l->failed) {
-		log_line(LOG_WARN, TARGET, "also failed: %s",
+		log_line(LOG_WARN, LIFE_TARGET, "also failed: %s",
 			 log_quote(q, sizeof(q), e->text));
 		return;
 	}
@@ -80,11 +45,11 @@ static void fail_sink(struct life *l, const struct err *e)
 	/* lost evidence is worse than a command that failed */
 	if (l->failed && l->res->fault == LIFECYCLE_COMMAND)
 		l->failed = false;
-	fail(l, our_fault(l), &w);
+	life_fail(l, our_fault(l), &w);
 }
 
 /* Write what @body holds; an event that is lost ends the run */
-static void emit(struct life *l, enum event_type t)
+void life_emit(struct life *l, enum event_type t)
 {
 	struct err e;
 
@@ -93,7 +58,7 @@ static void emit(struct life *l, enum event_type t)
 	wbuf_reset(&l->body);
 }
 
-static void boundary_begin(struct life *l)
+void life_boundary_begin(struct life *l)
 {
 	struct err e;
 
@@ -101,7 +66,7 @@ static void boundary_begin(struct life *l)
 		fail_sink(l, &e);
 }
 
-static void boundary_end(struct life *l)
+void life_boundary_end(struct life *l)
 {
 	struct err e;
 
@@ -111,12 +76,12 @@ static void boundary_end(struct life *l)
 
 static void boundary(struct life *l)
 {
-	boundary_begin(l);
-	boundary_end(l);
+	life_boundary_begin(l);
+	life_boundary_end(l);
 }
 
 /* A violation stands in the file while the cell still runs */
-static void flush(struct life *l)
+void life_flush(struct life *l)
 {
 	struct err e;
 
@@ -124,17 +89,17 @@ static void flush(struct life *l)
 		fail_sink(l, &e);
 }
 
-static void emit_enforcement(struct life *l, const struct report_enforcement *r)
+void life_enforcement(struct life *l, const struct report_enforcement *r)
 {
 	event_enforcement(&l->body, &l->run, r);
-	emit(l, EVENT_ENFORCEMENT);
+	life_emit(l, EVENT_ENFORCEMENT);
 	if (l->c->tap.enforcement)
 		l->c->tap.enforcement(l->c->tap.arg, r);
 }
 
 /* Our word that the command was not started, or was ended, and why */
-static void emit_verdict(struct life *l, enum report_phase phase,
-			 const char *stage, const struct err *e)
+void life_verdict(struct life *l, enum report_phase phase, const char *stage,
+		  const struct err *e)
 {
 	struct report_enforcement *r = &l->report;
 
@@ -143,10 +108,10 @@ static void emit_verdict(struct life *l, enum report_phase phase,
 					  .backend = l->c->backend->name };
 	(void)snprintf(r->stage, sizeof(r->stage), "%s", stage);
 	(void)snprintf(r->detail, sizeof(r->detail), "%.200s", e->text);
-	emit_enforcement(l, r);
+	life_enforcement(l, r);
 }
 
-static bool has_net(const struct life *l)
+bool life_has_net(const struct life *l)
 {
 	return !l->req.portable || (l->req.unshare & CELL_NS_NET);
 }
@@ -220,7 +185,7 @@ static int open_state(struct life *l, struct err *e)
 	}
 	if (!l->req.portable)
 		return -1;
-	log_line(LOG_WARN, TARGET,
+	log_line(LOG_WARN, LIFE_TARGET,
 		 "no run directory, gc will not know this run: %s",
 		 log_quote(q, sizeof(q), e->text));
 	return 0;
@@ -270,8 +235,8 @@ static void create_failed(struct life *l)
 	(void)err_set(&w, ERR_PLAIN, 0, "cell create: %s", e->text);
 	(void)snprintf(w.cause, sizeof(w.cause), "%s", e->cause);
 	w.sys = e->sys;
-	emit_verdict(l, REPORT_REFUSED, "create", &w);
-	fail(l, LIFECYCLE_REFUSED, &w);
+	life_verdict(l, REPORT_REFUSED, "create", &w);
+	life_fail(l, LIFECYCLE_REFUSED, &w);
 	l->res->spawn_errno = e->sys;
 	if (!l->cell)
 		return;
@@ -286,11 +251,11 @@ static void container_security(struct life *l)
 
 	event_container_security(&l->body, &l->run,
 				 r < 0 ? NULL : wbuf_cstr(&status));
-	emit(l, EVENT_CONTAINER_SECURITY);
+	life_emit(l, EVENT_CONTAINER_SECURITY);
 }
 
 /* Signals are blocked: one that came before wait() is still pending */
-static void check_stop(struct life *l)
+void life_check_stop(struct life *l)
 {
 	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP };
 	sigset_t set;
@@ -305,7 +270,7 @@ static void check_stop(struct life *l)
 			      sigabbrev_np(sigs[i]));
 		l->res->exit.how = CELL_STOPPED;
 		l->res->exit.sig = sigs[i];
-		fail(l, LIFECYCLE_STOPPED, &e);
+		life_fail(l, LIFECYCLE_STOPPED, &e);
 		return;
 	}
 }
@@ -316,235 +281,33 @@ static void announce(struct life *l)
 	char now[CLOCK_TEXT_SIZE];
 
 	event_network_scope(&l->body, &l->run);
-	emit(l, EVENT_NETWORK_SCOPE);
+	life_emit(l, EVENT_NETWORK_SCOPE);
 	if (l->c->trust_plane_events) {
 		clock_text(now, clock_wall(), CLOCK_FORM_A);
 		event_dns_target_set(&l->body, &l->run, now);
-		emit(l, EVENT_DNS_TARGET_SET);
+		life_emit(l, EVENT_DNS_TARGET_SET);
 	}
 	if (!l->failed && l->secret_failed) {
 		log_line(LOG_ERROR, "cellos.supervisor.secrets",
 			 "secret unresolvable broker=env: %s",
 			 l->secret_err.text);
-		fail(l, LIFECYCLE_REFUSED, &l->secret_err);
+		life_fail(l, LIFECYCLE_REFUSED, &l->secret_err);
 	}
-	check_stop(l);
+	life_check_stop(l);
 	if (l->failed)
 		return;
 	/* on disk while the cell assembles itself: the sync before the command
 	 * then has little left to do */
 	event_started(&l->body, &l->run);
-	emit(l, EVENT_STARTED);
+	life_emit(l, EVENT_STARTED);
 	boundary(l);
 	if (l->failed)
 		return;
 	container_security(l);
-	if (!l->failed && has_net(l)) {
+	if (!l->failed && life_has_net(l)) {
 		event_network_policy(&l->body, &l->run);
-		emit(l, EVENT_NETWORK_POLICY);
+		life_emit(l, EVENT_NETWORK_POLICY);
 	}
-}
-
-/* What cannot be recorded must not go on. Blocked: wait() reads both, and the
- * second signal allows no grace. */
-static void end_unrecorded(struct life *l)
-{
-	(void)kill(getpid(), SIGTERM);
-	(void)kill(getpid(), SIGINT);
-	emit_verdict(l, REPORT_ENDED, "record", &l->phase);
-}
-
-/* A lost violation would be a hole in the record: the cell is ended */
-static void on_violation(void *arg, const struct report_enforcement *r)
-{
-	struct life *l = arg;
-
-	if (l->failed)
-		return;
-	emit_enforcement(l, r);
-	flush(l);
-	if (l->failed)
-		end_unrecorded(l);
-}
-
-/*
- * The original's plain path gave the bare text of the system; its isolated
- * path, and every full cell, names the step.
- */
-static void set_spawn_error(struct life *l, enum lifecycle_fault fault,
-			    const char *text)
-{
-	static const char form[] = "spec.run spawn failed: ";
-	bool is_plain = l->req.portable && !l->req.unshare &&
-			l->req.seccomp == CELL_SECCOMP_OFF &&
-			!l->req.cgroup_parent;
-
-	if (is_plain && strncmp(text, form, sizeof(form) - 1) == 0)
-		text += sizeof(form) - 1;
-	(void)snprintf(l->spawn_error, sizeof(l->spawn_error), "%s", text);
-	l->spawn_fault = fault;
-}
-
-static void spawn_failed(struct life *l, enum lifecycle_fault fault,
-			 const struct err *e)
-{
-	set_spawn_error(l, fault, e->text);
-	l->res->spawn_errno = e->sys;
-	(void)snprintf(l->spawn_cause, sizeof(l->spawn_cause), "%s", e->cause);
-}
-
-static void judge_exit(struct life *l, const struct lifecycle_deadline *d)
-{
-	struct cell_exit *x = &l->res->exit;
-	struct err e;
-
-	switch (x->how) {
-	case CELL_EXITED:
-		l->exit_code = x->code;
-		break;
-	case CELL_SIGNALED:
-		if (x->oom)
-			log_line(LOG_WARN, TARGET,
-				 "the memory limit of the cell killed it");
-		break;
-	case CELL_DEADLINE:
-		set_spawn_error(l, LIFECYCLE_DEADLINE, d->text);
-		break;
-	case CELL_STOPPED:
-		break; /* judged after command.v1.completed */
-	case CELL_LOST:
-		(void)err_set(&e, ERR_HOST, 0, "the cell was lost");
-		set_spawn_error(l, LIFECYCLE_BROKEN, e.text);
-		break;
-	}
-}
-
-static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
-{
-	struct backend_watch w = {
-		.violation = on_violation,
-		.arg = l,
-		.signer_pidfd = signer_pidfd(l->c->signer),
-		.timeout_ms = d->ms,
-		.grace_ms =
-			1000 * spec_grace_seconds(
-				       l->req.spec,
-				       l->req.limits->v[LIMIT_GRACE_SECONDS]),
-	};
-	struct err e, x;
-
-	if (l->c->backend->wait(l->cell, &w, &l->res->exit, &e) == 0) {
-		judge_exit(l, d);
-		return;
-	}
-	l->res->exit.how = CELL_LOST;
-	(void)err_set(&x, ERR_PLAIN, 0, "spec.run wait failed: %s", e.text);
-	set_spawn_error(l, LIFECYCLE_BROKEN, x.text);
-	emit_verdict(l, REPORT_ENDED, "wait", &e);
-}
-
-/* What goes wrong here is judged by command_result() */
-static void execute(struct life *l)
-{
-	const struct backend *b = l->c->backend;
-	struct lifecycle_deadline d;
-	struct err e;
-
-	event_process_spawned(&l->body, &l->run);
-	emit(l, EVENT_PROCESS_SPAWNED);
-	if (l->failed)
-		return;
-	l->executed = true;
-	if (lifecycle_deadline(l->req.spec, l->c->env_timeout, &d, &e) < 0 ||
-	    (l->c->seccomp_error &&
-	     err_set(&e, ERR_PLAIN, 0, "%s", l->c->seccomp_error))) {
-		set_spawn_error(l, LIFECYCLE_REFUSED, e.text);
-		emit_verdict(l, REPORT_REFUSED, "configuration", &e);
-		return;
-	}
-	l->report = (struct report_enforcement){ .backend = b->name };
-	if (b->prepare(l->cell, &l->report, &e) < 0) {
-		l->report.phase = REPORT_REFUSED;
-		emit_enforcement(l, &l->report);
-		check_stop(l);
-		if (!l->failed)
-			spawn_failed(l, LIFECYCLE_REFUSED, &e);
-		return;
-	}
-	emit_enforcement(l, &l->report);
-	boundary_begin(l);
-	check_stop(l);
-	if (l->failed)
-		return;
-	if (b->start(l->cell, &e) < 0) {
-		check_stop(l);
-		if (!l->failed)
-			spawn_failed(l, LIFECYCLE_SPAWN, &e);
-		return;
-	}
-	l->res->started = true;
-	/* the report is in the file; the disk takes it while the command is
-	 * on its way, or the command does not get far */
-	boundary_end(l);
-	if (l->failed)
-		end_unrecorded(l);
-	secrets_wipe(l->req.spec, &l->secrets);
-	wait_cell(l, &d);
-}
-
-/* Written whatever the outcome; only then the outcome is the run's failure */
-static void command_result(struct life *l)
-{
-	const char *spawn = l->spawn_error[0] ? l->spawn_error : NULL;
-	const struct cell_exit *x = &l->res->exit;
-	struct err e;
-
-	if (!l->executed)
-		return;
-	if (has_net(l)) {
-		event_network_enforcement(&l->body, &l->run, l->exit_code,
-					  false, spawn);
-		emit(l, EVENT_NETWORK_ENFORCEMENT);
-	}
-	if (l->failed)
-		return;
-	event_completed(&l->body, &l->run, l->res->started ? x->duration_ms : 0,
-			l->exit_code, spawn);
-	emit(l, EVENT_COMPLETED);
-	if (l->failed)
-		return;
-	if (spawn) {
-		(void)err_set(&e, ERR_PLAIN, 0, "command spawn: %s", spawn);
-		(void)snprintf(e.cause, sizeof(e.cause), "%s", l->spawn_cause);
-		fail(l, l->spawn_fault, &e);
-	} else if (x->how == CELL_STOPPED) {
-		if (x->sig > 0)
-			(void)err_set(&e, ERR_PLAIN, 0, "runner received SIG%s",
-				      sigabbrev_np(x->sig));
-		else
-			(void)err_set(&e, ERR_PLAIN, 0, "runner was stopped");
-		fail(l, LIFECYCLE_STOPPED, &e);
-	} else if (l->exit_code != 0) {
-		(void)err_set(&e, ERR_PLAIN, 0, "command exited with status %d",
-			      l->exit_code);
-		fail(l, LIFECYCLE_COMMAND, &e);
-	}
-}
-
-static void command(struct life *l)
-{
-	const struct spec_run *run = l->req.spec->run;
-	struct err e;
-
-	if (!run || l->failed)
-		return;
-	if (lifecycle_argv0_check(l->c->argv0_prefixes, run->argv.p[0], &e) <
-	    0) {
-		fail(l, LIFECYCLE_REFUSED, &e);
-		return;
-	}
-	execute(l);
-	command_result(l);
 }
 
 /* Always, whatever state the cell is in */
@@ -558,7 +321,7 @@ static void destroy(struct life *l, struct report_residue *residue)
 		(void)err_set(&w, ERR_PLAIN, 0, "cell destroy: %s", e.text);
 		(void)snprintf(w.cause, sizeof(w.cause), "%s", e.cause);
 		report_residue_left(residue, "%.150s", e.text);
-		fail(l, our_fault(l), &w);
+		life_fail(l, our_fault(l), &w);
 	}
 	l->cell = NULL;
 	l->res->residue_class = report_residue_class(residue);
@@ -567,7 +330,7 @@ static void destroy(struct life *l, struct report_residue *residue)
 static void emit_residue(struct life *l, const struct report_residue *residue)
 {
 	event_residue(&l->body, &l->run, residue, "run");
-	emit(l, EVENT_RESIDUE);
+	life_emit(l, EVENT_RESIDUE);
 	if (l->c->tap.residue)
 		l->c->tap.residue(l->c->tap.arg, residue);
 }
@@ -580,9 +343,9 @@ static void finish(struct life *l)
 
 	/* neither says anything of teardown: signed while it goes on */
 	event_summary(&l->body, &l->run, l->executed ? &l->exit_code : NULL);
-	emit(l, EVENT_SUMMARY);
+	life_emit(l, EVENT_SUMMARY);
 	event_homeostasis(&l->body, &l->run);
-	emit(l, EVENT_HOMEOSTASIS);
+	life_emit(l, EVENT_HOMEOSTASIS);
 	destroy(l, &residue);
 	emit_residue(l, &residue);
 	(void)snprintf(ref, sizeof(ref), "urn:cellos:evidence-bundle:%s",
@@ -590,7 +353,7 @@ static void finish(struct life *l)
 	event_destroyed(&l->body, &l->run, l->failed ? l->phase.text : NULL,
 			l->req.portable ? NULL : l->res->residue_class,
 			l->req.portable ? NULL : ref);
-	emit(l, EVENT_DESTROYED);
+	life_emit(l, EVENT_DESTROYED);
 }
 
 static void run(struct life *l)
@@ -599,18 +362,18 @@ static void run(struct life *l)
 	struct err e;
 
 	if (setup_run(l, &e) < 0 || open_state(l, &e) < 0) {
-		fail(l, LIFECYCLE_REFUSED, &e);
+		life_fail(l, LIFECYCLE_REFUSED, &e);
 		return;
 	}
 	create_cell(l);
 	if (open_journal(l, &e) < 0) {
-		fail(l, LIFECYCLE_REFUSED, &e);
+		life_fail(l, LIFECYCLE_REFUSED, &e);
 		destroy(l, &residue);
 		return;
 	}
 	if (l->created) {
 		announce(l);
-		command(l);
+		life_command(l);
 		finish(l);
 	} else {
 		create_failed(l);

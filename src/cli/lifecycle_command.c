@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Within a run: the command, from its announcement to its outcome. */
+#include "cli/lifecycle_int.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+/* What cannot be recorded must not go on. Blocked: wait() reads both, and the
+ * second signal allows no grace. */
+static void end_unrecorded(struct life *l)
+{
+	(void)kill(getpid(), SIGTERM);
+	(void)kill(getpid(), SIGINT);
+	life_verdict(l, REPORT_ENDED, "record", &l->phase);
+}
+
+/* A lost violation would be a hole in the record: the cell is ended */
+static void on_violation(void *arg, const struct report_enforcement *r)
+{
+	struct life *l = arg;
+
+	if (l->failed)
+		return;
+	life_enforcement(l, r);
+	life_flush(l);
+	if (l->failed)
+		end_unrecorded(l);
+}
+
+/*
+ * The original's plain path gave the bare text of the system; its isolated
+ * path, and every full cell, names the step.
+ */
+static void set_spawn_error(struct life *l, enum lifecycle_fault fault,
+			    const char *text)
+{
+	static const char form[] = "spec.run spawn failed: ";
+	bool is_plain = l->req.portable && !l->req.unshare &&
+			l->req.seccomp == CELL_SECCOMP_OFF &&
+			!l->req.cgroup_parent;
+
+	if (is_plain && strncmp(text, form, sizeof(form) - 1) == 0)
+		text += sizeof(form) - 1;
+	(void)snprintf(l->spawn_error, sizeof(l->spawn_error), "%s", text);
+	l->spawn_fault = fault;
+}
+
+static void spawn_failed(struct life *l, enum lifecycle_fault fault,
+			 const struct err *e)
+{
+	set_spawn_error(l, fault, e->text);
+	l->res->spawn_errno = e->sys;
+	(void)snprintf(l->spawn_cause, sizeof(l->spawn_cause), "%s", e->cause);
+}
+
+static void judge_exit(struct life *l, const struct lifecycle_deadline *d)
+{
+	struct cell_exit *x = &l->res->exit;
+	struct err e;
+
+	switch (x->how) {
+	case CELL_EXITED:
+		l->exit_code = x->code;
+		break;
+	case CELL_SIGNALED:
+		if (x->oom)
+			log_line(LOG_WARN, LIFE_TARGET,
+				 "the memory limit of the cell killed it");
+		break;
+	case CELL_DEADLINE:
+		set_spawn_error(l, LIFECYCLE_DEADLINE, d->text);
+		break;
+	case CELL_STOPPED:
+		break; /* judged after command.v1.completed */
+	case CELL_LOST:
+		(void)err_set(&e, ERR_HOST, 0, "the cell was lost");
+		set_spawn_error(l, LIFECYCLE_BROKEN, e.text);
+		break;
+	}
+}
+
+static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
+{
+	struct backend_watch w = {
+		.violation = on_violation,
+		.arg = l,
+		.signer_pidfd = signer_pidfd(l->c->signer),
+		.timeout_ms = d->ms,
+		.grace_ms =
+			1000 * spec_grace_seconds(
+				       l->req.spec,
+				       l->req.limits->v[LIMIT_GRACE_SECONDS]),
+	};
+	struct err e, x;
+
+	if (l->c->backend->wait(l->cell, &w, &l->res->exit, &e) == 0) {
+		judge_exit(l, d);
+		return;
+	}
+	l->res->exit.how = CELL_LOST;
+	(void)err_set(&x, ERR_PLAIN, 0, "spec.run wait failed: %s", e.text);
+	set_spawn_error(l, LIFECYCLE_BROKEN, x.text);
+	life_verdict(l, REPORT_ENDED, "wait", &e);
+}
+
+/* What goes wrong here is judged by command_result() */
+static void execute(struct life *l)
+{
+	const struct backend *b = l->c->backend;
+	struct lifecycle_deadline d;
+	struct err e;
+
+	event_process_spawned(&l->body, &l->run);
+	life_emit(l, EVENT_PROCESS_SPAWNED);
+	if (l->failed)
+		return;
+	l->executed = true;
+	if (lifecycle_deadline(l->req.spec, l->c->env_timeout, &d, &e) < 0 ||
+	    (l->c->seccomp_error &&
+	     err_set(&e, ERR_PLAIN, 0, "%s", l->c->seccomp_error))) {
+		set_spawn_error(l, LIFECYCLE_REFUSED, e.text);
+		life_verdict(l, REPORT_REFUSED, "configuration", &e);
+		return;
+	}
+	l->report = (struct report_enforcement){ .backend = b->name };
+	if (b->prepare(l->cell, &l->report, &e) < 0) {
+		l->report.phase = REPORT_REFUSED;
+		life_enforcement(l, &l->report);
+		life_check_stop(l);
+		if (!l->failed)
+			spawn_failed(l, LIFECYCLE_REFUSED, &e);
+		return;
+	}
+	life_enforcement(l, &l->report);
+	life_boundary_begin(l);
+	life_check_stop(l);
+	if (l->failed)
+		return;
+	if (b->start(l->cell, &e) < 0) {
+		life_check_stop(l);
+		if (!l->failed)
+			spawn_failed(l, LIFECYCLE_SPAWN, &e);
+		return;
+	}
+	l->res->started = true;
+	/* the report is in the file; the disk takes it while the command is
+	 * on its way, or the command does not get far */
+	life_boundary_end(l);
+	if (l->failed)
+		end_unrecorded(l);
+	secrets_wipe(l->req.spec, &l->secrets);
+	wait_cell(l, &d);
+}
+
+/* Written whatever the outcome; only then the outcome is the run's failure */
+static void command_result(struct life *l)
+{
+	const char *spawn = l->spawn_error[0] ? l->spawn_error : NULL;
+	const struct cell_exit *x = &l->res->exit;
+	struct err e;
+
+	if (!l->executed)
+		return;
+	if (life_has_net(l)) {
+		event_network_enforcement(&l->body, &l->run, l->exit_code,
+					  false, spawn);
+		life_emit(l, EVENT_NETWORK_ENFORCEMENT);
+	}
+	if (l->failed)
+		return;
+	event_completed(&l->body, &l->run, l->res->started ? x->duration_ms : 0,
+			l->exit_code, spawn);
+	life_emit(l, EVENT_COMPLETED);
+	if (l->failed)
+		return;
+	if (spawn) {
+		(void)err_set(&e, ERR_PLAIN, 0, "command spawn: %s", spawn);
+		(void)snprintf(e.cause, sizeof(e.cause), "%s", l->spawn_cause);
+		life_fail(l, l->spawn_fault, &e);
+	} else if (x->how == CELL_STOPPED) {
+		if (x->sig > 0)
+			(void)err_set(&e, ERR_PLAIN, 0, "runner received SIG%s",
+				      sigabbrev_np(x->sig));
+		else
+			(void)err_set(&e, ERR_PLAIN, 0, "runner was stopped");
+		life_fail(l, LIFECYCLE_STOPPED, &e);
+	} else if (l->exit_code != 0) {
+		(void)err_set(&e, ERR_PLAIN, 0, "command exited with status %d",
+			      l->exit_code);
+		life_fail(l, LIFECYCLE_COMMAND, &e);
+	}
+}
+
+void life_command(struct life *l)
+{
+	const struct spec_run *run = l->req.spec->run;
+	struct err e;
+
+	if (!run || l->failed)
+		return;
+	if (lifecycle_argv0_check(l->c->argv0_prefixes, run->argv.p[0], &e) <
+	    0) {
+		life_fail(l, LIFECYCLE_REFUSED, &e);
+		return;
+	}
+	execute(l);
+	command_result(l);
+}

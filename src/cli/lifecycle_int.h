@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What the files of a run share; nobody else includes it. */
+#ifndef CELLOS_CLI_LIFECYCLE_INT_H
+#define CELLOS_CLI_LIFECYCLE_INT_H
+
+#include <stdbool.h>
+
+#include "cli/lifecycle.h"
+#include "cli/secrets.h"
+#include "evidence/report.h"
+
+#define LIFE_TARGET "cellos.supervisor.host"
+
+/* A run in flight. @failed says whether @phase holds the phase error. */
+struct life {
+	const struct lifecycle_config *c;
+	struct lifecycle_result *res;
+	struct cell_request req;
+	struct event_run run;
+	char spec_hash[8 + 64];
+	struct secrets secrets;
+	struct err secret_err;
+	bool secret_failed;
+	struct state_run *state;
+	struct journal *journal;
+	struct plan plan;
+	struct backend_cell *cell;
+	struct report_enforcement report;
+	struct wbuf body;
+
+	bool failed;
+	struct err phase;
+	bool executed; /* the command phase was reached */
+	bool created;
+	struct err create_err;
+	int exit_code;
+	char spawn_error[768]; /* "" = none */
+	char spawn_cause[768]; /* stage and path, for stderr; "" = none */
+	enum lifecycle_fault spawn_fault;
+};
+
+/** life_fail() - the first failure decides; later ones only reach the log */
+void life_fail(struct life *l, enum lifecycle_fault fault, const struct err *e);
+/** life_emit() - write what @body holds; an event that is lost ends the run */
+void life_emit(struct life *l, enum event_type t);
+/** life_enforcement() - the event, and the tap */
+void life_enforcement(struct life *l, const struct report_enforcement *r);
+/**
+ * life_verdict() - our word that the command was not started, or was ended
+ * @stage: the step that says so
+ * @e: why
+ */
+void life_verdict(struct life *l, enum report_phase phase, const char *stage,
+		  const struct err *e);
+/** life_boundary_begin() - a link, written; the disk may still be at work */
+void life_boundary_begin(struct life *l);
+/** life_boundary_end() - wait for the disk; nothing if the run has failed */
+void life_boundary_end(struct life *l);
+/** life_flush() - every event so far into the file */
+void life_flush(struct life *l);
+/** life_check_stop() - fail if a signal that ends the run is pending */
+void life_check_stop(struct life *l);
+/** life_has_net() - has the cell a network namespace of its own */
+bool life_has_net(const struct life *l);
+
+/** life_command() - spawn, wait, and the events; nothing after a failure */
+void life_command(struct life *l);
+
+#endif
