@@ -11,13 +11,6 @@
 #include "base/fd.h"
 #include "sys/cgroup_int.h"
 
-struct finder {
-	char v2_mount[CGROUP_PATH_MAX], v2_own[CGROUP_PATH_MAX];
-	char v1_mount[CGROUP_CONTROLLER_NUM][CGROUP_PATH_MAX];
-	char v1_root[CGROUP_CONTROLLER_NUM][CGROUP_PATH_MAX];
-	char v1_own[CGROUP_CONTROLLER_NUM][CGROUP_PATH_MAX];
-};
-
 static bool list_has(const char *list, const char *word, char sep)
 {
 	size_t n = strlen(word);
@@ -29,8 +22,7 @@ static bool list_has(const char *list, const char *word, char sep)
 	return false;
 }
 
-/* mountinfo: id parent maj:min root mount opts ... - fstype source superopts */
-static void mount_line(struct finder *f, char *line)
+void cgroup_find_mount(struct cgroup_finder *f, char *line)
 {
 	char root[CGROUP_PATH_MAX], at[CGROUP_PATH_MAX], type[32], super[256];
 	char *dash = strstr(line, " - ");
@@ -52,8 +44,7 @@ static void mount_line(struct finder *f, char *line)
 	}
 }
 
-/* /proc/self/cgroup: id:controllers:path, v2 as 0::path */
-static void own_line(struct finder *f, char *line)
+void cgroup_find_own(struct cgroup_finder *f, char *line)
 {
 	char *list = strchr(line, ':'), *path;
 
@@ -71,8 +62,8 @@ static void own_line(struct finder *f, char *line)
 				       path);
 }
 
-static int each_line(const char *path, struct finder *f,
-		     void (*fn)(struct finder *f, char *line))
+static int each_line(const char *path, struct cgroup_finder *f,
+		     void (*fn)(struct cgroup_finder *f, char *line))
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4 * 1024 * 1024);
 	char *p, *nl;
@@ -91,14 +82,17 @@ static int each_line(const char *path, struct finder *f,
 	return 0;
 }
 
-/* An own path below the root the mount shows; "" if the mount hides it. */
-static void join(char *dst, const char *at, const char *root, const char *own)
+void cgroup_find_join(char *dst, const char *at, const char *root,
+		      const char *own)
 {
 	size_t n = strcmp(root, "/") ? strlen(root) : 0;
 	int len;
 
 	dst[0] = '\0';
 	if (n && (strncmp(own, root, n) || (own[n] && own[n] != '/')))
+		return;
+	/* outside of our cgroup namespace; up from a mount is another place */
+	if (strstr(own, "/.."))
 		return;
 	own += n;
 	len = snprintf(dst, CGROUP_PATH_MAX, "%s%s", at,
@@ -192,7 +186,7 @@ static bool v2_leave(const char *own)
  * controllers - unless the top is only that of a container. Then, and without
  * root, beneath our own group.
  */
-static void v2_parent(const struct finder *f, char *dst)
+static void v2_parent(const struct cgroup_finder *f, char *dst)
 {
 	char own[CGROUP_PATH_MAX], line[256];
 
@@ -204,7 +198,7 @@ static void v2_parent(const struct finder *f, char *dst)
 			dst[0] = '\0';
 		return;
 	}
-	join(own, f->v2_mount, "/", f->v2_own);
+	cgroup_find_join(own, f->v2_mount, "/", f->v2_own);
 	if (!usable_dir(own))
 		return;
 	/* started by a runner before us: already prepared */
@@ -258,7 +252,7 @@ static int wanted_parent(const char *want, struct cgroup_host *ret)
 int cgroup_host_find(const char *want, struct cgroup_host *ret)
 {
 	struct cgroup_host h = { 0 };
-	struct finder f = { 0 };
+	struct cgroup_finder f = { 0 };
 	char v2[CGROUP_PATH_MAX] = "", have[256];
 	int r;
 
@@ -267,8 +261,8 @@ int cgroup_host_find(const char *want, struct cgroup_host *ret)
 		if (r)
 			return r;
 	}
-	if (each_line("/proc/self/mountinfo", &f, mount_line) ||
-	    each_line("/proc/self/cgroup", &f, own_line)) {
+	if (each_line("/proc/self/mountinfo", &f, cgroup_find_mount) ||
+	    each_line("/proc/self/cgroup", &f, cgroup_find_own)) {
 		*ret = h;
 		return 0;
 	}
@@ -285,8 +279,8 @@ int cgroup_host_find(const char *want, struct cgroup_host *ret)
 			h.is_v2[c] = true;
 			(void)snprintf(h.parent[c], CGROUP_PATH_MAX, "%s", v2);
 		} else if (f.v1_mount[c][0]) {
-			join(h.parent[c], f.v1_mount[c], f.v1_root[c],
-			     f.v1_own[c]);
+			cgroup_find_join(h.parent[c], f.v1_mount[c],
+					 f.v1_root[c], f.v1_own[c]);
 			if (!usable_dir(h.parent[c]))
 				h.parent[c][0] = '\0';
 		}
