@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/utf8.h"
+
 static const struct env_info table[] = {
 #define X(name, cls, dflt, status, doc) \
 	{ name, ENV_##cls, ENV_##status, dflt, doc },
@@ -75,40 +77,12 @@ void env_print_table(struct wbuf *b)
 	}
 }
 
-/* Length of the well-formed sequence at @s, 0 if there is none (Unicode 3-7) */
-static size_t utf8_len(const unsigned char *s)
-{
-	unsigned char lo = 0x80, hi = 0xbf;
-	size_t n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	if (s[0] == 0xe0)
-		lo = 0xa0;
-	else if (s[0] == 0xed)
-		hi = 0x9f;
-	else if (s[0] == 0xf0)
-		lo = 0x90;
-	else if (s[0] == 0xf4)
-		hi = 0x8f;
-	if (s[1] < lo || s[1] > hi)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
 bool text_is_utf8(const char *s)
 {
-	const unsigned char *p = (const unsigned char *)s;
-	size_t n;
+	size_t left = strlen(s), n;
 
-	for (; *p; p += n) {
-		n = utf8_len(p);
+	for (; left; s += n, left -= n) {
+		n = utf8_len(s, left);
 		if (n == 0)
 			return false;
 	}
@@ -261,28 +235,28 @@ int env_limits(struct limits *ret, bool *ret_pids_asked, struct err *e)
 
 const char *env_quote(char *buf, size_t size, const char *s)
 {
-	const unsigned char *p = (const unsigned char *)s;
-	size_t n = 0, len;
+	size_t left = strlen(s), n = 0, len;
 
 	buf[n++] = '"';
-	for (; *p && n + 12 < size; p += len) {
+	for (; left && n + 12 < size; s += len, left -= len) {
 		static const char named[] = "\"\"\\\\\nn\rr\tt";
 		const char *k;
 
-		len = utf8_len(p);
-		for (k = named; *k && *k != (char)*p; k += 2)
+		len = utf8_len(s, left);
+		for (k = named; *k && *k != *s; k += 2)
 			;
 		if (len > 1) {
-			memcpy(buf + n, p, len);
+			memcpy(buf + n, s, len);
 			n += len;
 		} else if (*k) {
 			buf[n++] = '\\';
 			buf[n++] = k[1];
-		} else if (len == 0 || *p < 0x20 || *p == 0x7f) {
-			n += (size_t)snprintf(buf + n, size - n, "\\u{%x}", *p);
+		} else if (len == 0 || (unsigned char)*s < 0x20 || *s == 0x7f) {
+			n += (size_t)snprintf(buf + n, size - n, "\\u{%x}",
+					      (unsigned char)*s);
 			len = 1;
 		} else {
-			buf[n++] = (char)*p;
+			buf[n++] = *s;
 		}
 	}
 	buf[n++] = '"';

@@ -14,6 +14,7 @@
 
 #include <yajl/yajl_parse.h>
 
+#include "base/utf8.h"
 #include "wire/json_out.h"
 
 struct in {
@@ -24,35 +25,6 @@ struct in {
 	struct slice key;
 	const char *why; /* set when a callback gives up */
 };
-
-/* Length of the UTF-8 sequence at @p (RFC 3629 table 3), 0 if malformed */
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
-	unsigned char lo = 0x80, hi = 0xbf;
-	size_t n;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (left < n)
-		return 0;
-	if (p[0] == 0xe0)
-		lo = 0xa0;
-	else if (p[0] == 0xed)
-		hi = 0x9f;
-	else if (p[0] == 0xf0)
-		lo = 0x90;
-	else if (p[0] == 0xf4)
-		hi = 0x8f;
-	if (p[1] < lo || p[1] > hi)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
 
 /* The code unit of "\uXXXX" at @p, or -1 if there is none */
 static long unit_at(const char *p, size_t left)
@@ -103,7 +75,7 @@ static const char *scan(struct slice t, size_t *ret_at)
 		char c = t.p[i];
 
 		*ret_at = i;
-		n = utf8_len((const unsigned char *)t.p + i, t.n - i);
+		n = utf8_len(t.p + i, t.n - i);
 		if (n == 0)
 			return "invalid UTF-8";
 		if (c == '"')
