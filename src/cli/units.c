@@ -5,24 +5,21 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/ascii.h"
+
 struct unit {
 	const char *word;
 	uint64_t factor;
 };
-
-static bool digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
 
 /* Returns what follows the digits, NULL if there are none or too many. */
 static const char *take_number(const char *s, uint64_t *ret)
 {
 	uint64_t v = 0;
 
-	if (!digit(*s))
+	if (!ascii_is_digit(*s))
 		return NULL;
-	for (; digit(*s); s++) {
+	for (; ascii_is_digit(*s); s++) {
 		uint64_t d = (uint64_t)(*s - '0');
 
 		if (v > (UINT64_MAX - d) / 10)
@@ -100,10 +97,10 @@ bool units_cpus(const char *s, uint64_t *ret_quota_us)
 		return false;
 	if (*rest == '.') {
 		rest++;
-		if (!digit(*rest))
+		if (!ascii_is_digit(*rest))
 			return false;
 		/* finer than a microsecond of quota there is nothing */
-		for (; digit(*rest) && unit > 1; rest++) {
+		for (; ascii_is_digit(*rest) && unit > 1; rest++) {
 			unit /= 10;
 			part += (uint64_t)(*rest - '0') * unit;
 		}

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/limits.h"
 #include "spec/check_rules.h"
 #include "spec/mounts.h"
@@ -17,25 +18,14 @@
 #include "wire/b64.h"
 #include "wire/json_out.h"
 
-static bool is_alnum(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-	       (c >= 'A' && c <= 'Z');
-}
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 bool rule_is_portable(struct slice s)
 {
-	if (s.n == 0 || s.n > 128 || !is_alnum(s.p[0]))
+	if (s.n == 0 || s.n > 128 || !ascii_is_alnum(s.p[0]))
 		return false;
 	for (size_t i = 1; i < s.n; i++) {
 		char c = s.p[i];
 
-		if (!is_alnum(c) && c != '.' && c != '_' && c != '-')
+		if (!ascii_is_alnum(c) && c != '.' && c != '_' && c != '-')
 			return false;
 		if (c == '.' && s.p[i - 1] == '.')
 			return false;
@@ -71,7 +61,7 @@ bool rule_same_host(struct slice a, struct slice b)
 	if (a.n != b.n)
 		return false;
 	for (size_t i = 0; i < a.n; i++)
-		if (lower(a.p[i]) != lower(b.p[i]))
+		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
 			return false;
 	return true;
 }
@@ -162,7 +152,7 @@ static bool is_digest(struct slice s)
 	if (s.n != prefix.n + 64 || memcmp(s.p, prefix.p, prefix.n) != 0)
 		return false;
 	for (size_t i = prefix.n; i < s.n; i++)
-		if (!(s.p[i] >= '0' && s.p[i] <= '9') &&
+		if (!ascii_is_digit(s.p[i]) &&
 		    !(s.p[i] >= 'a' && s.p[i] <= 'f'))
 			return false;
 	return true;
@@ -200,7 +190,7 @@ static bool is_namespace(struct slice s)
 		return false;
 	for (size_t i = 0; i < s.n; i++)
 		if (s.p[i] != '-' &&
-		    (!is_alnum(s.p[i]) || lower(s.p[i]) != s.p[i]))
+		    (!ascii_is_alnum(s.p[i]) || ascii_lower(s.p[i]) != s.p[i]))
 			return false;
 	return true;
 }
@@ -410,8 +400,8 @@ void spec_leaf_segment(struct slice id, char *buf)
 
 	while (id.n && n < 64) {
 		uint32_t c = text_next(&id);
-		bool keep =
-			c < 0x80 && (is_alnum((char)c) || c == '_' || c == '-');
+		bool keep = c < 0x80 &&
+			    (ascii_is_alnum((char)c) || c == '_' || c == '-');
 
 		buf[n++] = keep ? (char)c : '_';
 	}

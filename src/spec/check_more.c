@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "spec/names.h"
 #include "spec/text.h"
 #include "wire/hostname.h"
@@ -269,7 +270,7 @@ static bool is_agent_version(struct slice s)
 	size_t numbers = 1, from = 0;
 
 	for (size_t i = 0; i <= core; i++) {
-		if (i < core && s.p[i] >= '0' && s.p[i] <= '9')
+		if (i < core && ascii_is_digit(s.p[i]))
 			continue;
 		if (i < core && s.p[i] != '.')
 			return false;
@@ -281,8 +282,7 @@ static bool is_agent_version(struct slice s)
 	for (size_t i = core + 1; i < s.n; i++) {
 		char c = s.p[i];
 
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') &&
-		    !(c >= 'A' && c <= 'Z') && c != '.' && c != '-')
+		if (!ascii_is_alnum(c) && c != '.' && c != '-')
 			return false;
 	}
 	return numbers == 3 && (!dash || s.n > core + 1);

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "base/ascii.h"
+
 static int name_cmp(const void *va, const void *vb)
 {
 	const struct name *a = va, *b = vb;
@@ -58,18 +60,13 @@ size_t names_find(const struct names *n, struct slice s)
 	return n->p[lo].at;
 }
 
-static int lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
-}
-
 static int host_cmp(const struct spec_egress_rule *a,
 		    const struct spec_egress_rule *b)
 {
 	size_t n = a->host.n < b->host.n ? a->host.n : b->host.n;
 
 	for (size_t i = 0; i < n; i++) {
-		int c = lower(a->host.p[i]) - lower(b->host.p[i]);
+		int c = ascii_lower(a->host.p[i]) - ascii_lower(b->host.p[i]);
 
 		if (c)
 			return c;

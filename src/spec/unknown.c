@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/limits.h"
 #include "wire/json_out.h"
 
@@ -42,11 +43,6 @@ const char *place_text(const struct place *at, char buf[TEXT_QUOTED])
 	return text_bare(buf, wbuf_as_slice(&b));
 }
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
 unsigned unknown_distance(struct slice name, const char *known)
 {
 	unsigned row[NAME_MAX_LEN + 1];
@@ -62,8 +58,8 @@ unsigned unknown_distance(struct slice name, const char *known)
 
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
-			unsigned d = diagonal + (lower(name.p[i - 1]) !=
-						 lower(known[j - 1]));
+			unsigned d = diagonal + (ascii_lower(name.p[i - 1]) !=
+						 ascii_lower(known[j - 1]));
 
 			diagonal = row[j];
 			if (row[j] + 1 < d)

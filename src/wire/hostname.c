@@ -4,27 +4,14 @@
 
 #include <errno.h>
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_alnum(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
+#include "base/ascii.h"
 
 bool hostname_is_label(struct slice s)
 {
 	if (s.n == 0 || s.n > HOSTNAME_LABEL_MAX)
 		return false;
 	for (size_t i = 0; i < s.n; i++)
-		if (!is_alnum(s.p[i]) && s.p[i] != '-')
+		if (!ascii_is_alnum(s.p[i]) && s.p[i] != '-')
 			return false;
 	return s.p[0] != '-' && s.p[s.n - 1] != '-';
 }
@@ -48,7 +35,7 @@ static bool next_label(struct slice *s, bool *more, struct slice *ret_label)
 static bool is_all_digits(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (!is_digit(s.p[i]))
+		if (!ascii_is_digit(s.p[i]))
 			return false;
 	return s.n > 0;
 }
@@ -61,11 +48,10 @@ static bool is_number(struct slice s)
 {
 	if (is_all_digits(s))
 		return true;
-	if (s.n < 2 || s.p[0] != '0' || lower(s.p[1]) != 'x')
+	if (s.n < 2 || s.p[0] != '0' || ascii_lower(s.p[1]) != 'x')
 		return false;
 	for (size_t i = 2; i < s.n; i++)
-		if (!is_digit(s.p[i]) &&
-		    (lower(s.p[i]) < 'a' || lower(s.p[i]) > 'f'))
+		if (ascii_hex(s.p[i]) < 0)
 			return false;
 	return true;
 }
@@ -88,7 +74,7 @@ int hostname_parse(struct slice s, struct hostname *ret_h)
 	if (is_number(label))
 		return -EINVAL;
 	for (size_t i = 0; i < s.n; i++)
-		h.text[i] = lower(s.p[i]);
+		h.text[i] = ascii_lower(s.p[i]);
 	h.len = (uint8_t)s.n;
 	*ret_h = h;
 	return 0;
@@ -115,7 +101,7 @@ bool hostname_is_pattern(struct slice s)
 static bool equal_lower(const char *a, struct slice b)
 {
 	for (size_t i = 0; i < b.n; i++)
-		if (a[i] != lower(b.p[i]))
+		if (a[i] != ascii_lower(b.p[i]))
 			return false;
 	return true;
 }

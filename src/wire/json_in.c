@@ -14,6 +14,7 @@
 
 #include <yajl/yajl_parse.h>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "wire/json_out.h"
 
@@ -34,17 +35,11 @@ static long unit_at(const char *p, size_t left)
 	if (left < 6 || p[0] != '\\' || p[1] != 'u')
 		return -1;
 	for (size_t i = 2; i < 6; i++) {
-		char c = p[i];
+		int d = ascii_hex(p[i]);
 
-		v <<= 4;
-		if (c >= '0' && c <= '9')
-			v |= c - '0';
-		else if (c >= 'a' && c <= 'f')
-			v |= c - 'a' + 10;
-		else if (c >= 'A' && c <= 'F')
-			v |= c - 'A' + 10;
-		else
+		if (d < 0)
 			return -1;
+		v = v << 4 | d;
 	}
 	return v;
 }

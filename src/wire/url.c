@@ -7,34 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/ascii.h"
 #include "wire/punycode.h"
-
-static bool is_alpha(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
 
 static bool is_slash(char c)
 {
 	return c == '/' || c == '\\';
-}
-
-static int hex_value(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	c = lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Outer controls and spaces off, tabs and line ends out */
@@ -61,16 +39,17 @@ static int take_scheme(struct slice *s, struct url *u)
 {
 	size_t n = 0;
 
-	if (s->n == 0 || !is_alpha(s->p[0]))
+	if (s->n == 0 || !ascii_is_alpha(s->p[0]))
 		return -EINVAL;
-	while (n < s->n && (is_alpha(s->p[n]) || is_digit(s->p[n]) ||
-			    s->p[n] == '+' || s->p[n] == '-' || s->p[n] == '.'))
+	while (n < s->n &&
+	       (ascii_is_alpha(s->p[n]) || ascii_is_digit(s->p[n]) ||
+		s->p[n] == '+' || s->p[n] == '-' || s->p[n] == '.'))
 		n++;
 	if (n == s->n || s->p[n] != ':')
 		return -EINVAL;
 	if (n < sizeof(u->scheme))
 		for (size_t i = 0; i < n; i++)
-			u->scheme[i] = lower(s->p[i]);
+			u->scheme[i] = ascii_lower(s->p[i]);
 	else
 		(void)snprintf(u->scheme, sizeof(u->scheme), "other");
 	*s = (struct slice){ s->p + n + 1, s->n - n - 1 };
@@ -84,14 +63,14 @@ static bool take_number(struct slice part, uint64_t *ret_v)
 	uint64_t v = 0;
 
 	if (part.n >= 2 && part.p[0] == '0') {
-		bool is_hex = lower(part.p[1]) == 'x';
+		bool is_hex = ascii_lower(part.p[1]) == 'x';
 
 		base = is_hex ? 16 : 8;
 		part.p += is_hex ? 2 : 1;
 		part.n -= is_hex ? 2 : 1;
 	}
 	for (size_t i = 0; i < part.n; i++) {
-		int d = hex_value(part.p[i]);
+		int d = ascii_hex(part.p[i]);
 
 		if (d < 0 || (unsigned)d >= base)
 			return false;
@@ -121,8 +100,8 @@ static bool ends_in_number(struct slice s)
 	uint64_t v;
 
 	for (size_t i = 0; i < last.n; i++)
-		digits = digits && is_digit(last.p[i]);
-	return digits || (last.n >= 2 && lower(last.p[1]) == 'x' &&
+		digits = digits && ascii_is_digit(last.p[i]);
+	return digits || (last.n >= 2 && ascii_lower(last.p[1]) == 'x' &&
 			  take_number(last, &v));
 }
 
@@ -224,9 +203,9 @@ static size_t percent_decode(struct slice s, char *out)
 
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] == '%' && s.n - i > 2 &&
-		    hex_value(s.p[i + 1]) >= 0 && hex_value(s.p[i + 2]) >= 0) {
-			out[n++] = (char)(hex_value(s.p[i + 1]) << 4 |
-					  hex_value(s.p[i + 2]));
+		    ascii_hex(s.p[i + 1]) >= 0 && ascii_hex(s.p[i + 2]) >= 0) {
+			out[n++] = (char)(ascii_hex(s.p[i + 1]) << 4 |
+					  ascii_hex(s.p[i + 2]));
 			i += 2;
 		} else {
 			out[n++] = s.p[i];
@@ -270,7 +249,7 @@ static int put_port(struct slice s, struct url *u)
 		return 0;
 	}
 	for (size_t i = 0; i < s.n; i++) {
-		if (!is_digit(s.p[i]))
+		if (!ascii_is_digit(s.p[i]))
 			return -EINVAL;
 		v = v * 10 + (unsigned)(s.p[i] - '0');
 		if (v > UINT16_MAX)
