@@ -87,6 +87,19 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	return -1;
 }
 
+int err_prefix(struct err *e, const char *words)
+{
+	char old[sizeof(e->text)];
+
+	if (!e)
+		return -1;
+	(void)snprintf(old, sizeof(old), "%s", e->text);
+	e->cls = ERR_PLAIN;
+	(void)snprintf(e->text, sizeof(e->text), "%s%s", words, old);
+	cut_at_char(e->text, sizeof(e->text));
+	return -1;
+}
+
 void err_print(FILE *f, const struct err *e)
 {
 	(void)fprintf(f, "Error: %s\n", e->text);

@@ -65,6 +65,15 @@ int err_set(struct err *e, enum err_class cls, int sys, const char *fmt, ...)
 int err_wrap(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 
 /**
+ * err_prefix() - words in front of the text; cause and errno stay
+ * @e:     becomes ERR_PLAIN: the words go before the prefix of its class
+ * @words: with what separates them from the text
+ *
+ * Return: -1
+ */
+int err_prefix(struct err *e, const char *words);
+
+/**
  * err_print() - the form every fatal error has on stderr
  * @f: "Error: <text>\n", then, with a cause, "\nCaused by:\n    <cause>\n"
  */

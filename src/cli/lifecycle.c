@@ -35,13 +35,13 @@ static enum lifecycle_fault our_fault(const struct life *l)
 	return l->res->started ? LIFECYCLE_BROKEN : LIFECYCLE_REFUSED;
 }
 
+#define SINK_FAILED "jsonl sink emit: "
+
 static void fail_sink(struct life *l, const struct err *e)
 {
-	struct err w;
+	struct err w = *e;
 
-	(void)err_set(&w, ERR_PLAIN, 0, "jsonl sink emit: %s", e->text);
-	(void)snprintf(w.cause, sizeof(w.cause), "%s", e->cause);
-	w.sys = e->sys;
+	(void)err_prefix(&w, SINK_FAILED);
 	/* lost evidence is worse than a command that failed */
 	if (l->failed && l->res->fault == LIFECYCLE_COMMAND)
 		l->failed = false;
@@ -202,14 +202,10 @@ static int open_journal(struct life *l, struct err *e)
 		.no_follow = !l->req.portable,
 		.last_run = true,
 	};
-	struct err inner;
 
-	if (journal_open(&jc, &l->run, &l->journal, &inner) == 0)
+	if (journal_open(&jc, &l->run, &l->journal, e) == 0)
 		return 0;
-	(void)err_set(e, ERR_PLAIN, 0, "jsonl sink emit: %s", inner.text);
-	(void)snprintf(e->cause, sizeof(e->cause), "%s", inner.cause);
-	e->sys = inner.sys;
-	return -1;
+	return err_prefix(e, SINK_FAILED);
 }
 
 /* First of all: it assembles itself while the journal is opened */
@@ -228,15 +224,12 @@ static void emit_residue(struct life *l, const struct report_residue *residue);
 /* Gate 15: no event of the original's is written when it fails */
 static void create_failed(struct life *l)
 {
-	const struct err *e = &l->create_err;
+	struct err *e = &l->create_err;
 	struct report_residue residue = { 0 };
-	struct err w;
 
-	(void)err_set(&w, ERR_PLAIN, 0, "cell create: %s", e->text);
-	(void)snprintf(w.cause, sizeof(w.cause), "%s", e->cause);
-	w.sys = e->sys;
-	life_verdict(l, REPORT_REFUSED, "create", &w);
-	life_fail(l, LIFECYCLE_REFUSED, &w);
+	(void)err_prefix(e, "cell create: ");
+	life_verdict(l, REPORT_REFUSED, "create", e);
+	life_fail(l, LIFECYCLE_REFUSED, e);
 	l->res->spawn_errno = e->sys;
 	if (!l->cell)
 		return;
@@ -313,15 +306,14 @@ static void announce(struct life *l)
 /* Always, whatever state the cell is in */
 static void destroy(struct life *l, struct report_residue *residue)
 {
-	struct err e, w;
+	struct err e;
 
 	if (!l->cell)
 		return;
 	if (l->c->backend->destroy(l->cell, residue, &e) < 0) {
-		(void)err_set(&w, ERR_PLAIN, 0, "cell destroy: %s", e.text);
-		(void)snprintf(w.cause, sizeof(w.cause), "%s", e.cause);
 		report_residue_left(residue, "%.150s", e.text);
-		life_fail(l, our_fault(l), &w);
+		(void)err_prefix(&e, "cell destroy: ");
+		life_fail(l, our_fault(l), &e);
 	}
 	l->cell = NULL;
 	l->res->residue_class = report_residue_class(residue);

@@ -95,16 +95,16 @@ static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
 				       l->req.spec,
 				       l->req.limits->v[LIMIT_GRACE_SECONDS]),
 	};
-	struct err e, x;
+	struct err e;
 
 	if (l->c->backend->wait(l->cell, &w, &l->res->exit, &e) == 0) {
 		judge_exit(l, d);
 		return;
 	}
 	l->res->exit.how = CELL_LOST;
-	(void)err_set(&x, ERR_PLAIN, 0, "spec.run wait failed: %s", e.text);
-	set_spawn_error(l, LIFECYCLE_BROKEN, x.text);
 	life_verdict(l, REPORT_ENDED, "wait", &e);
+	(void)err_prefix(&e, "spec.run wait failed: ");
+	set_spawn_error(l, LIFECYCLE_BROKEN, e.text);
 }
 
 /* What goes wrong here is judged by command_result() */

@@ -69,6 +69,29 @@ static void wrap(void **state)
 	assert_int_equal(e.cls, ERR_SPEC);
 }
 
+static void prefix(void **state)
+{
+	char words[sizeof(((struct err *)0)->text)];
+	struct err e;
+
+	(void)state;
+	assert_int_equal(err_prefix(NULL, "x"), -1);
+	(void)err_set(&e, ERR_SINK, ENOENT, "inner");
+	(void)err_wrap(&e, "outer");
+	assert_int_equal(err_prefix(&e, "more: "), -1);
+	assert_string_equal(e.text, "more: outer");
+	assert_string_equal(e.cause, "event sink: inner: No such file or "
+				     "directory (os error 2)");
+	assert_int_equal(e.sys, ENOENT);
+	assert_int_equal(e.cls, ERR_PLAIN);
+	/* the first byte of a letter alone has no room */
+	(void)err_set(&e, ERR_PLAIN, 0, "\xc3\xa9");
+	memset(words, 'a', sizeof(words));
+	words[sizeof(words) - 2] = '\0';
+	(void)err_prefix(&e, words);
+	assert_string_equal(e.text, words);
+}
+
 /* Every length around the end of the buffer, with 2, 3 and 4 byte letters */
 static void cut_at_a_character(void **state)
 {
@@ -121,6 +144,7 @@ int main(void)
 		cmocka_unit_test(prefixes),
 		cmocka_unit_test(os_text),
 		cmocka_unit_test(wrap),
+		cmocka_unit_test(prefix),
 		cmocka_unit_test(cut_at_a_character),
 		cmocka_unit_test(print),
 	};
