@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/env.h"
+#include "cli/lifecycle.h"
 
 #define TARGET	"cellos.supervisor.config"
 #define SECCOMP "CELLOS_SUBPROCESS_SECCOMP"
@@ -345,7 +346,7 @@ int config_request(struct config *c, struct cell_request *req, struct err *e)
 	req->limits = &c->limits;
 	req->pids_max = c->limits.v[LIMIT_PIDS];
 	req->pids_asked = c->pids_asked;
-	/* a terminal would let the command push bytes into it: decisions 6 */
+	/* a terminal would let the command push bytes into it */
 	req->in = isatty(STDIN_FILENO) ? CELL_STDIN_NULL : CELL_STDIN_PASS;
 	req->unshare = config_unshare(env_text("CELLOS_SUBPROCESS_UNSHARE"));
 	if (seccomp(c, &req->seccomp, &se) < 0) {
@@ -368,4 +369,16 @@ int config_request(struct config *c, struct cell_request *req, struct err *e)
 					  : 100000;
 	}
 	return cgroup(c, req, e);
+}
+
+void config_lifecycle(const struct config *c, struct lifecycle_config *lc)
+{
+	lc->redact = env_text("CELLOS_REDACT_EVENT_FIELDS");
+	lc->trust_plane_events = env_not_falsy("CELLOS_TRUST_PLANE_EVENTS");
+	lc->keyset_id = env_text("CELLOS_TRUST_KEYSET_ID");
+	lc->resolver_kid = env_text("CELLOS_TRUST_RESOLVER_KID");
+	lc->l7_kid = env_text("CELLOS_TRUST_L7_KID");
+	lc->argv0_prefixes = env_text("CELLOS_RUN_ARGV0_ALLOW_PREFIXES");
+	lc->env_timeout = env_text("CELLOS_RUN_TIMEOUT_MS");
+	lc->seccomp_error = c->seccomp_error[0] ? c->seccomp_error : NULL;
 }

@@ -39,6 +39,10 @@ void config_drop(struct config *c);
 /** config_request() - the switches, into a request whose spec is set */
 int config_request(struct config *c, struct cell_request *req,
 		   struct err *e) MUST_USE;
+struct lifecycle_config;
+/** config_lifecycle() - what both faces take from the environment as it is,
+ *  and why a filter cannot be had; after config_request(), which finds that */
+void config_lifecycle(const struct config *c, struct lifecycle_config *lc);
 /** config_strict() - the verdict over the records, docs/compatibility.md
  *  "Strict configuration" */
 int config_strict(const struct config *c, struct err *e) MUST_USE;
@@ -54,7 +58,7 @@ bool config_cpu_max(const char *value, uint64_t *ret_quota,
 bool config_bytes(const char *value, uint64_t *ret);
 
 /* profile.c */
-/** profile_enter() - sections 4.1 and 4.2: preconditions, gate, banner */
+/** profile_enter() - preconditions, gate, banner of the profile */
 int profile_enter(bool *ret_portable, struct err *e) MUST_USE;
 /** profile_missing() - what CELLOS_TEST_FORCE_MISSING_... names, as the list
  *  `["unshare", "seccomp"]`; "" if it names nothing known. Pure */

@@ -102,16 +102,8 @@ static int run_cell(const struct document *d, struct config *c,
 		.raw_hash = d->raw_hash,
 		.run_id = c->run_id,
 		.journal_path = env_path("CELL_OS_JSONL_EVENTS"),
-		.redact = env_text("CELLOS_REDACT_EVENT_FIELDS"),
 		.signer = signer,
 		.dirs = &dirs,
-		.trust_plane_events =
-			env_not_falsy("CELLOS_TRUST_PLANE_EVENTS"),
-		.keyset_id = env_text("CELLOS_TRUST_KEYSET_ID"),
-		.resolver_kid = env_text("CELLOS_TRUST_RESOLVER_KID"),
-		.l7_kid = env_text("CELLOS_TRUST_L7_KID"),
-		.argv0_prefixes = env_text("CELLOS_RUN_ARGV0_ALLOW_PREFIXES"),
-		.env_timeout = env_text("CELLOS_RUN_TIMEOUT_MS"),
 	};
 
 	if (config_request(c, &lc.request, e) < 0 ||
@@ -123,8 +115,7 @@ static int run_cell(const struct document *d, struct config *c,
 	if (!lc.request.portable && reach_check(&reach, e))
 		return -1;
 	gc_at_start(&dirs);
-	if (c->seccomp_error[0])
-		lc.seccomp_error = c->seccomp_error;
+	config_lifecycle(c, &lc);
 	log_line(LOG_INFO, "cellos.supervisor.host",
 		 "host backend selected backend_kind=\"host\"");
 	return lifecycle_run(&lc, &res, e);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "cli/env.h"
 #include "cli/gc_report.h"
 #include "cli/lifecycle.h"
 #include "cli/run_setup.h"
@@ -141,19 +140,10 @@ static int run_cell(const struct run_args *a)
 		.raw_hash = s.doc.raw_hash,
 		.run_id = s.cfg.run_id,
 		.journal_path = journal,
-		.redact = env_text("CELLOS_REDACT_EVENT_FIELDS"),
 		.signer = signer,
 		.dirs = &s.dirs,
-		.trust_plane_events =
-			env_not_falsy("CELLOS_TRUST_PLANE_EVENTS"),
-		.keyset_id = env_text("CELLOS_TRUST_KEYSET_ID"),
-		.resolver_kid = env_text("CELLOS_TRUST_RESOLVER_KID"),
-		.l7_kid = env_text("CELLOS_TRUST_L7_KID"),
-		.argv0_prefixes = env_text("CELLOS_RUN_ARGV0_ALLOW_PREFIXES"),
-		.env_timeout = env_text("CELLOS_RUN_TIMEOUT_MS"),
-		.seccomp_error =
-			s.cfg.seccomp_error[0] ? s.cfg.seccomp_error : NULL,
 	};
+	config_lifecycle(&s.cfg, &c);
 	if (lifecycle_run(&c, &r, &e))
 		tell(&r, journal, &e);
 	if (r.residue_class && strcmp(r.residue_class, "none") != 0)
