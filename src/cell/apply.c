@@ -21,11 +21,6 @@
 
 int umount2(const char *target, int flags);
 
-static int last_errno(int r)
-{
-	return r < 0 ? -errno : 0;
-}
-
 /* "/usr/bin" -> "usr/bin" */
 static const char *rel(const char *dst)
 {

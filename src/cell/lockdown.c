@@ -18,11 +18,6 @@
 #include "sys/landlock.h"
 #include "sys/seccomp.h"
 
-static int last_errno(int r)
-{
-	return r < 0 ? -errno : 0;
-}
-
 static int drop_ids(const struct stage *s)
 {
 	if (!s->is_root || (s->drop & STAGE_DROP_IDMAP))

@@ -12,6 +12,7 @@
 #ifndef CELLOS_CELL_STAGE_H
 #define CELLOS_CELL_STAGE_H
 
+#include <errno.h>
 #include <stdbool.h>
 
 #include "base/attr.h"
@@ -85,6 +86,12 @@ extern const size_t self_test_count;
 int self_test_run(size_t index);
 /** self_test_passed() */
 bool self_test_passed(size_t index, int got);
+/** last_errno() - the 0 or -1 of a system call as 0 or -errno */
+static inline int last_errno(int r)
+{
+	return r < 0 ? -errno : 0;
+}
+
 /** errno_word() - "EPERM" and so on, "0" for success, "E?" if not listed */
 const char *errno_word(int sys);
 
