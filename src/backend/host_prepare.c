@@ -12,6 +12,7 @@
 #include "backend/host.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/names.h"
 #include "sys/pidfd.h"
 #include "sys/seccomp.h"
 
@@ -91,7 +92,7 @@ static void signal_while_staging(struct backend_cell *c)
 		if (!sigismember(&set, stops[i]))
 			continue;
 		(void)snprintf(text, sizeof(text), "runner received SIG%s",
-			       sigabbrev_np(stops[i]));
+			       signal_word(stops[i]));
 		host_fault_set(c, PLAN_EXEC, EINTR, text);
 		return;
 	}

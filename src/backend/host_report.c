@@ -11,6 +11,7 @@
 
 #include "backend/host.h"
 #include "base/fd.h"
+#include "base/names.h"
 
 static const char *const ns_names[] = { "pid", "ipc",  "net",	"uts",
 					"mnt", "user", "cgroup" };

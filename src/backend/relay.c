@@ -146,8 +146,8 @@ static int open_controlling(int fd)
 		open("/dev/tty", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	unsigned a, b;
 
-	if (tty < 0 || ioctl(tty, TIOCGDEV, &a) < 0 ||
-	    ioctl(fd, TIOCGDEV, &b) < 0 || a != b)
+	if (tty < 0 || fd_ioctl(tty, TIOCGDEV, &a) < 0 ||
+	    fd_ioctl(fd, TIOCGDEV, &b) < 0 || a != b)
 		return -1;
 	return fd_take(&tty);
 }

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/names.h"
+
 static const char *const prefix[] = {
 	[ERR_PLAIN] = "",
 	[ERR_SPEC] = "invalid cell specification: ",
@@ -43,7 +45,13 @@ static void cut_at_char(char *s, size_t size)
 
 void err_os_text(int sys, char *buf, size_t size)
 {
-	(void)snprintf(buf, size, "%s (os error %d)", strerror(sys), sys);
+	const char *text = errno_text(sys);
+
+	if (text)
+		(void)snprintf(buf, size, "%s (os error %d)", text, sys);
+	else
+		(void)snprintf(buf, size, "Unknown error %d (os error %d)", sys,
+			       sys);
 }
 
 int err_set(struct err *e, enum err_class cls, int sys, const char *fmt, ...)

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void fd_drop(int *fd)
@@ -19,9 +20,21 @@ void fd_drop(int *fd)
 	errno = saved;
 }
 
+int fd_close_range(unsigned first, unsigned last)
+{
+	return syscall(SYS_close_range, first, last, 0u) < 0 ? -errno : 0;
+}
+
+int fd_ioctl(int fd, unsigned long request, void *arg)
+{
+	int r = (int)syscall(SYS_ioctl, fd, request, arg);
+
+	return r < 0 ? -errno : r;
+}
+
 int fd_read_all(int fd, struct wbuf *b)
 {
-	char chunk[16384];
+	char chunk[4096];
 	ssize_t n;
 
 	for (;;) {

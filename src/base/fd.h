@@ -23,6 +23,21 @@ static inline int fd_take(int *fd)
 }
 
 /**
+ * fd_close_range() - close_range(2), Linux 5.9, for C libraries without it
+ * @first: the lowest descriptor to close
+ * @last:  the highest one, ~0u for all that are open
+ *
+ * Return: 0 or -errno
+ */
+int fd_close_range(unsigned first, unsigned last) MUST_USE;
+/**
+ * fd_ioctl() - ioctl(2) as the kernel declares it
+ * @request: of C libraries, some call it unsigned long and some int
+ *
+ * Return: what the request returns, or -errno
+ */
+int fd_ioctl(int fd, unsigned long request, void *arg) MUST_USE;
+/**
  * fd_read_all() - read to the end of the file
  * @b: appended to; its max bounds the read
  *

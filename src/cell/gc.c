@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/names.h"
 #include "cell/state_file.h"
 #include "sys/pidfd.h"
 
@@ -65,7 +66,7 @@ static int gc_one(void *arg, int dirfd, const char *file)
 		if (e) {
 			left++;
 			report_residue_left(&r, "cgroup %s: %s", f.cgroups[i],
-					    strerrorname_np(-e));
+					    errno_word(-e));
 		} else if (was) {
 			report_residue_left(&r, "removed: cgroup %s",
 					    f.cgroups[i]);

@@ -59,17 +59,20 @@ static int by_number(const void *a, const void *b)
 static int close_others(int *keep, size_t n)
 {
 	unsigned from = 3;
+	int r;
 
 	qsort(keep, n, sizeof(*keep), by_number);
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] < (int)from)
 			continue;
-		if ((unsigned)keep[i] > from &&
-		    close_range(from, (unsigned)keep[i] - 1, 0) < 0)
-			return -errno;
+		r = (unsigned)keep[i] > from
+			    ? fd_close_range(from, (unsigned)keep[i] - 1)
+			    : 0;
+		if (r)
+			return r;
 		from = (unsigned)keep[i] + 1;
 	}
-	return close_range(from, ~0u, 0) < 0 ? -errno : 0;
+	return fd_close_range(from, ~0u);
 }
 
 static int keep_only(const struct stage *s)
@@ -196,12 +199,14 @@ static int become_inner_root(const struct stage *s)
 static int give_up(const struct stage *s)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int keep = s->init_sock, r;
 
 	for (int i = 0; i < 3; i++)
 		if (null >= 0)
 			(void)dup2(null, i);
-	(void)close_range(3, (unsigned)s->init_sock - 1, 0);
-	(void)close_range((unsigned)s->init_sock + 1, ~0u, 0);
+	r = close_others(&keep, 1);
+	if (r)
+		return r;
 	return s->plan->full ? caps_set(1ULL << CAP_KILL) : 0;
 }
 

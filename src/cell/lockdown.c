@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/names.h"
 #include "cell/stage.h"
 #include "sys/caps.h"
 #include "sys/landlock.h"
@@ -257,26 +259,70 @@ static int (*const inner_steps[PLAN_OP_NUM])(struct inner *in) = {
 	[PLAN_CHDIR] = step_chdir,
 };
 
+/* A script without "#!" is the shell's; @argv has a free place before it. */
+static int exec_file(const char *path, char **argv)
+{
+	(void)execve(path, argv, environ);
+	if (errno == ENOEXEC) {
+		argv[-1] = (char *)(uintptr_t) "/bin/sh";
+		argv[0] = (char *)(uintptr_t)path;
+		(void)execve(argv[-1], argv - 1, environ);
+		errno = ENOEXEC;
+	}
+	return -errno;
+}
+
+/*
+ * The search of execvp(3) in the command's own PATH, as the GNU C library does
+ * it: others take another default, and run no script without "#!".
+ */
+static int exec_search(const char *name, char **argv)
+{
+	const char *dirs = getenv("PATH");
+	char path[PATH_MAX];
+	int r = -ENOENT;
+	size_t n;
+
+	if (strchr(name, '/'))
+		return exec_file(name, argv);
+	for (dirs = dirs ? dirs : "/bin:/usr/bin";; dirs += n + 1) {
+		int one;
+
+		n = strcspn(dirs, ":");
+		if (snprintf(path, sizeof(path), "%.*s%s%s", (int)n, dirs,
+			     n ? "/" : "", name) < (int)sizeof(path)) {
+			one = exec_file(path, argv);
+			if (one == -EACCES)
+				r = one;
+			else if (one != -ENOENT && one != -ENOTDIR)
+				return one;
+		}
+		if (!dirs[n])
+			return r;
+	}
+}
+
 static void run_command(const struct stage *s, size_t step) NORETURN;
 static void run_command(const struct stage *s, size_t step)
 {
 	const struct spec_strings *a = &s->req->spec->run->argv;
-	char **argv = calloc(a->n + 1, sizeof(*argv));
+	/* one place before it, for exec_file() */
+	char **argv = calloc(a->n + 2, sizeof(*argv));
 	struct cell_message m;
 	int fd;
 
 	if (!argv)
 		stage_fail(s->child_sock, step, ENOMEM, a->p[0].p);
+	argv++;
 	for (size_t i = 0; i < a->n; i++)
 		argv[i] = (char *)(uintptr_t)a->p[i].p;
 	if (cell_recv(s->child_sock, &m, &fd, NULL) != 1 ||
 	    m.type != CELL_MSG_GO)
 		_exit(125);
 	reset_signals();
-	/* execvp(3) looks a bare name up in the child's own PATH */
 	environ = (char **)(uintptr_t)s->req->envp;
-	(void)execvp(argv[0], argv);
-	stage_fail(s->child_sock, step, errno, argv[0]);
+	stage_fail(s->child_sock, step, -exec_search(a->p[0].p, argv),
+		   a->p[0].p);
 }
 
 void lockdown_main(const struct stage *s, size_t first)

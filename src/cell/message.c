@@ -56,7 +56,11 @@ int cell_recv(int sock, struct cell_message *ret, int *ret_fd, pid_t *ret_pid)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
+/* musl's macro mixes signs */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
 	for (struct cmsghdr *p = CMSG_FIRSTHDR(&h); p; p = CMSG_NXTHDR(&h, p)) {
+#pragma GCC diagnostic pop
 		if (p->cmsg_level != SOL_SOCKET)
 			continue;
 		if (p->cmsg_type == SCM_RIGHTS)

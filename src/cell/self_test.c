@@ -142,10 +142,3 @@ bool self_test_passed(size_t index, int got)
 			return true;
 	return false;
 }
-
-const char *errno_word(int sys)
-{
-	const char *w = sys ? strerrorname_np(sys) : "0";
-
-	return w ? w : "E?";
-}

@@ -92,7 +92,4 @@ static inline int last_errno(int r)
 	return r < 0 ? -errno : 0;
 }
 
-/** errno_word() - "EPERM" and so on, "0" for success, "E?" if not listed */
-const char *errno_word(int sys);
-
 #endif

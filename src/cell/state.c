@@ -276,24 +276,23 @@ int state_each(const char *dir,
 	       int (*fn)(void *arg, int dirfd, const char *name), void *arg,
 	       struct err *e)
 {
-	OWNED(fd_drop) int fd = -1;
-	struct dirent **list = NULL;
-	int n, r = 0;
+	struct dirent *de;
+	DIR *d = opendir(dir);
+	int r = 0;
 
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	if (!d)
 		return errno == ENOENT ? 0
 				       : err_set(e, ERR_PLAIN, errno,
 						 "run directory %s", dir);
-	n = scandirat(fd, ".", &list, is_run, NULL);
-	if (n < 0)
-		return err_set(e, ERR_PLAIN, errno, "run directory %s", dir);
-	for (int i = 0; i < n; i++) {
-		if (!r)
-			r = fn(arg, fd, list[i]->d_name);
-		free(list[i]);
+	errno = 0;
+	while (!r && (de = readdir(d))) {
+		if (is_run(de))
+			r = fn(arg, dirfd(d), de->d_name);
+		errno = 0;
 	}
-	free(list);
+	if (!r && errno)
+		r = err_set(e, ERR_PLAIN, errno, "run directory %s", dir);
+	(void)closedir(d);
 	return r < 0 ? -1 : 0;
 }
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/names.h"
 #include "cli/env.h"
 #include "wire/b64.h"
 
@@ -260,7 +261,7 @@ void life_check_stop(struct life *l)
 		if (!sigismember(&set, sigs[i]))
 			continue;
 		(void)err_set(&e, ERR_PLAIN, 0, "runner received SIG%s",
-			      sigabbrev_np(sigs[i]));
+			      signal_word(sigs[i]));
 		l->res->exit.how = CELL_STOPPED;
 		l->res->exit.sig = sigs[i];
 		life_fail(l, LIFECYCLE_STOPPED, &e);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/names.h"
 
 /* What cannot be recorded must not go on. Blocked: wait() reads both, and the
  * second signal allows no grace. */
@@ -184,7 +185,7 @@ static void command_result(struct life *l)
 	} else if (x->how == CELL_STOPPED) {
 		if (x->sig > 0)
 			(void)err_set(&e, ERR_PLAIN, 0, "runner received SIG%s",
-				      sigabbrev_np(x->sig));
+				      signal_word(x->sig));
 		else
 			(void)err_set(&e, ERR_PLAIN, 0, "runner was stopped");
 		life_fail(l, LIFECYCLE_STOPPED, &e);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/names.h"
 #include "cli/config.h"
 #include "cli/help.h"
 
@@ -251,7 +252,8 @@ static int flushed(const struct verb *v, int status)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	fprintf(stderr, "Error: write standard output: %s\n", strerror(errno));
+	fprintf(stderr, "Error: write standard output: %s\n",
+		errno_text(errno));
 	if (status != EXIT_FINE)
 		return status;
 	return v->run == verb_run ? EXIT_RUN_FAILED : EXIT_FAILED;

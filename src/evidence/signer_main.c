@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "evidence/signer_wire.h"
 
 #if defined(__x86_64__)
@@ -84,21 +85,21 @@ static int filter_load(void)
 
 static int close_others(int fd)
 {
-	if (fd > 0 && syscall(SYS_close_range, 0u, (unsigned)fd - 1, 0u) < 0)
+	if (fd > 0 && fd_close_range(0, (unsigned)fd - 1) < 0)
 		return -1;
-	return (int)syscall(SYS_close_range, (unsigned)fd + 1, ~0u, 0u);
+	return fd_close_range((unsigned)fd + 1, ~0u);
 }
 
 static void limits_drop(void)
 {
-	static const int zero[] = { RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_NPROC,
-				    RLIMIT_NOFILE, RLIMIT_MSGQUEUE };
 	const struct rlimit none = { 0, 0 };
-	size_t i;
 
 	/* A limit that cannot be lowered is no hole: seccomp follows. */
-	for (i = 0; i < ARRAY_SIZE(zero); i++)
-		(void)setrlimit((__rlimit_resource_t)zero[i], &none);
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)setrlimit(RLIMIT_FSIZE, &none);
+	(void)setrlimit(RLIMIT_NPROC, &none);
+	(void)setrlimit(RLIMIT_NOFILE, &none);
+	(void)setrlimit(RLIMIT_MSGQUEUE, &none);
 }
 
 static void signals_ignore(void)
@@ -127,8 +128,7 @@ static int lockdown(int fd, pid_t parent, struct seal *s)
 	(void)prctl(PR_SET_NAME, "cellos-signer");
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -1;
-	(void)mlock(s, sizeof(*s));
-	(void)madvise(s, sizeof(*s), MADV_DONTDUMP);
+	(void)mlock(s->key, sizeof(s->key));
 	limits_drop();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -1;

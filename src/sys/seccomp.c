@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "sys/seccomp_filters.h"
 
 static int enter(const struct sock_filter *f, size_t n, unsigned flags)
@@ -56,17 +57,19 @@ int seccomp_answer(int listener, pid_t *ret_pid)
 		struct seccomp_notif_resp r;
 		char room[512];
 	} resp;
+	int r;
 
 	memset(&req, 0, sizeof(req));
 	memset(&resp, 0, sizeof(resp));
-	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &req) < 0)
-		return errno == ENOENT ? -EAGAIN : -errno;
+	r = fd_ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &req);
+	if (r < 0)
+		return r == -ENOENT ? -EAGAIN : r;
 	resp.r.id = req.n.id;
 	resp.r.error = -EPERM;
 	/* ENOENT: the caller died meanwhile, which is an answer as well */
-	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 &&
-	    errno != ENOENT)
-		return -errno;
+	r = fd_ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+	if (r < 0 && r != -ENOENT)
+		return r;
 	*ret_pid = (pid_t)req.n.pid;
 	return req.n.data.nr;
 }

@@ -97,7 +97,7 @@ int userns_for_idmap(uid_t disk_uid, gid_t disk_gid, uid_t seen_uid,
 	if (pid == 0) {
 		/* not even a killed supervisor leaves it behind */
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
-		    getppid() != parent || close_range(0, ~0u, 0) < 0)
+		    getppid() != parent || fd_close_range(0, ~0u) < 0)
 			_exit(0);
 		for (;;)
 			(void)pause();

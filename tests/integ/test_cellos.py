@@ -150,6 +150,33 @@ def test_environment(cells):
         "A=1", "FROM_US=2", "HOME=/tmp", "PATH=/usr/bin:/bin:/usr/local/bin"]
 
 
+@pytest.mark.parametrize("path,name,rc,out,why", [
+    (None, "{d}/first", 0, "first a b\n", ""),
+    ("{d}/no:{d}/plain:{d}", "first", 0, "first a b\n", ""),
+    ("{d}/no:{d}", "plain", 126, "", "Permission denied (os error 13)"),
+    ("{d}:{d}/second", "plain", 0, "second a b\n", ""),
+    ("{d}/second", "first", 127, "", "No such file or directory (os error 2)"),
+    ("{d}", "foreign", 127, "", "{d}/foreign: 1: "),
+])
+def test_search_of_the_command(cells, tmp_path, path, name, rc, out, why):
+    """As execvp(3) of the GNU C library: a script needs no "#!", and what may
+    not be run is passed over."""
+    d = tmp_path / "bin"
+    for f, text, mode in (("first", 'echo first "$@"\n', 0o755),
+                          ("plain", 'echo plain "$@"\n', 0o644),
+                          ("second/plain", 'echo second "$@"\n', 0o755),
+                          ("foreign", "\x7fELF\x01\n", 0o755)):
+        (d / f).parent.mkdir(parents=True, exist_ok=True)
+        (d / f).write_text(text)
+        (d / f).chmod(mode)
+    for x in (d, d / "second"):
+        x.chmod(0o755)
+    flags = ["--env", "PATH=" + path.format(d=d)] if path else []
+    r = cells.run(name.format(d=d), "a", "b", ro=[d], flags=flags)
+    assert (r.rc, r.out) == (rc, out), r
+    assert why.format(d=d) in r.err
+
+
 def test_standard_input(cells):
     for flags, out in (([], ""), (["-i"], "in\n")):
         p = subprocess.run(
