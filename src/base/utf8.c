@@ -2,6 +2,8 @@
 /* Which bytes are UTF-8. */
 #include "base/utf8.h"
 
+#include <string.h>
+
 size_t utf8_len(const char *p, size_t left)
 {
 	const unsigned char *s = (const unsigned char *)p;
@@ -29,4 +31,16 @@ size_t utf8_len(const char *p, size_t left)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
 	return n;
+}
+
+bool utf8_is_text(const char *s)
+{
+	size_t left = strlen(s), n;
+
+	for (; left; s += n, left -= n) {
+		n = utf8_len(s, left);
+		if (n == 0)
+			return false;
+	}
+	return true;
 }

@@ -3,6 +3,7 @@
 #ifndef CELLOS_BASE_UTF8_H
 #define CELLOS_BASE_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /**
@@ -14,5 +15,7 @@
  * U+10FFFF and cut sequences are malformed (Unicode 3.9, table 3-7)
  */
 size_t utf8_len(const char *p, size_t left);
+/** utf8_is_text() - is all of a NUL-terminated string well-formed? */
+bool utf8_is_text(const char *s);
 
 #endif

@@ -3,11 +3,11 @@
 #include "base/uuid.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/random.h>
 
 int uuid_v4(char buf[UUID_TEXT_SIZE])
 {
+	static const char hex[] = "0123456789abcdef";
 	unsigned char b[16];
 	ssize_t n;
 
@@ -17,10 +17,12 @@ int uuid_v4(char buf[UUID_TEXT_SIZE])
 		return -errno;
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	(void)snprintf(buf, UUID_TEXT_SIZE,
-		       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
-		       "%02x%02x%02x%02x%02x%02x",
-		       b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8],
-		       b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	for (size_t i = 0; i < sizeof(b); i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*buf++ = '-';
+		*buf++ = hex[b[i] >> 4];
+		*buf++ = hex[b[i] & 15];
+	}
+	*buf = '\0';
 	return 0;
 }

@@ -51,17 +51,28 @@ static bool reserve(struct wbuf *b, size_t n)
 	return true;
 }
 
+char *wbuf_extend(struct wbuf *b, size_t n)
+{
+	if (!reserve(b, n))
+		return NULL;
+	b->len += n;
+	return b->p + b->len - n;
+}
+
 void wbuf_put(struct wbuf *b, const void *p, size_t n)
 {
-	if (n == 0 || !reserve(b, n))
-		return;
-	memcpy(b->p + b->len, p, n);
-	b->len += n;
+	char *to = n ? wbuf_extend(b, n) : NULL;
+
+	if (to)
+		memcpy(to, p, n);
 }
 
 void wbuf_byte(struct wbuf *b, char c)
 {
-	wbuf_put(b, &c, 1);
+	char *to = wbuf_extend(b, 1);
+
+	if (to)
+		*to = c;
 }
 
 void wbuf_str(struct wbuf *b, const char *s)

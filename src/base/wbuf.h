@@ -27,6 +27,13 @@ struct wbuf {
 void wbuf_drop(struct wbuf *b);
 /** wbuf_reset() - forget the content (wiped), keep the memory */
 void wbuf_reset(struct wbuf *b);
+/**
+ * wbuf_extend() - @n bytes more, which the caller fills at once
+ *
+ * Return: where they are, borrowed until the next write; NULL if they do not
+ * fit, and @b has failed
+ */
+char *wbuf_extend(struct wbuf *b, size_t n) MUST_USE;
 void wbuf_put(struct wbuf *b, const void *p, size_t n);
 void wbuf_byte(struct wbuf *b, char c);
 void wbuf_str(struct wbuf *b, const char *s);

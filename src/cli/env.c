@@ -77,23 +77,11 @@ void env_print_table(struct wbuf *b)
 	}
 }
 
-bool text_is_utf8(const char *s)
-{
-	size_t left = strlen(s), n;
-
-	for (; left; s += n, left -= n) {
-		n = utf8_len(s, left);
-		if (n == 0)
-			return false;
-	}
-	return true;
-}
-
 const char *env_text(const char *name)
 {
 	const char *v = getenv(name);
 
-	return v && text_is_utf8(v) ? v : NULL;
+	return v && utf8_is_text(v) ? v : NULL;
 }
 
 const char *env_path(const char *name)

@@ -205,7 +205,5 @@ bool text_u64(const char *s, unsigned long long *ret);
 /** env_quote() - "x" as messages quote it (docs/compatibility.md "Documents"),
  *  cut to the buffer; @buf */
 const char *env_quote(char *buf, size_t size, const char *s);
-/** text_is_utf8() - well-formed, no surrogates, no overlong forms */
-bool text_is_utf8(const char *s);
 
 #endif

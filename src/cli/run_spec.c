@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/utf8.h"
 #include "cli/env.h"
 #include "cli/units.h"
 #include "wire/json_out.h"
@@ -11,13 +12,13 @@
 static int check_text(const struct run_args *a, struct err *e)
 {
 	for (size_t i = 0; i < a->argc; i++)
-		if (!text_is_utf8(a->argv[i]))
+		if (!utf8_is_text(a->argv[i]))
 			return err_set(e, ERR_PLAIN, 0,
 				       "word %zu of the command is not UTF-8 "
 				       "and cannot stand in a document",
 				       i);
 	for (size_t i = 0; i < a->n_dirs; i++)
-		if (!text_is_utf8(a->dirs[i].path))
+		if (!utf8_is_text(a->dirs[i].path))
 			return err_set(e, ERR_PLAIN, 0,
 				       "directory %zu is not UTF-8 and cannot "
 				       "stand in a document",

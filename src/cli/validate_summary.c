@@ -2,6 +2,7 @@
 /* The summary `cellos-supervisor --validate` prints. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "cli/config.h"
 #include "cli/document.h"
 #include "cli/env.h"
@@ -137,7 +138,7 @@ static void lossy(struct wbuf *out, const char *path)
 				continue;
 			memcpy(one, path, n);
 			one[n] = '\0';
-			if (text_is_utf8(one))
+			if (utf8_is_text(one))
 				break;
 		}
 		wbuf_str(out, n ? one : "\xef\xbf\xbd");

@@ -12,6 +12,10 @@ void body_text(struct json_out *j, const char *s)
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(LIMIT_EVENT_LINE);
 	size_t left = strlen(s), n;
 
+	if (utf8_is_text(s)) {
+		json_out_str(j, s);
+		return;
+	}
 	for (; left; s += n, left -= n) {
 		n = utf8_len(s, left);
 		if (n) {

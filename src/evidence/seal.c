@@ -12,6 +12,13 @@
 _Static_assert(SIGNER_KEY_MAX >= crypto_sign_SECRETKEYBYTES, "key buffer");
 _Static_assert(crypto_sign_BYTES >= crypto_auth_hmacsha256_BYTES, "signature");
 
+void seal_init(struct seal *s)
+{
+	s->bytes = WBUF_INIT(LIMIT_EVENT_LINE);
+	s->sig = WBUF_INIT(128);
+	s->data = WBUF_INIT(LIMIT_EVENT_LINE);
+}
+
 void seal_key_set(struct seal *s, enum signer_algorithm alg, const char *kid,
 		  uint8_t *key, size_t key_len)
 {
@@ -32,6 +39,9 @@ void seal_key_set(struct seal *s, enum signer_algorithm alg, const char *kid,
 void seal_drop(struct seal *s)
 {
 	link_drop(&s->keeper);
+	wbuf_drop(&s->bytes);
+	wbuf_drop(&s->sig);
+	wbuf_drop(&s->data);
 	explicit_bzero(s, sizeof(*s));
 }
 
@@ -53,24 +63,23 @@ static void sign(const struct seal *s, struct slice bytes, struct wbuf *text)
 	b64url_put(text, sig, crypto_auth_hmacsha256_BYTES);
 }
 
-static int make_line(const struct seal *s, const struct event *ev,
-		     struct wbuf *line, struct err *e)
+static int make_line(struct seal *s, const struct event *ev, struct wbuf *line,
+		     struct err *e)
 {
-	OWNED(wbuf_drop) struct wbuf bytes = WBUF_INIT(LIMIT_EVENT_LINE);
-	OWNED(wbuf_drop) struct wbuf sig = WBUF_INIT(128);
-
 	wbuf_reset(line);
-	event_signed_bytes(&bytes, ev);
+	wbuf_reset(&s->bytes);
+	wbuf_reset(&s->sig);
+	event_signed_bytes(&s->bytes, ev);
 	if (s->alg == SIGNER_NONE) {
-		wbuf_slice(line, wbuf_as_slice(&bytes));
-	} else if (!bytes.failed) {
-		sign(s, wbuf_as_slice(&bytes), &sig);
+		wbuf_slice(line, wbuf_as_slice(&s->bytes));
+	} else if (!s->bytes.failed) {
+		sign(s, wbuf_as_slice(&s->bytes), &s->sig);
 		event_wrapper_line(line, ev,
 				   s->alg == SIGNER_ED25519 ? "ed25519"
 							    : "hmac-sha256",
-				   s->kid, wbuf_cstr(&sig));
+				   s->kid, wbuf_cstr(&s->sig));
 	}
-	if (bytes.failed || sig.failed || line->failed ||
+	if (s->bytes.failed || s->sig.failed || line->failed ||
 	    line->len >= LIMIT_EVENT_LINE)
 		return err_set(e, ERR_SINK, EMSGSIZE,
 			       "event %s is longer than %d bytes", ev->type,
@@ -90,7 +99,6 @@ int seal_event(struct seal *s, uint64_t n, const struct event *ev,
 int seal_link(struct seal *s, uint64_t n, const char *id, const char *time,
 	      bool final, struct wbuf *line, struct err *e)
 {
-	OWNED(wbuf_drop) struct wbuf data = WBUF_INIT(LIMIT_EVENT_LINE);
 	struct event ev = {
 		.id = id,
 		.source = EVENT_SOURCE,
@@ -100,10 +108,11 @@ int seal_link(struct seal *s, uint64_t n, const char *id, const char *time,
 
 	if (link_check(&s->keeper, n, e))
 		return -1;
-	link_body(&s->keeper, final, &data);
-	if (data.failed)
+	wbuf_reset(&s->data);
+	link_body(&s->keeper, final, &s->data);
+	if (s->data.failed)
 		return err_set(e, ERR_SINK, EMSGSIZE, "event link");
-	ev.data = wbuf_as_slice(&data);
+	ev.data = wbuf_as_slice(&s->data);
 	if (make_line(s, &ev, line, e))
 		return -1;
 	link_note(&s->keeper, final, wbuf_as_slice(line));

@@ -15,8 +15,12 @@ struct seal {
 	uint8_t key[SIGNER_KEY_MAX]; /* Ed25519: seed and public key */
 	size_t key_len;
 	struct link_keeper keeper;
+	/* of the line being made; kept, because the next one needs as much */
+	struct wbuf bytes, sig, data;
 };
 
+/** seal_init() - no key yet: lines are not signed; @s is zeroed memory */
+void seal_init(struct seal *s);
 /** seal_key_set() - take the key over; @key is wiped */
 void seal_key_set(struct seal *s, enum signer_algorithm alg, const char *kid,
 		  uint8_t *key, size_t key_len);

@@ -81,6 +81,7 @@ static NORETURN void child(int fd, pid_t parent, enum signer_algorithm alg,
 	 * which a virtual machine answers slowly */
 	if (!s || sodium_init() < 0)
 		_exit(1);
+	seal_init(s);
 	seal_key_set(s, alg, kid, key, key_len);
 	signer_main(fd, parent, s);
 }
@@ -192,6 +193,8 @@ int signer_start(enum signer_algorithm alg, const char *kid, uint8_t *key,
 			(void)err_set(e, ERR_SINK, ENOMEM, "event signer");
 		else
 			r = s->local ? 0 : spawn(s, alg, kid, key, key_len, e);
+		if (s && s->local)
+			seal_init(s->local);
 	}
 	if (key)
 		explicit_bzero(key, key_len);

@@ -15,20 +15,18 @@ size_t b64_std_len(size_t n)
 
 void b64url_put(struct wbuf *b, const uint8_t *p, size_t n)
 {
-	char out[4];
+	char *out = wbuf_extend(b, n / 3 * 4 + (n % 3 ? n % 3 + 1 : 0));
 
-	for (; n; p += n < 3 ? n : 3, n -= n < 3 ? n : 3) {
+	for (; out && n; p += n < 3 ? n : 3, n -= n < 3 ? n : 3) {
 		uint32_t v = (uint32_t)p[0] << 16;
 
 		if (n > 1)
 			v |= (uint32_t)p[1] << 8;
 		if (n > 2)
 			v |= p[2];
-		for (unsigned i = 0; i < 4; i++)
-			out[i] = url_alphabet[v >> (18 - 6 * i) & 63];
-		wbuf_put(b, out, n > 2 ? 4 : n + 1);
+		for (unsigned i = 0; i <= (n < 3 ? n : 3); i++)
+			*out++ = url_alphabet[v >> (18 - 6 * i) & 63];
 	}
-	explicit_bzero(out, sizeof(out));
 }
 
 static int url_value(char c)
@@ -76,9 +74,11 @@ ssize_t b64url_get(uint8_t *dst, size_t cap, struct slice s)
 
 void hex_put(struct wbuf *b, const uint8_t *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		wbuf_byte(b, hex_digits[p[i] >> 4]);
-		wbuf_byte(b, hex_digits[p[i] & 15]);
+	char *out = wbuf_extend(b, 2 * n);
+
+	for (size_t i = 0; out && i < n; i++) {
+		*out++ = hex_digits[p[i] >> 4];
+		*out++ = hex_digits[p[i] & 15];
 	}
 }
 

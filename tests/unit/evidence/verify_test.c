@@ -66,6 +66,7 @@ static void begin(struct writer *w, enum signer_algorithm alg, uint8_t seed,
 	struct err e;
 
 	memset(w, 0, sizeof(*w));
+	seal_init(&w->seal);
 	memset(key, seed, sizeof(key));
 	if (alg != SIGNER_NONE)
 		seal_key_set(&w->seal, alg, seed == 1 ? "k1" : "k2", key,
