@@ -15,6 +15,9 @@ import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CELLOS_BUILD", SOURCE / "build")).resolve()
+# Where the break-out programs are: dynamic ones, to be run in a cell.
+TEST_BUILD = pathlib.Path(os.environ.get("CELLOS_TEST_BUILD",
+                                         SOURCE / "build-test"))
 SANITIZED = os.environ.get("CELLOS_TEST_SANITIZED") == "1"
 IS_ROOT = os.geteuid() == 0
 # Deadlines of waiting, not of speed: see the tests that use them.
@@ -213,7 +216,7 @@ def cells(tmp_path):
 def hostile(tmp_path_factory):
     """A directory to show in cells, holding the break-out programs only."""
     d = tmp_path_factory.mktemp("hostile")
-    shutil.copy(BUILD / "tests/hostile/hostile", d / "hostile")
+    shutil.copy(TEST_BUILD / "tests/hostile/hostile", d / "hostile")
     d.chmod(0o755)
     return d
 
