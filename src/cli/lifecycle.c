@@ -75,13 +75,6 @@ void life_boundary_end(struct life *l)
 		fail_sink(l, &e);
 }
 
-static void boundary(struct life *l)
-{
-	life_boundary_begin(l);
-	life_boundary_end(l);
-}
-
-/* A violation stands in the file while the cell still runs */
 void life_flush(struct life *l)
 {
 	struct err e;
@@ -290,11 +283,11 @@ static void announce(struct life *l)
 	life_check_stop(l);
 	if (l->failed)
 		return;
-	/* on disk while the cell assembles itself: the sync before the command
-	 * then has little left to do */
+	/* in the file while the cell assembles itself; the disk has it with the
+	 * enforcement report, or the cell would wait for the disk as well */
 	event_started(&l->body, &l->run);
 	life_emit(l, EVENT_STARTED);
-	boundary(l);
+	life_flush(l);
 	if (l->failed)
 		return;
 	container_security(l);

@@ -598,7 +598,7 @@ def test_our_events_stand_where_they_should(sup, profile):
     assert ours.index("homeostasis") < ours.index("residue") < \
         ours.index("destroyed")
     # a link closes each durability boundary
-    for t in ("started", "enforcement", "destroyed"):
+    for t in ("enforcement", "destroyed"):
         assert ours[ours.index(t) + 1] == "link"
     for e in d.events:
         if ".evidence.v1." in e["type"]:
