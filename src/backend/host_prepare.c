@@ -42,6 +42,7 @@ static void take_message(struct backend_cell *c, int *sock)
 	case CELL_MSG_LISTENER:
 		fd_drop(&c->listener);
 		c->listener = fd_take(&fd);
+		seccomp_listen(c->listener);
 		break;
 	case CELL_MSG_PTY:
 		r = relay_pty(&c->relay, fd_take(&fd));

@@ -46,6 +46,15 @@ int seccomp_enter_bpf(const void *prog, size_t len)
 	return enter(prog, len / sizeof(struct sock_filter), 0);
 }
 
+void seccomp_listen(int listener)
+{
+	uint64_t sync_wake_up = 1;
+
+	/* <linux/seccomp.h> of 6.6: SECCOMP_IOCTL_NOTIF_SET_FLAGS */
+	(void)!fd_ioctl(listener, SECCOMP_IOW(4, __u64),
+			(void *)(uintptr_t)sync_wake_up);
+}
+
 int seccomp_answer(int listener, pid_t *ret_pid)
 {
 	/* room for a kernel whose structures have grown */

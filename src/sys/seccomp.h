@@ -23,6 +23,9 @@ int seccomp_enter_baseline(void) MUST_USE;
  *  @len: bytes, a multiple of 8; 0 or -errno */
 int seccomp_enter_bpf(const void *prog, size_t len) MUST_USE;
 
+/** seccomp_listen() - make answers quick where the kernel can (Linux 6.6): the
+ *  caller and we take turns on one processor; else nothing */
+void seccomp_listen(int listener);
 /**
  * seccomp_answer() - take one notification and refuse the call with EPERM
  * @ret_pid: the caller in this process's pid namespace
