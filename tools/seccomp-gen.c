@@ -5,11 +5,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,16 +89,111 @@ static void emit(scmp_filter_ctx c, const char *name)
 	seccomp_release(c);
 }
 
+/*
+ * The allowlist is our own program: numbers in runs, found by bisection. Of
+ * libseccomp it would be one comparison a number, four times as long, and the
+ * kernel compiles it at every start.
+ */
+enum { NR_END = 1024, RUNS_MAX = 128 };
+
+struct runs {
+	bool allowed[NR_END];
+	unsigned from[RUNS_MAX]; /* where the answer changes; from[0] is 0 */
+	unsigned n;
+	struct sock_filter code[2 * RUNS_MAX + 8];
+	unsigned len;
+};
+
+static void put(struct runs *r, struct sock_filter f)
+{
+	r->code[r->len++] = f;
+}
+
+static uint32_t answer(const struct runs *r, unsigned nr)
+{
+	return nr < NR_END && r->allowed[nr]
+		       ? SECCOMP_RET_ALLOW
+		       : (uint32_t)SECCOMP_RET_ERRNO | ENOSYS;
+}
+
+static void bisect(struct runs *r, unsigned lo, unsigned hi)
+{
+	unsigned mid = (lo + hi) / 2;
+
+	if (hi - lo == 1) {
+		put(r, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+						    answer(r, r->from[lo])));
+		return;
+	}
+	/* the lower half of n runs takes 2n - 1 instructions */
+	put(r, (struct sock_filter)BPF_JUMP(
+		       BPF_JMP | BPF_JGE | BPF_K, r->from[mid],
+		       (unsigned char)(2 * (mid - lo) - 1), 0));
+	bisect(r, lo, mid);
+	bisect(r, mid, hi);
+}
+
+/* What the program says of a call: it is checked before it is used. */
+static uint32_t run(const struct runs *r, uint32_t arch, uint32_t nr)
+{
+	uint32_t a = 0;
+
+	for (unsigned i = 0; i < r->len; i++) {
+		const struct sock_filter *f = &r->code[i];
+
+		if (f->code == (BPF_LD | BPF_W | BPF_ABS))
+			a = f->k == offsetof(struct seccomp_data, arch) ? arch
+									: nr;
+		else if (f->code == (BPF_JMP | BPF_JEQ | BPF_K))
+			i += a == f->k ? f->jt : f->jf;
+		else if (f->code == (BPF_JMP | BPF_JGE | BPF_K))
+			i += a >= f->k ? f->jt : f->jf;
+		else
+			return f->k;
+	}
+	return ~0u;
+}
+
 static void allow_filter(void)
 {
-	scmp_filter_ctx c =
-		filter(SCMP_ACT_ERRNO(ENOSYS), SCMP_ACT_ERRNO(ENOSYS));
+	static struct runs r;
+	const uint32_t none = (uint32_t)SECCOMP_RET_ERRNO | ENOSYS;
+	bool good;
+	int nr;
 
-#define X(name) rule(c, SCMP_ACT_ALLOW, #name);
+#define X(name)                                         \
+	if (known(#name, &nr) && (unsigned)nr < NR_END) \
+		r.allowed[nr] = true;
 	SECCOMP_ALLOWED(X)
 	SECCOMP_WATCHED(X)
 #undef X
-	emit(c, "allow_filter");
+	for (unsigned i = 0; i < NR_END; i++) {
+		if (i && r.allowed[i] == r.allowed[i - 1])
+			continue;
+		need(r.n < RUNS_MAX ? 0 : -E2BIG, "allowlist");
+		r.from[r.n++] = i;
+	}
+	put(&r,
+	    (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					 offsetof(struct seccomp_data, arch)));
+	put(&r, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+					     AUDIT_ARCH_X86_64, 1, 0));
+	put(&r, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, none));
+	put(&r,
+	    (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+					 offsetof(struct seccomp_data, nr)));
+	bisect(&r, 0, r.n);
+	/* other ABIs and x32 (0x40000000 and up) are no number of ours */
+	good = run(&r, AUDIT_ARCH_I386, 20) == none;
+	for (unsigned i = 0; i < NR_END; i++)
+		good &= run(&r, AUDIT_ARCH_X86_64, i) == answer(&r, i) &&
+			run(&r, AUDIT_ARCH_X86_64, 0x40000000u | i) == none;
+	need(good ? 0 : -EPROTO, "allowlist");
+	(void)printf("static const struct sock_filter allow_filter[] = {\n");
+	for (unsigned i = 0; i < r.len; i++)
+		(void)printf("\t{ 0x%02x, %u, %u, 0x%08x },\n", r.code[i].code,
+			     r.code[i].jt, r.code[i].jf, r.code[i].k);
+	(void)printf("};\n/* %u instructions */\n\n", r.len);
 }
 
 /*
