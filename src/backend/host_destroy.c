@@ -15,18 +15,17 @@ int host_destroy(struct backend_cell *c, struct report_residue *r,
 				   .ns_fd = { c->ns_fd[0], c->ns_fd[1] },
 				   .leaf = &c->leaf,
 				   .run_uuid = c->req->run_uuid };
+	bool alive = c->init_pid > 0 && !c->reaped;
 	int left;
 
-	if (c->init_pid > 0 && !c->reaped) {
-		if (pidfd_signal(c->pidfd, SIGKILL)) {
-			/* dead already: there is still a child to reap */
-		}
-		if (!host_reap(c))
-			report_residue_left(r,
-					    "cell init, pid %ld, does not "
-					    "end",
-					    (long)c->init_pid);
+	if (alive && pidfd_signal(c->pidfd, SIGKILL)) {
+		/* dead already: there is still a child to reap */
 	}
+	/* while it and its namespaces end */
+	residue_look_mounts(&f, r);
+	if (alive && !host_reap(c))
+		report_residue_left(r, "cell init, pid %ld, does not end",
+				    (long)c->init_pid);
 	relay_finish(&c->relay);
 	fd_drop(&c->init_sock);
 	fd_drop(&c->child_sock);

@@ -310,6 +310,22 @@ static void enter_groups(const struct stage *s)
 			   "tasks");
 }
 
+/*
+ * Our memory is not copied for the little the child does until it execs; till
+ * then we stand still. If the supervisor dies meanwhile, SIGKILL ends us, or
+ * the child's socket the child.
+ */
+static pid_t start_child(const struct stage *s, size_t first)
+{
+	pid_t child = vfork();
+
+	if (child < 0)
+		stage_fail(s->init_sock, first, errno, "fork");
+	if (child == 0)
+		lockdown_main(s, first);
+	return child;
+}
+
 void init_main(struct stage *s)
 {
 	sigset_t set;
@@ -346,13 +362,9 @@ void init_main(struct stage *s)
 	if (r)
 		stage_fail(s->init_sock, step_of(s->plan, PLAN_SECCOMP), -r,
 			   "pid 1");
-	child = fork();
-	if (child < 0)
-		stage_fail(s->init_sock, i, errno, "fork");
-	if (child == 0)
-		lockdown_main(s, i);
 	if (s->plan->full)
 		tell_namespaces(s);
+	child = start_child(s, i);
 	r = give_up(s);
 	if (r)
 		stage_fail(s->init_sock, i, -r, "pid 1");

@@ -88,7 +88,8 @@ static void look_cgroups(const struct residue_facts *f,
 	report_residue_checked(r, "cgroup", seen, left);
 }
 
-static void look_mounts(const struct residue_facts *f, struct report_residue *r)
+void residue_look_mounts(const struct residue_facts *f,
+			 struct report_residue *r)
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4 * 1024 * 1024);
 	unsigned seen = 0, left = 0;
@@ -120,5 +121,4 @@ void residue_look(const struct residue_facts *f, struct report_residue *r)
 		look_processes(f, r);
 	}
 	look_cgroups(f, r);
-	look_mounts(f, r);
 }

@@ -20,7 +20,15 @@ struct residue_facts {
 	const char *run_uuid;
 };
 
-/** residue_look() - pids, cgroup, mounts, namespaces; fills @r */
+/**
+ * residue_look_mounts() - mounts that name the run, where the host sees them
+ *
+ * The cell's own are in a namespace that ends with it, so this need not wait
+ * for its end.
+ */
+void residue_look_mounts(const struct residue_facts *f,
+			 struct report_residue *r);
+/** residue_look() - pids, cgroup, namespaces, when all has ended; fills @r */
 void residue_look(const struct residue_facts *f, struct report_residue *r);
 
 #endif
