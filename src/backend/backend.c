@@ -9,7 +9,7 @@
 static int host_plan(const struct cell_request *req, struct plan *ret,
 		     struct err *e)
 {
-	struct host_caps h;
+	NO_INIT struct host_caps h;
 
 	if (host_caps_probe(req, &h, e))
 		return -1;

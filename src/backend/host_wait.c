@@ -85,8 +85,7 @@ static void take_signal(struct watch *t)
 /* Once per number and run: a loop of refused calls is one fact. */
 static void take_violation(struct watch *t)
 {
-	struct report_enforcement r = { .phase = REPORT_VIOLATION,
-					.backend = "host" };
+	NO_INIT struct report_enforcement r;
 	struct backend_cell *c = t->c;
 	pid_t pid;
 	int nr = seccomp_answer(c->listener, &pid);
@@ -102,6 +101,7 @@ static void take_violation(struct watch *t)
 			return;
 		c->seen_violation[nr / 8] |= (uint8_t)(1u << (nr % 8));
 	}
+	report_begin(&r, REPORT_VIOLATION, "host");
 	r.syscall_nr = nr;
 	(void)snprintf(r.syscall_name, sizeof(r.syscall_name), "%s",
 		       seccomp_name(nr));

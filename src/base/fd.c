@@ -34,7 +34,7 @@ int fd_ioctl(int fd, unsigned long request, void *arg)
 
 int fd_read_all(int fd, struct wbuf *b)
 {
-	char chunk[4096];
+	NO_INIT char chunk[4096];
 	ssize_t n;
 
 	for (;;) {
@@ -46,10 +46,10 @@ int fd_read_all(int fd, struct wbuf *b)
 		if (n == 0)
 			break;
 		wbuf_put(b, chunk, (size_t)n);
+		explicit_bzero(chunk, (size_t)n);
 		if (b->failed)
 			break;
 	}
-	explicit_bzero(chunk, sizeof(chunk));
 	return b->failed ? -EFBIG : 0;
 }
 

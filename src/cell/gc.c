@@ -38,12 +38,13 @@ static bool end_init(const struct state_file *f, struct report_residue *r)
 
 static int gc_one(void *arg, int dirfd, const char *file)
 {
-	struct report_residue r = { 0 };
+	NO_INIT struct report_residue r;
 	struct gc *g = arg;
 	struct state_file f;
 	unsigned left = 0;
 	bool dead = true;
 
+	report_residue_begin(&r);
 	if (state_file_read(dirfd, file, &f))
 		return 0;
 	if (state_lock(f.fd)) { /* alive */

@@ -2,10 +2,12 @@
 /* The run: its events in order, its one failure slot, its sure end. */
 #include "cli/lifecycle_int.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -97,9 +99,8 @@ void life_verdict(struct life *l, enum report_phase phase, const char *stage,
 {
 	struct report_enforcement *r = &l->report;
 
-	*r = (struct report_enforcement){ .phase = phase,
-					  .sys = e->sys,
-					  .backend = l->c->backend->name };
+	report_begin(r, phase, l->c->backend->name);
+	r->sys = e->sys;
 	(void)snprintf(r->stage, sizeof(r->stage), "%s", stage);
 	(void)snprintf(r->detail, sizeof(r->detail), "%.200s", e->text);
 	life_enforcement(l, r);
@@ -212,14 +213,13 @@ static void create_cell(struct life *l)
 		b->create(&l->req, &l->plan, &l->cell, &l->create_err) == 0;
 }
 
-static void destroy(struct life *l, struct report_residue *residue);
-static void emit_residue(struct life *l, const struct report_residue *residue);
+static void destroy(struct life *l);
+static void emit_residue(struct life *l);
 
 /* Gate 15: no event of the original's is written when it fails */
 static void create_failed(struct life *l)
 {
 	struct err *e = &l->create_err;
-	struct report_residue residue = { 0 };
 
 	(void)err_prefix(e, "cell create: ");
 	life_verdict(l, REPORT_REFUSED, "create", e);
@@ -227,8 +227,8 @@ static void create_failed(struct life *l)
 	l->res->spawn_errno = e->sys;
 	if (!l->cell)
 		return;
-	destroy(l, &residue);
-	emit_residue(l, &residue);
+	destroy(l);
+	emit_residue(l);
 }
 
 static void container_security(struct life *l)
@@ -298,8 +298,9 @@ static void announce(struct life *l)
 }
 
 /* Always, whatever state the cell is in */
-static void destroy(struct life *l, struct report_residue *residue)
+static void destroy(struct life *l)
 {
+	struct report_residue *residue = &l->residue;
 	struct err e;
 
 	if (!l->cell)
@@ -313,18 +314,17 @@ static void destroy(struct life *l, struct report_residue *residue)
 	l->res->residue_class = report_residue_class(residue);
 }
 
-static void emit_residue(struct life *l, const struct report_residue *residue)
+static void emit_residue(struct life *l)
 {
-	event_residue(&l->body, &l->run, residue, "run");
+	event_residue(&l->body, &l->run, &l->residue, "run");
 	life_emit(l, EVENT_RESIDUE);
 	if (l->c->tap.residue)
-		l->c->tap.residue(l->c->tap.arg, residue);
+		l->c->tap.residue(l->c->tap.arg, &l->residue);
 }
 
 /* The end of every run that had a cell */
 static void finish(struct life *l)
 {
-	struct report_residue residue = { 0 };
 	char ref[512];
 
 	/* neither says anything of teardown: signed while it goes on */
@@ -332,8 +332,8 @@ static void finish(struct life *l)
 	life_emit(l, EVENT_SUMMARY);
 	event_homeostasis(&l->body, &l->run);
 	life_emit(l, EVENT_HOMEOSTASIS);
-	destroy(l, &residue);
-	emit_residue(l, &residue);
+	destroy(l);
+	emit_residue(l);
 	(void)snprintf(ref, sizeof(ref), "urn:cellos:evidence-bundle:%s",
 		       l->run.run_id);
 	event_destroyed(&l->body, &l->run, l->failed ? l->phase.text : NULL,
@@ -344,7 +344,6 @@ static void finish(struct life *l)
 
 static void run(struct life *l)
 {
-	struct report_residue residue = { 0 };
 	struct err e;
 
 	if (setup_run(l, &e) < 0 || open_state(l, &e) < 0) {
@@ -354,7 +353,7 @@ static void run(struct life *l)
 	create_cell(l);
 	if (open_journal(l, &e) < 0) {
 		life_fail(l, LIFECYCLE_REFUSED, &e);
-		destroy(l, &residue);
+		destroy(l);
 		return;
 	}
 	if (l->created) {
@@ -397,27 +396,35 @@ static void signals_restore(const sigset_t *old)
 int lifecycle_run(const struct lifecycle_config *c,
 		  struct lifecycle_result *ret, struct err *e)
 {
-	struct life l = { .c = c,
-			  .res = ret,
-			  .req = c->request,
-			  .exit_code = -1,
-			  .body = WBUF_INIT(LIMIT_EVENT_LINE) };
+	/* large, and mostly not written: fresh memory costs what is used */
+	struct life *l = calloc(1, sizeof(*l));
 	sigset_t old;
+	int r = 0;
 
-	*ret = (struct lifecycle_result){ .fault = LIFECYCLE_OK };
+	*ret = (struct lifecycle_result){ .fault = LIFECYCLE_REFUSED };
+	if (!l)
+		return err_set(e, ERR_PLAIN, ENOMEM, "run");
+	l->c = c;
+	l->res = ret;
+	l->req = c->request;
+	l->exit_code = -1;
+	l->body = WBUF_INIT(LIMIT_EVENT_LINE);
+	ret->fault = LIFECYCLE_OK;
 	signals_block(&old);
-	run(&l);
+	run(l);
 	if (ret->residue_class && strcmp(ret->residue_class, "none") != 0)
-		state_run_leave(&l.state);
+		state_run_leave(&l->state);
 	else
-		state_run_close(&l.state);
-	journal_free(&l.journal);
-	plan_drop(&l.plan);
-	secrets_drop(&l.secrets);
-	wbuf_drop(&l.body);
+		state_run_close(&l->state);
+	journal_free(&l->journal);
+	plan_drop(&l->plan);
+	secrets_drop(&l->secrets);
+	wbuf_drop(&l->body);
 	signals_restore(&old);
-	if (!l.failed)
-		return 0;
-	*e = l.phase;
-	return -1;
+	if (l->failed) {
+		*e = l->phase;
+		r = -1;
+	}
+	free(l);
+	return r;
 }

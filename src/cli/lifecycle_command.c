@@ -127,7 +127,7 @@ static void execute(struct life *l)
 		life_verdict(l, REPORT_REFUSED, "configuration", &e);
 		return;
 	}
-	l->report = (struct report_enforcement){ .backend = b->name };
+	report_begin(&l->report, REPORT_PREPARED, b->name);
 	if (b->prepare(l->cell, &l->report, &e) < 0) {
 		l->report.phase = REPORT_REFUSED;
 		life_enforcement(l, &l->report);

@@ -26,6 +26,7 @@ struct life {
 	struct plan plan;
 	struct backend_cell *cell;
 	struct report_enforcement report;
+	struct report_residue residue;
 	struct wbuf body;
 
 	bool failed;

@@ -80,7 +80,7 @@ static bool is_torn_line(int fd, off_t at, off_t size)
 /* Offset behind the last LF of the file, at most LIMIT_EVENT_LINE back */
 static int last_line(int fd, off_t size, off_t *ret_at)
 {
-	char buf[SCAN];
+	NO_INIT char buf[SCAN];
 	off_t at = size;
 	size_t n;
 	char *lf;

@@ -18,6 +18,23 @@ static const char *const phase_words[] = {
 /* A list that overflowed keeps a count beyond its size: the builder sees it. */
 #define IS_FULL(n, max) ((n) >= (max) ? ((n) = (max) + 1, true) : false)
 
+/* Counted lists: what lies behind their ends is not looked at. */
+void report_begin(struct report_enforcement *r, enum report_phase phase,
+		  const char *backend)
+{
+	r->phase = phase;
+	r->backend = backend;
+	r->n_items = r->n_probes = 0;
+	r->stage[0] = r->detail[0] = '\0';
+	r->sys = r->syscall_nr = 0;
+	r->syscall_name[0] = r->answer[0] = '\0';
+}
+
+void report_residue_begin(struct report_residue *r)
+{
+	r->n_checked = r->n_left = r->n_left_dropped = 0;
+}
+
 void report_item_add(struct report_enforcement *r, const char *name,
 		     const char *asked, const char *got, bool enforced)
 {

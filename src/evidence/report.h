@@ -54,6 +54,9 @@ struct report_enforcement {
 	char answer[32]; /* errno word the call got */
 };
 
+/** report_begin() - empty, of this phase; the rest is the caller's */
+void report_begin(struct report_enforcement *r, enum report_phase phase,
+		  const char *backend);
 /* Adding to a full list is a bug of the caller: it sets the failed buffer at
  * build time, so the event is not written and the cell is refused. */
 void report_item_add(struct report_enforcement *r, const char *name,
@@ -80,6 +83,8 @@ struct report_residue {
 	size_t n_left, n_left_dropped;
 };
 
+/** report_residue_begin() - nothing looked at yet */
+void report_residue_begin(struct report_residue *r);
 void report_residue_checked(struct report_residue *r, const char *kind,
 			    unsigned looked_at, unsigned left);
 void report_residue_left(struct report_residue *r, const char *fmt, ...)

@@ -42,7 +42,7 @@ void seal_drop(struct seal *s)
 	wbuf_drop(&s->bytes);
 	wbuf_drop(&s->sig);
 	wbuf_drop(&s->data);
-	explicit_bzero(s, sizeof(*s));
+	explicit_bzero(s->key, sizeof(s->key));
 }
 
 static void sign(const struct seal *s, struct slice bytes, struct wbuf *text)

@@ -27,7 +27,8 @@ void cgroup_find_mount(struct cgroup_finder *f, char *line)
 	char root[CGROUP_PATH_MAX], at[CGROUP_PATH_MAX], type[32], super[256];
 	char *dash = strstr(line, " - ");
 
-	if (!dash || sscanf(line, "%*s %*s %*s %511s %511s", root, at) != 2 ||
+	if (!dash || strncmp(dash + 3, "cgroup", 6) ||
+	    sscanf(line, "%*s %*s %*s %511s %511s", root, at) != 2 ||
 	    sscanf(dash + 3, "%31s %*s %255s", type, super) != 2)
 		return;
 	if (!strcmp(type, "cgroup2") && !f->v2_mount[0])
