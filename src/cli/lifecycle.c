@@ -399,7 +399,6 @@ int lifecycle_run(const struct lifecycle_config *c,
 	/* large, and mostly not written: fresh memory costs what is used */
 	struct life *l = calloc(1, sizeof(*l));
 	sigset_t old;
-	int r = 0;
 
 	*ret = (struct lifecycle_result){ .fault = LIFECYCLE_REFUSED };
 	if (!l)
@@ -410,21 +409,30 @@ int lifecycle_run(const struct lifecycle_config *c,
 	l->exit_code = -1;
 	l->body = WBUF_INIT(LIMIT_EVENT_LINE);
 	ret->fault = LIFECYCLE_OK;
+	ret->memory = l;
 	signals_block(&old);
 	run(l);
 	if (ret->residue_class && strcmp(ret->residue_class, "none") != 0)
 		state_run_leave(&l->state);
 	else
 		state_run_close(&l->state);
+	secrets_drop(&l->secrets);
+	signals_restore(&old);
+	if (!l->failed)
+		return 0;
+	*e = l->phase;
+	return -1;
+}
+
+void lifecycle_drop(struct lifecycle_result *r)
+{
+	struct life *l = r->memory;
+
+	r->memory = NULL;
+	if (!l)
+		return;
 	journal_free(&l->journal);
 	plan_drop(&l->plan);
-	secrets_drop(&l->secrets);
 	wbuf_drop(&l->body);
-	signals_restore(&old);
-	if (l->failed) {
-		*e = l->phase;
-		r = -1;
-	}
 	free(l);
-	return r;
 }

@@ -68,16 +68,22 @@ struct lifecycle_result {
 	int spawn_errno;       /* LIFECYCLE_SPAWN, LIFECYCLE_REFUSED; else 0 */
 	char run_uuid[UUID_TEXT_SIZE];
 	const char *residue_class; /* static; NULL: no cell was made */
+	struct life *memory;	   /* lifecycle_drop(); no secret is in it */
 };
 
 /**
  * lifecycle_run() - the whole run
+ * @ret: to be dropped, unless the process ends: giving its memory back piece by
+ *       piece, while the caller waits for the end, takes 0.1 ms
  * @e: the phase error, as in lifecycle.v1.destroyed and after "Error: "
  *
  * Return: 0 if and only if ret->fault is LIFECYCLE_OK, else -1
  */
 int lifecycle_run(const struct lifecycle_config *c,
 		  struct lifecycle_result *ret, struct err *e) MUST_USE;
+
+/** lifecycle_drop() - free the memory of a run */
+void lifecycle_drop(struct lifecycle_result *r);
 
 /* Who ends a command, and when: docs/compatibility.md "Deadlines". Pure. */
 struct lifecycle_deadline {

@@ -93,7 +93,7 @@ static int run_cell(const struct document *d, struct config *c,
 {
 	static char path_var[] = "PATH=/usr/bin:/bin:/usr/local/bin";
 	char *const envp[] = { path_var, NULL };
-	struct lifecycle_result res;
+	static struct lifecycle_result res; /* left to the end */
 	struct state_dirs dirs;
 	struct reach reach;
 	struct lifecycle_config lc = {

@@ -88,7 +88,7 @@ static int trial(struct err *e)
 			      .argc = 1,
 			      .timeout_ms = TRIAL_MS };
 	uint8_t no_key[1] = { 0 };
-	struct lifecycle_result r;
+	OWNED(lifecycle_drop) struct lifecycle_result r = { 0 };
 	struct lifecycle_config c;
 
 	if (run_setup(&a, &s, e) ||

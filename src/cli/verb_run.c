@@ -123,7 +123,7 @@ static int run_cell(const struct run_args *a)
 {
 	OWNED(run_setup_drop) struct run_setup s = { 0 };
 	OWNED(signer_stop) struct signer *signer = NULL;
-	struct lifecycle_result r = { 0 };
+	static struct lifecycle_result r; /* left to the end */
 	char journal[PATH_MAX];
 	struct err e = { 0 };
 	struct lifecycle_config c;

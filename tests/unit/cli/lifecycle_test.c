@@ -168,7 +168,7 @@ static void run_row(const struct row *row, uint64_t max_bytes)
 	static char path_var[] = "PATH=/bin";
 	char *const envp[] = { path_var, NULL };
 	struct state_dirs dirs = { 0 };
-	struct lifecycle_result res;
+	OWNED(lifecycle_drop) struct lifecycle_result res = { 0 };
 	char journal[64], want[512];
 	struct limits limits;
 	struct err e = { 0 };
