@@ -8,6 +8,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -119,6 +120,8 @@ static void signals_ignore(void)
 /* The end of the run must still be signed after a Ctrl-C of the terminal. */
 static int lockdown(int fd, pid_t parent, struct seal *s)
 {
+	const struct sched_param batch = { 0 };
+
 	if (close_others(fd) < 0)
 		return -1;
 	signals_ignore();
@@ -126,6 +129,8 @@ static int lockdown(int fd, pid_t parent, struct seal *s)
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		return -1;
 	(void)prctl(PR_SET_NAME, "cellos-signer");
+	/* woken by an event, it does not push the runner aside */
+	(void)!syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &batch);
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -1;
 	(void)mlock(s->key, sizeof(s->key));
