@@ -79,27 +79,35 @@ static void answer_probe(struct backend_cell *c)
 		host_fault_set(c, PLAN_SECCOMP, -nr, "seccomp listener");
 }
 
-/* Left pending: the run loop sees it too, and says what it means. */
-static void signal_while_staging(struct backend_cell *c)
+/* The signal that stops us, or 0. Left pending: the run loop sees it too, and
+ * says what it means. */
+static int pending_stop(const struct backend_cell *c)
 {
 	static const int stops[] = { SIGTERM, SIGINT, SIGHUP };
 	struct signalfd_siginfo s;
 	sigset_t set;
-	char text[64];
 
 	if (sigpending(&set) < 0)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
-		if (!sigismember(&set, stops[i]))
-			continue;
-		(void)snprintf(text, sizeof(text), "runner received SIG%s",
-			       signal_word(stops[i]));
-		host_fault_set(c, PLAN_EXEC, EINTR, text);
-		return;
-	}
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(stops); i++)
+		if (sigismember(&set, stops[i]))
+			return stops[i];
 	if (read(c->sigfd, &s, sizeof(s)) < 0) {
 		/* a SIGWINCH somebody else has taken */
 	}
+	return 0;
+}
+
+static void signal_while_staging(struct backend_cell *c)
+{
+	int sig = pending_stop(c);
+	char text[64];
+
+	if (!sig)
+		return;
+	(void)snprintf(text, sizeof(text), "runner received SIG%s",
+		       signal_word(sig));
+	host_fault_set(c, PLAN_EXEC, EINTR, text);
 }
 
 static bool is_ready(const struct backend_cell *c)
@@ -207,8 +215,10 @@ int host_start(struct backend_cell *c, struct err *e)
 				       "exec did not return");
 		if (p[0].revents)
 			take_message(c, &c->child_sock);
-		else if (p[1].revents)
-			signal_while_staging(c);
+		/* it may be running by now, so it is ended as one that is:
+		 * by wait(), with the grace it has */
+		else if (p[1].revents && pending_stop(c))
+			break;
 	}
 	return c->fault.set ? spawn_error(c, e) : 0;
 }

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -977,6 +978,29 @@ def start_and_wait(sup, **env):
     p = sup.popen(document(["/bin/sh", "-c", "echo up; sleep 60"]), **env)
     assert p.stdout.readline() == b"up\n"
     return p
+
+
+def test_signal_before_exec_is_confirmed(sup, strace):
+    """Pid 1 is late to let go of the command's channel, which the runner takes
+    for the command's start: what has run has an end in the journal."""
+    env = {**sup.env(profile=None), **strace.env}
+    argv = [*strace.prefix(["dup2:delay_enter=300000"]), "-e", "trace=dup2",
+            str(EXE), sup.spec(document(
+                ["/bin/sh", "-c", "echo up; sleep 60"]))]
+    with subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          cwd=sup.tmp) as p:
+        assert p.stdout.readline() == b"up\n"
+        children = pathlib.Path(
+            f"/proc/{p.pid}/task/{p.pid}/children").read_text().split()
+        runner = [c for c in children if os.readlink(f"/proc/{c}/exe") ==
+                  os.path.realpath(EXE)][0]
+        os.kill(int(runner), signal.SIGTERM)
+        d = sup.finish(p)
+    assert "(DELAYED)" in pathlib.Path(strace.log).read_text()
+    assert d.types() == sequence(None)
+    assert d.data("completed")["exitCode"] == -1
+    assert d.reason == "runner received SIGTERM"
 
 
 @BOTH
