@@ -3,9 +3,9 @@
 #include "cli/reach.h"
 
 #include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/path.h"
 
 bool path_covers(const char *dir, const char *path)
 {
@@ -18,26 +18,12 @@ bool path_covers(const char *dir, const char *path)
 	return strncmp(dir, path, n) == 0 && (!path[n] || path[n] == '/');
 }
 
-/* @path, links followed; a file that is not there yet by its directory. */
-static void real_of(const char *path, char buf[PATH_MAX])
+/* What cannot be placed cannot be told apart from what must not be seen. */
+static int real_of(const char *path, char buf[PATH_MAX], struct err *e)
 {
-	char dir[PATH_MAX];
-	char *slash;
-	size_t n;
+	int r = path_real(path, buf);
 
-	if (realpath(path, buf))
-		return;
-	(void)snprintf(dir, sizeof(dir), "%s", path);
-	slash = strrchr(dir, '/');
-	if (slash)
-		*slash = '\0';
-	if (!realpath(slash ? slash == dir ? "/" : dir : ".", buf)) {
-		(void)snprintf(buf, PATH_MAX, "%s", path);
-		return;
-	}
-	n = strlen(buf);
-	(void)snprintf(buf + n, PATH_MAX - n, "/%s",
-		       slash ? strrchr(path, '/') + 1 : path);
+	return r ? err_set(e, ERR_PLAIN, -r, "%s", path) : 0;
 }
 
 static int reach_dir(const char *shown, const char *member, const char *ours,
@@ -45,8 +31,8 @@ static int reach_dir(const char *shown, const char *member, const char *ours,
 {
 	char a[PATH_MAX], b[PATH_MAX];
 
-	real_of(shown, a);
-	real_of(ours, b);
+	if (real_of(shown, a, e) || real_of(ours, b, e))
+		return -1;
 	if (!path_covers(a, b) && !path_covers(b, a))
 		return 0;
 	return err_set(e, ERR_PLAIN, 0,
@@ -60,8 +46,8 @@ static int reach_journal(const char *shown, const char *journal, struct err *e)
 {
 	char a[PATH_MAX], b[PATH_MAX];
 
-	real_of(shown, a);
-	real_of(journal, b);
+	if (real_of(shown, a, e) || real_of(journal, b, e))
+		return -1;
 	if (!path_covers(a, b))
 		return 0;
 	return err_set(e, ERR_PLAIN, 0,

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Where a path leads: one text for one place, so that two can be compared. */
+#ifndef CELLOS_BASE_PATH_H
+#define CELLOS_BASE_PATH_H
+
+#include <limits.h>
+
+#include "base/attr.h"
+
+/**
+ * path_real() - absolute, links followed as far as it exists
+ * @buf: PATH_MAX bytes; one slash at the start and between components, none at
+ *       the end. realpath(3) may keep two at the start (POSIX allows it)
+ *
+ * What does not exist yet is kept as it is named.
+ *
+ * Return: 0, -ENAMETOOLONG, -EINVAL for a ".." in what does not exist, or the
+ * -errno of realpath(3)
+ */
+int path_real(const char *path, char buf[PATH_MAX]) MUST_USE;
+
+#endif
