@@ -4,7 +4,8 @@
  * standard descriptors, until every process in it is dead.
  *
  * Phases: RUNNING -> (deadline, signal) TERMINATING, SIGTERM to all ->
- * (grace over, second signal) KILLED, SIGKILL to pid 1, which takes the rest.
+ * (grace over, second signal) KILLED, SIGKILL to pid 1, which takes the rest;
+ * without a pid namespace of its own pid 1 kills the rest first.
  */
 #include <errno.h>
 #include <poll.h>
@@ -23,6 +24,8 @@
 
 enum phase { RUNNING, TERMINATING, KILLED };
 
+enum { KILL_REST_MS = 2000 };
+
 struct watch {
 	struct backend_cell *c;
 	const struct backend_watch *w;
@@ -39,13 +42,27 @@ static uint64_t add_ms(uint64_t ns, uint64_t ms)
 						: ns + ms * 1000000;
 }
 
-static void kill_now(struct watch *t)
+static void kill_init(struct watch *t)
 {
-	t->phase = KILLED;
 	t->next_ns = UINT64_MAX;
 	if (pidfd_signal(t->c->pidfd, SIGKILL)) {
 		/* ESRCH: already dead, which the pidfd will tell */
 	}
+}
+
+/* Where the kernel does not kill what is below pid 1, pid 1 does, when its
+ * socket ends; it is killed itself if that takes long. */
+static void kill_now(struct watch *t)
+{
+	if (t->phase == KILLED)
+		return;
+	t->phase = KILLED;
+	if (t->c->stage.ns & CELL_NS_PID) {
+		kill_init(t);
+		return;
+	}
+	fd_drop(&t->c->init_sock);
+	t->next_ns = add_ms(clock_mono_ns(), KILL_REST_MS);
 }
 
 static void terminate(struct watch *t)
@@ -137,8 +154,10 @@ static void expire(struct watch *t)
 	if (t->phase == RUNNING) {
 		t->timed_out = true;
 		terminate(t);
-	} else {
+	} else if (t->phase == TERMINATING) {
 		kill_now(t);
+	} else {
+		kill_init(t);
 	}
 }
 

@@ -174,9 +174,9 @@ static void kill_rest(const struct stage *s)
 {
 	if (own_pid_namespace(s))
 		return;
+	/* one at a time: whoever dies leaves its own children to us */
 	while (signal_children(SIGKILL))
-		while (waitpid(-1, NULL, 0) > 0)
-			;
+		(void)waitpid(-1, NULL, 0);
 }
 
 /* The ids of the host's caller are left behind before anything is touched. */
@@ -205,6 +205,10 @@ static int give_up(const struct stage *s)
 		if (null >= 0)
 			(void)dup2(null, i);
 	r = close_others(&keep, 1);
+	/* the child had our memory when it changed its ids, which says anew
+	 * who may look into it (fs.suid_dumpable) */
+	if (!r && own_pid_namespace(s))
+		r = last_errno(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 	if (r)
 		return r;
 	return s->plan->full ? caps_set(1ULL << CAP_KILL) : 0;

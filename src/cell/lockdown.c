@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -184,14 +185,15 @@ static int set_stdio(const struct stage *s)
 	return 0;
 }
 
-/* As after boot: no signal blocked, none ignored. */
+/* As after boot: no signal blocked, none ignored. Not by sigaction(3), which
+ * keeps some numbers for its library. */
 static void reset_signals(void)
 {
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	static const uint64_t dfl[4]; /* the kernel's struct sigaction */
 	sigset_t none;
 
 	for (int sig = 1; sig < NSIG; sig++)
-		(void)sigaction(sig, &dfl, NULL);
+		(void)!syscall(SYS_rt_sigaction, sig, dfl, NULL, 8);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -272,6 +274,13 @@ static int exec_file(const char *path, char **argv)
 	return -errno;
 }
 
+/* The next directory may have it: a server of this one may be away. */
+static bool is_not_there(int sys)
+{
+	return sys == ENOENT || sys == ENOTDIR || sys == ESTALE ||
+	       sys == ENODEV || sys == ETIMEDOUT;
+}
+
 /*
  * The search of execvp(3) in the command's own PATH, as the GNU C library does
  * it: others take another default, and run no script without "#!".
@@ -294,7 +303,7 @@ static int exec_search(const char *name, char **argv)
 			one = exec_file(path, argv);
 			if (one == -EACCES)
 				r = one;
-			else if (one != -ENOENT && one != -ENOTDIR)
+			else if (!is_not_there(-one))
 				return one;
 		}
 		if (!dirs[n])

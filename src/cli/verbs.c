@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/names.h"
 #include "cli/config.h"
 #include "cli/help.h"
 
@@ -250,10 +249,12 @@ int verb_help(int argc, char **argv)
 /* Output that did not reach its file is a failure like any other. */
 static int flushed(const struct verb *v, int status)
 {
+	char why[128];
+
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	fprintf(stderr, "Error: write standard output: %s\n",
-		errno_text(errno));
+	err_os_text(errno, why, sizeof(why));
+	fprintf(stderr, "Error: write standard output: %s\n", why);
 	if (status != EXIT_FINE)
 		return status;
 	return v->run == verb_run ? EXIT_RUN_FAILED : EXIT_FAILED;

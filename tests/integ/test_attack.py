@@ -12,6 +12,7 @@ import random
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -181,6 +182,68 @@ def test_own_directories_by_another_name(cells, tmp_path):
                   env={"CELLOS_STATE_DIR": str(tmp_path / "link/state"),
                        "CELLOS_RUN_DIR": str(tmp_path / "link/run")})
     assert r.rc == 125 and "CELLOS_STATE_DIR" in r.err, r
+
+
+@pytest.mark.parametrize("spelling", [
+    "/{}", "//{}//", "{}/.", "{0}/../{1}"])
+def test_own_directories_spelled_otherwise(cells, spelling):
+    """One place, however many slashes and dots lead to it."""
+    own = spelling.format(cells.own, cells.own.name)
+    r = cells.run("true", rw=[cells.own],
+                  env={"CELLOS_STATE_DIR": own + "/state",
+                       "CELLOS_RUN_DIR": own + "/run"})
+    assert r.rc == 125 and "CELLOS_STATE_DIR" in r.err, r
+    r = cells.verb("run", "--events", f"/{cells.own}//e.jsonl", "--rw",
+                   cells.own, "--", "true")
+    assert r.rc == 125, r
+
+
+# What a start does for all of ours.
+
+def test_relocated_pointers_are_read_only(cells):
+    """PT_GNU_RELRO holds in the runner and what it forks, not in the file
+    alone."""
+    exe = pathlib.Path(cells.cellos).resolve()
+    with open(exe, "rb") as f:
+        head = f.read(4096)
+    at, size, count = (struct.unpack_from("<Q", head, 32)[0],
+                       *struct.unpack_from("<HH", head, 54))
+    relro = [struct.unpack_from("<IIQQQQQQ", head, at + i * size)
+             for i in range(count)
+             if struct.unpack_from("<I", head, at + i * size)[0] == 0x6474e552]
+    assert len(relro) == 1
+    first, last = relro[0][3], (relro[0][3] + relro[0][6]) & ~4095
+    first &= ~4095
+    assert last > first
+    with subprocess.Popen(cells.argv(["sh", "-c", "echo up; sleep 60"]),
+                          stdout=subprocess.PIPE, env=cells.environ()) as p:
+        assert p.stdout.readline() == b"up\n"
+        checked = []
+        for pid in descendants(p.pid):
+            try:    # of a user's own, the others cannot be looked into
+                if os.readlink(f"/proc/{pid}/exe") != str(exe):
+                    continue
+            except PermissionError:
+                continue
+            checked.append(pid)
+            maps = [(*(int(x, 16) for x in line.split()[0].split("-")),
+                     line.split()[1]) for line in
+                    pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
+                    if line.endswith("/cellos")]
+            base = min(m[0] for m in maps)
+            for start, end, mode in maps:
+                if start < base + last and end > base + first:
+                    assert "w" not in mode, (pid, maps)
+        assert p.pid in checked and len(checked) == (3 if IS_ROOT else 1)
+        p.terminate()
+
+
+def test_a_signal_of_the_library_is_not_left_ignored(cells):
+    """34 belongs to no library in the command."""
+    r = cells.call(["sh", "-c", "trap '' 34; exec \"$@\"", "sh",
+                    *cells.argv(["grep", "SigIgn", "/proc/self/status"])],
+                   None)
+    assert r.out == "SigIgn:\t" + "0" * 16 + "\n", r
 
 
 @pytest.mark.parametrize("flag", ["--rw", "--ro"])

@@ -13,8 +13,9 @@ import time
 
 import pytest
 
+from conftest import processes
 from supervisor_harness import (EXE, VECTOR_1, VECTOR_1_CANON, VECTOR_1_RAW,
-                                Supervisor, document)
+                                Done, Supervisor, document)
 
 FULL = None     # CELLOS_DEPLOYMENT_PROFILE unset: a full cell
 BOTH = pytest.mark.parametrize("profile", ["portable", FULL],
@@ -978,6 +979,24 @@ def start_and_wait(sup, **env):
     p = sup.popen(document(["/bin/sh", "-c", "echo up; sleep 60"]), **env)
     assert p.stdout.readline() == b"up\n"
     return p
+
+
+def test_end_without_a_pid_namespace(sup, mark):
+    """Where none can be had nothing but pid 1 can kill what is left: it does,
+    before it is killed itself."""
+    spec = sup.spec(document(
+        ["/bin/bash", "-c", f"trap '' TERM; (exec -a {mark} sleep 600) & "
+         f"exec -a {mark} sleep 600"], timeoutMs=300,
+        limits={"gracefulShutdownSeconds": 0}))
+    script = ("echo 0 >/proc/sys/user/max_pid_namespaces && "
+              f"exec {EXE} {spec}")
+    p = subprocess.run(["unshare", "-Ur", "sh", "-c", script],
+                       env=sup.env(profile="portable"), cwd=sup.tmp,
+                       capture_output=True, timeout=60, check=False)
+    d = Done(p.returncode, p.stdout.decode(), p.stderr.decode(), sup.journal)
+    assert d.code == 1
+    assert d.data("completed")["exitCode"] == -1
+    assert processes(mark) == []
 
 
 def test_signal_before_exec_is_confirmed(sup, strace):
