@@ -56,7 +56,7 @@ static bool is_number(struct slice s)
 	return true;
 }
 
-int hostname_parse(struct slice s, struct hostname *ret_h)
+static int parse(struct slice s, bool services, struct hostname *ret_h)
 {
 	struct hostname h = { 0 };
 	struct slice rest, label = { NULL, 0 };
@@ -68,9 +68,15 @@ int hostname_parse(struct slice s, struct hostname *ret_h)
 		return -EINVAL;
 	rest = s;
 	/* each turn takes a label and its dot */
-	while (next_label(&rest, &more, &label))
-		if (!hostname_is_label(label))
+	while (next_label(&rest, &more, &label)) {
+		struct slice l = label;
+
+		if (services && l.n > 1 && l.n <= HOSTNAME_LABEL_MAX &&
+		    l.p[0] == '_')
+			l.p++, l.n--;
+		if (!hostname_is_label(l))
 			return -EINVAL;
+	}
 	if (is_number(label))
 		return -EINVAL;
 	for (size_t i = 0; i < s.n; i++)
@@ -78,6 +84,16 @@ int hostname_parse(struct slice s, struct hostname *ret_h)
 	h.len = (uint8_t)s.n;
 	*ret_h = h;
 	return 0;
+}
+
+int hostname_parse(struct slice s, struct hostname *ret_h)
+{
+	return parse(s, false, ret_h);
+}
+
+int hostname_parse_service(struct slice s, struct hostname *ret_h)
+{
+	return parse(s, true, ret_h);
 }
 
 bool hostname_is_pattern(struct slice s)

@@ -32,6 +32,14 @@ struct hostname {
  */
 int hostname_parse(struct slice s, struct hostname *ret_h) MUST_USE;
 
+/**
+ * hostname_parse_service() - the same for what is only asked of DNS
+ * @s: any label may start with "_" (RFC 8552): _sip._tcp.example.com
+ *
+ * Such a name is resolved, never dialled: it is nothing SNI or Host may show.
+ */
+int hostname_parse_service(struct slice s, struct hostname *ret_h) MUST_USE;
+
 static inline struct slice hostname_slice(const struct hostname *h)
 {
 	return (struct slice){ h->text, h->len };

@@ -185,12 +185,36 @@ static void flips(void **state)
 	}
 }
 
+static void services(void **state)
+{
+	static const char *const good[] = { "_sip._tcp.example.com",
+					    "_dmarc.example.com",
+					    "api.example.com" };
+	static const char *const bad[] = { "_", "_.example.com",
+					   "a_b.example.com", "__x.example.com",
+					   "_-x.example.com" };
+	struct hostname h;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(hostname_parse_service(slice_of(good[i]), &h),
+				 0);
+		assert_string_equal(h.text, good[i]);
+		/* what may be resolved is not what may be dialled */
+		assert_int_equal(hostname_parse(slice_of(good[i]), &h),
+				 good[i][0] == '_' ? -EINVAL : 0);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(hostname_parse_service(slice_of(bad[i]), &h),
+				 -EINVAL);
+	assert_int_equal(hostname_parse_service(slice_of(""), &h), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(canonical),
-		cmocka_unit_test(length_limit),
-		cmocka_unit_test(match),
+		cmocka_unit_test(services),	cmocka_unit_test(canonical),
+		cmocka_unit_test(length_limit), cmocka_unit_test(match),
 		cmocka_unit_test(flips),
 	};
 
