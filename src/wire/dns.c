@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "base/cursor.h"
+
 enum {
 	FLAG_QR = 0x8000,
 	FLAG_OPCODE = 0x7800,
@@ -39,34 +41,9 @@ const char *dns_fault_text(enum dns_fault f)
 	return (unsigned)f < DNS_FAULT_NUM ? words[f] : "";
 }
 
-static bool take(struct slice *c, size_t n, struct slice *ret)
+static bool take_u16(struct slice *c, uint32_t *ret)
 {
-	if (c->n < n)
-		return false;
-	*ret = (struct slice){ c->p, n };
-	c->p += n;
-	c->n -= n;
-	return true;
-}
-
-static bool take_u8(struct slice *c, unsigned *ret)
-{
-	struct slice s;
-
-	if (!take(c, 1, &s))
-		return false;
-	*ret = (uint8_t)s.p[0];
-	return true;
-}
-
-static bool take_u16(struct slice *c, unsigned *ret)
-{
-	struct slice s;
-
-	if (!take(c, 2, &s))
-		return false;
-	*ret = (unsigned)(uint8_t)s.p[0] << 8 | (uint8_t)s.p[1];
-	return true;
+	return cursor_uint(c, 2, ret);
 }
 
 static void put_u16(struct wbuf *b, unsigned v)
@@ -81,17 +58,17 @@ static enum dns_fault take_name(struct slice *c, struct dns_query *q)
 	char text[DNS_NAME_MAX + 1];
 	struct slice label;
 	size_t n = 0, wire = 1;
-	unsigned len;
+	uint32_t len;
 
 	for (;;) {
-		if (!take_u8(c, &len))
+		if (!cursor_uint(c, 1, &len))
 			return DNS_FAULT_CUT;
 		if (len == 0)
 			break;
 		if (len > LABEL_MAX)
 			return len >= 0xc0 ? DNS_FAULT_COMPRESSED
 					   : DNS_FAULT_LABEL;
-		if (!take(c, len, &label))
+		if (!cursor_take(c, len, &label))
 			return DNS_FAULT_CUT;
 		wire += 1 + len;
 		if (wire > DNS_NAME_MAX)
@@ -114,7 +91,7 @@ static enum dns_fault take_question(struct slice *c, struct dns_query *q)
 {
 	const char *start = c->p;
 	enum dns_fault f = take_name(c, q);
-	unsigned type, class;
+	uint32_t type, class;
 
 	if (f)
 		return f;
@@ -128,12 +105,13 @@ static enum dns_fault take_question(struct slice *c, struct dns_query *q)
 /* RFC 6891 6.1.2: root, OPT, size, code and flags, options */
 static enum dns_fault take_opt(struct slice *c, struct dns_query *q)
 {
-	unsigned name, type, size, code, flags, len;
+	uint32_t name, type, size, code, flags, len;
 	struct slice options;
 
-	if (!take_u8(c, &name) || !take_u16(c, &type) || !take_u16(c, &size) ||
-	    !take_u16(c, &code) || !take_u16(c, &flags) || !take_u16(c, &len) ||
-	    !take(c, len, &options))
+	if (!cursor_uint(c, 1, &name) || !take_u16(c, &type) ||
+	    !take_u16(c, &size) || !take_u16(c, &code) ||
+	    !take_u16(c, &flags) || !take_u16(c, &len) ||
+	    !cursor_take(c, len, &options))
 		return DNS_FAULT_CUT;
 	if (name != 0 || type != DNS_OPT)
 		return DNS_FAULT_ADDITIONAL;
@@ -146,7 +124,7 @@ static enum dns_fault take_opt(struct slice *c, struct dns_query *q)
 
 static enum dns_fault parse(struct slice c, struct dns_query *q)
 {
-	unsigned id, flags, questions, answers, authority, additional;
+	uint32_t id, flags, questions, answers, authority, additional;
 	enum dns_fault f;
 
 	if (!take_u16(&c, &id))

@@ -2,7 +2,7 @@
 /* Records to a message, a message to its server name. */
 #include "wire/tls_hello.h"
 
-#include <string.h>
+#include "base/cursor.h"
 
 enum {
 	RECORD_HEADER = 5,
@@ -29,39 +29,6 @@ const char *tls_hello_fault_text(enum tls_hello_fault f)
 	return (unsigned)f < TLS_HELLO_FAULT_NUM ? words[f] : "";
 }
 
-/* -- fields: each takes from the front of a cursor -- */
-
-static bool take(struct slice *c, size_t n, struct slice *ret)
-{
-	if (c->n < n)
-		return false;
-	*ret = (struct slice){ c->p, n };
-	c->p += n;
-	c->n -= n;
-	return true;
-}
-
-/* Big-endian, @n at most 3 */
-static bool take_uint(struct slice *c, size_t n, uint32_t *ret)
-{
-	struct slice s;
-
-	if (!take(c, n, &s))
-		return false;
-	*ret = 0;
-	for (size_t i = 0; i < n; i++)
-		*ret = *ret << 8 | (uint8_t)s.p[i];
-	return true;
-}
-
-/* A vector whose length takes @n bytes */
-static bool take_vector(struct slice *c, size_t n, struct slice *ret)
-{
-	uint32_t len;
-
-	return take_uint(c, n, &len) && take(c, len, ret);
-}
-
 /* -- the message -- */
 
 /* RFC 6066 3: one list, one entry, a host name. */
@@ -70,9 +37,9 @@ static enum tls_hello_fault read_name(struct slice body, struct tls_hello *h)
 	struct slice list, name;
 	uint32_t type;
 
-	if (!take_vector(&body, 2, &list) || body.n ||
-	    !take_uint(&list, 1, &type) || type != HOST_NAME ||
-	    !take_vector(&list, 2, &name) || list.n || name.n == 0)
+	if (!cursor_vector(&body, 2, &list) || body.n ||
+	    !cursor_uint(&list, 1, &type) || type != HOST_NAME ||
+	    !cursor_vector(&list, 2, &name) || list.n || name.n == 0)
 		return TLS_HELLO_NAME_LIST;
 	if (hostname_parse(name, &h->name))
 		return TLS_HELLO_NAME;
@@ -90,7 +57,8 @@ static enum tls_hello_fault read_extensions(struct slice all,
 	size_t n = 0;
 
 	while (all.n) {
-		if (!take_uint(&all, 2, &type) || !take_vector(&all, 2, &body))
+		if (!cursor_uint(&all, 2, &type) ||
+		    !cursor_vector(&all, 2, &body))
 			return TLS_HELLO_CUT;
 		for (size_t i = 0; i < n; i++)
 			if (seen[i] == type)
@@ -115,23 +83,24 @@ static enum tls_hello_fault read_message(struct slice m, struct tls_hello *h)
 	struct slice random, session, ciphers, methods, extensions;
 	uint32_t version;
 
-	if (!take_uint(&m, 2, &version) || !take(&m, RANDOM, &random) ||
-	    !take_vector(&m, 1, &session))
+	if (!cursor_uint(&m, 2, &version) ||
+	    !cursor_take(&m, RANDOM, &random) ||
+	    !cursor_vector(&m, 1, &session))
 		return TLS_HELLO_CUT;
 	if (session.n > SESSION_ID_MAX)
 		return TLS_HELLO_SESSION_ID;
-	if (!take_vector(&m, 2, &ciphers))
+	if (!cursor_vector(&m, 2, &ciphers))
 		return TLS_HELLO_CUT;
 	if (ciphers.n == 0 || ciphers.n % 2)
 		return TLS_HELLO_CIPHER_SUITES;
-	if (!take_vector(&m, 1, &methods))
+	if (!cursor_vector(&m, 1, &methods))
 		return TLS_HELLO_CUT;
 	if (methods.n == 0)
 		return TLS_HELLO_COMPRESSION;
 	h->version = (uint16_t)version;
 	if (m.n == 0)
 		return TLS_HELLO_NONE; /* RFC 5246: without extensions */
-	if (!take_vector(&m, 2, &extensions) || m.n)
+	if (!cursor_vector(&m, 2, &extensions) || m.n)
 		return TLS_HELLO_CUT;
 	return read_extensions(extensions, h);
 }
@@ -147,14 +116,14 @@ static size_t record_length(const struct tls_hello_reader *r, struct slice wire,
 	uint32_t type, version, len;
 
 	/* the type is judged with the first byte: nothing waits for more */
-	if (!take_uint(&c, 1, &type))
+	if (!cursor_uint(&c, 1, &type))
 		return 0;
 	if (type != HANDSHAKE) {
 		*ret_fault = TLS_HELLO_RECORD_TYPE;
 		return 0;
 	}
 	/* RFC 8446 5.1: the version of a record says nothing */
-	if (!take_uint(&c, 2, &version) || !take_uint(&c, 2, &len))
+	if (!cursor_uint(&c, 2, &version) || !cursor_uint(&c, 2, &len))
 		return 0;
 	if (len == 0)
 		*ret_fault = TLS_HELLO_RECORD_EMPTY;
