@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * What a command may call, as tables. tools/seccomp-gen.c turns them into BPF
- * at build time with libseccomp; nothing of that library is in a cell.
+ * at build time, by libseccomp but for the allowlist; nothing of that library
+ * is in a cell.
  *
  * Two filters are stacked, and the kernel takes the stricter answer:
  *   allow  - every call listed here; anything else ENOSYS, so that a libc
