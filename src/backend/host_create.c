@@ -16,6 +16,7 @@
 
 #include "backend/host.h"
 #include "base/fd.h"
+#include "base/stop.h"
 #include "sys/mount.h"
 #include "sys/pidfd.h"
 #include "sys/userns.h"
@@ -302,10 +303,7 @@ static int watch_signals(struct backend_cell *c)
 {
 	sigset_t set;
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
+	stop_signals(&set);
 	(void)sigaddset(&set, SIGWINCH);
 	if (sigprocmask(SIG_BLOCK, &set, &c->old_mask) < 0)
 		return -errno;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/names.h"
+#include "base/stop.h"
 #include "sys/pidfd.h"
 #include "sys/seccomp.h"
 
@@ -81,26 +82,20 @@ static void answer_probe(struct backend_cell *c)
 
 /* The signal that stops us, or 0. Left pending: the run loop sees it too, and
  * says what it means. */
-static int pending_stop(const struct backend_cell *c)
+static int take_stop(const struct backend_cell *c)
 {
-	static const int stops[] = { SIGTERM, SIGINT, SIGHUP };
 	struct signalfd_siginfo s;
-	sigset_t set;
+	int sig = stop_pending();
 
-	if (sigpending(&set) < 0)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(stops); i++)
-		if (sigismember(&set, stops[i]))
-			return stops[i];
-	if (read(c->sigfd, &s, sizeof(s)) < 0) {
+	if (!sig && read(c->sigfd, &s, sizeof(s)) < 0) {
 		/* a SIGWINCH somebody else has taken */
 	}
-	return 0;
+	return sig;
 }
 
 static void signal_while_staging(struct backend_cell *c)
 {
-	int sig = pending_stop(c);
+	int sig = take_stop(c);
 	char text[64];
 
 	if (!sig)
@@ -217,7 +212,7 @@ int host_start(struct backend_cell *c, struct err *e)
 			take_message(c, &c->child_sock);
 		/* it may be running by now, so it is ended as one that is:
 		 * by wait(), with the grace it has */
-		else if (p[1].revents && pending_stop(c))
+		else if (p[1].revents && take_stop(c))
 			break;
 	}
 	return c->fault.set ? spawn_error(c, e) : 0;

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/names.h"
+#include "base/stop.h"
 #include "cli/env.h"
 #include "wire/b64.h"
 
@@ -244,22 +245,16 @@ static void container_security(struct life *l)
 /* Signals are blocked: one that came before wait() is still pending */
 void life_check_stop(struct life *l)
 {
-	static const int sigs[] = { SIGTERM, SIGINT, SIGHUP };
-	sigset_t set;
+	int sig = stop_pending();
 	struct err e;
 
-	if (sigpending(&set) < 0)
+	if (!sig)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++) {
-		if (!sigismember(&set, sigs[i]))
-			continue;
-		(void)err_set(&e, ERR_PLAIN, 0, "runner received SIG%s",
-			      signal_word(sigs[i]));
-		l->res->exit.how = CELL_STOPPED;
-		l->res->exit.sig = sigs[i];
-		life_fail(l, LIFECYCLE_STOPPED, &e);
-		return;
-	}
+	(void)err_set(&e, ERR_PLAIN, 0, "runner received SIG%s",
+		      signal_word(sig));
+	l->res->exit.how = CELL_STOPPED;
+	l->res->exit.sig = sig;
+	life_fail(l, LIFECYCLE_STOPPED, &e);
 }
 
 /* What is written before the command; docs/compatibility.md "Order of a run" */
@@ -371,10 +366,7 @@ static void signals_block(sigset_t *ret_old)
 {
 	sigset_t set;
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
+	stop_signals(&set);
 	(void)sigprocmask(SIG_BLOCK, &set, ret_old);
 }
 
@@ -384,10 +376,7 @@ static void signals_restore(const sigset_t *old)
 	const struct timespec now = { 0 };
 	sigset_t set;
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
+	stop_signals(&set);
 	while (sigtimedwait(&set, NULL, &now) > 0)
 		;
 	(void)sigprocmask(SIG_SETMASK, old, NULL);
