@@ -120,11 +120,10 @@ class Bench:
         bundle = runc_bundle(self.tmp) if shutil.which("runc") and \
             shutil.which("busybox") and os.geteuid() == 0 else None
         root = self.same_root() if shutil.which("bwrap") else None
+        files = {"  with our root": root[1]} if root else {}
         all_ = {"bare fork+exec": lambda: ["/bin/true"],
-                "bubblewrap": (lambda: BWRAP) if shutil.which("bwrap")
-                else None,
-                "  with our root": (lambda: root[0])
-                if root else None,
+                "bubblewrap": (lambda: BWRAP) if root else None,
+                "  with our root": (lambda: root[0]) if root else None,
                 "runc": (lambda: ["runc", "run", "-b", str(bundle),
                                   f"bench-{os.getpid()}-{self.turn}"])
                 if bundle else None,
@@ -133,10 +132,10 @@ class Bench:
             if not make:
                 print(f"  {name}: not here")
                 continue
-            files = root[1] if "our root" in name else ()
+            opened = files.get(name, ())
             try:
-                self.time_us(make(), files=files)   # also warms the caches
-                yield name, (make, files)
+                self.time_us(make(), files=opened)  # also warms the caches
+                yield name, (make, opened)
             except RuntimeError as e:
                 print(f"  {name}: does not run here: {e}")
 

@@ -32,6 +32,15 @@ static void note(struct seen *s, const struct http1_head *h)
 		abort();
 }
 
+/* @step bytes more have arrived; false if there are no more */
+static bool arrive(struct slice in, size_t step, size_t *have)
+{
+	size_t left = in.n - *have;
+
+	*have += left < step ? left : step;
+	return left > 0;
+}
+
 static struct seen walk(struct slice in, size_t step)
 {
 	struct seen s = { .fault = HTTP1_NONE };
@@ -48,9 +57,8 @@ static struct seen walk(struct slice in, size_t step)
 				(struct slice){ in.p + s.at, have - s.at }, &h);
 			if (state != HTTP1_MORE)
 				break;
-			if (have == in.n)
+			if (!arrive(in, step, &have))
 				return s;
-			have += in.n - have < step ? in.n - have : step;
 		}
 		if (state == HTTP1_BAD) {
 			s.fault = h.fault;
@@ -70,9 +78,8 @@ static struct seen walk(struct slice in, size_t step)
 			s.at += used;
 			if (state != HTTP1_MORE)
 				break;
-			if (have == in.n)
+			if (!arrive(in, step, &have))
 				return s;
-			have += in.n - have < step ? in.n - have : step;
 		}
 		if (state == HTTP1_BAD) {
 			s.fault = b.fault;

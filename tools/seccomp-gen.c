@@ -70,21 +70,25 @@ static scmp_filter_ctx filter(uint32_t dflt, uint32_t bad_arch)
 	return c;
 }
 
+static void print(const char *name, const struct sock_filter *f, size_t n)
+{
+	(void)printf("static const struct sock_filter %s[] = {\n", name);
+	for (size_t i = 0; i < n; i++)
+		(void)printf("\t{ 0x%02x, %u, %u, 0x%08x },\n", f[i].code,
+			     f[i].jt, f[i].jf, f[i].k);
+	(void)printf("};\n/* %zu instructions */\n\n", n);
+}
+
 static void emit(scmp_filter_ctx c, const char *name)
 {
+	static struct sock_filter f[BPF_MAXINSNS];
 	int fd = memfd_create("bpf", 0);
-	struct sock_filter f;
-	unsigned n = 0;
+	ssize_t n;
 
 	need(seccomp_export_bpf(c, fd), "export");
-	(void)lseek(fd, 0, SEEK_SET);
-	(void)printf("static const struct sock_filter %s[] = {\n", name);
-	while (read(fd, &f, sizeof(f)) == sizeof(f)) {
-		(void)printf("\t{ 0x%02x, %u, %u, 0x%08x },\n", f.code, f.jt,
-			     f.jf, f.k);
-		n++;
-	}
-	(void)printf("};\n/* %u instructions */\n\n", n);
+	n = pread(fd, f, sizeof(f), 0);
+	need(n < 0 ? -errno : 0, "read");
+	print(name, f, (size_t)n / sizeof(f[0]));
 	(void)close(fd);
 	seccomp_release(c);
 }
@@ -189,11 +193,7 @@ static void allow_filter(void)
 		good &= run(&r, AUDIT_ARCH_X86_64, i) == answer(&r, i) &&
 			run(&r, AUDIT_ARCH_X86_64, 0x40000000u | i) == none;
 	need(good ? 0 : -EPROTO, "allowlist");
-	(void)printf("static const struct sock_filter allow_filter[] = {\n");
-	for (unsigned i = 0; i < r.len; i++)
-		(void)printf("\t{ 0x%02x, %u, %u, 0x%08x },\n", r.code[i].code,
-			     r.code[i].jt, r.code[i].jf, r.code[i].k);
-	(void)printf("};\n/* %u instructions */\n\n", r.len);
+	print("allow_filter", r.code, r.len);
 }
 
 /*

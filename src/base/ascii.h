@@ -35,4 +35,10 @@ static inline int ascii_hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* The lower-case hexadecimal digit of the low four bits */
+static inline char ascii_hex_digit(unsigned v)
+{
+	return "0123456789abcdef"[v & 15];
+}
+
 #endif

@@ -5,9 +5,10 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "base/ascii.h"
+
 int uuid_v4(char buf[UUID_TEXT_SIZE])
 {
-	static const char hex[] = "0123456789abcdef";
 	unsigned char b[16];
 	ssize_t n;
 
@@ -20,8 +21,8 @@ int uuid_v4(char buf[UUID_TEXT_SIZE])
 	for (size_t i = 0; i < sizeof(b); i++) {
 		if (i == 4 || i == 6 || i == 8 || i == 10)
 			*buf++ = '-';
-		*buf++ = hex[b[i] >> 4];
-		*buf++ = hex[b[i] & 15];
+		*buf++ = ascii_hex_digit(b[i] >> 4u);
+		*buf++ = ascii_hex_digit(b[i]);
 	}
 	*buf = '\0';
 	return 0;

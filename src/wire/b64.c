@@ -4,9 +4,10 @@
 
 #include <string.h>
 
+#include "base/ascii.h"
+
 static const char url_alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				   "abcdefghijklmnopqrstuvwxyz0123456789-_";
-static const char hex_digits[] = "0123456789abcdef";
 
 size_t b64_std_len(size_t n)
 {
@@ -77,16 +78,16 @@ void hex_put(struct wbuf *b, const uint8_t *p, size_t n)
 	char *out = wbuf_extend(b, 2 * n);
 
 	for (size_t i = 0; out && i < n; i++) {
-		*out++ = hex_digits[p[i] >> 4];
-		*out++ = hex_digits[p[i] & 15];
+		*out++ = ascii_hex_digit(p[i] >> 4u);
+		*out++ = ascii_hex_digit(p[i]);
 	}
 }
 
 void hex_text(char *buf, const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		buf[2 * i] = hex_digits[p[i] >> 4];
-		buf[2 * i + 1] = hex_digits[p[i] & 15];
+		buf[2 * i] = ascii_hex_digit(p[i] >> 4u);
+		buf[2 * i + 1] = ascii_hex_digit(p[i]);
 	}
 	buf[2 * n] = '\0';
 }

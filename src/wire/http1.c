@@ -76,6 +76,12 @@ static bool read_number(struct slice s, unsigned max_digits, uint64_t *ret)
 	return s.n > 0 && s.n <= max_digits;
 }
 
+/* What a line may hold: no control but TAB */
+static bool is_line_char(char c)
+{
+	return ((unsigned char)c >= ' ' && c != 0x7f) || c == '\t';
+}
+
 /* -- host and port -- */
 
 static bool is_made_of(struct slice s, const char *more, bool is_hex)
@@ -142,7 +148,7 @@ static bool same_host(const struct http1_head *a, const struct http1_head *b)
 static enum http1_state next_line(struct slice *in, struct slice *ret)
 {
 	for (size_t i = 0; i < in->n; i++) {
-		unsigned char c = (unsigned char)in->p[i];
+		char c = in->p[i];
 
 		if (c == '\r') {
 			if (i + 1 == in->n)
@@ -154,7 +160,7 @@ static enum http1_state next_line(struct slice *in, struct slice *ret)
 			in->n -= i + 2;
 			return HTTP1_DONE;
 		}
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
+		if (!is_line_char(c))
 			return HTTP1_BAD;
 	}
 	return HTTP1_MORE;
@@ -163,7 +169,7 @@ static enum http1_state next_line(struct slice *in, struct slice *ret)
 struct request {
 	struct http1_head *h;
 	struct http1_head target; /* host of an absolute or authority form */
-	bool is_http10, has_length, has_coding;
+	bool is_http10, has_host, has_length, has_coding;
 	enum http1_fault fault;
 };
 
@@ -239,12 +245,12 @@ static bool read_field(struct request *q, struct slice line)
 		return fail(q, HTTP1_FIELD);
 	value = trim(value);
 	if (is_word(name, "host")) {
-		if (q->h->has_host)
+		if (q->has_host)
 			return fail(q, HTTP1_HOST_TWICE);
-		/* an empty one is none: it is judged as missing */
-		if (value.n == 0)
-			return q->h->has_host = true;
-		return read_host(value, q->h) || fail(q, HTTP1_HOST);
+		q->has_host = true;
+		/* an empty one is judged as missing */
+		return value.n == 0 || read_host(value, q->h) ||
+		       fail(q, HTTP1_HOST);
 	}
 	if (is_word(name, "content-length")) {
 		if (q->has_length ||
@@ -265,8 +271,6 @@ static enum http1_fault finish(struct request *q)
 {
 	struct http1_head *h = q->h;
 
-	if (h->has_host && h->host_text.n == 0)
-		h->has_host = false;
 	if (q->has_length && q->has_coding)
 		return HTTP1_LENGTH_AND_CODING;
 	if (q->has_coding)
@@ -373,8 +377,7 @@ static bool chunk_line(struct http1_body *b, char c)
 		return b->digits || body_fail(b, HTTP1_CHUNK);
 	}
 	if (b->in_extension)
-		return ((unsigned char)c >= ' ' && c != 0x7f) || c == '\t' ||
-		       body_fail(b, HTTP1_CHUNK);
+		return is_line_char(c) || body_fail(b, HTTP1_CHUNK);
 	if (c == ';') {
 		b->in_extension = true;
 		return b->digits || body_fail(b, HTTP1_CHUNK);
@@ -415,16 +418,16 @@ static bool trailer(struct http1_body *b, char c)
 		b->after_cr = true;
 		return true;
 	}
-	if (!b->has_colon && c == ':')
-		b->has_colon = b->column > 0;
-	else if (!b->has_colon && !is_token_char(c))
+	if (b->has_colon) {
+		if (!is_line_char(c))
+			return body_fail(b, HTTP1_TRAILER);
+	} else if (c == ':' && b->column) {
+		b->has_colon = true;
+	} else if (!is_token_char(c)) {
 		return body_fail(b, HTTP1_TRAILER);
+	}
 	b->column++;
-	return (b->has_colon || c != ':') &&
-			       (((unsigned char)c >= ' ' && c != 0x7f) ||
-				c == '\t')
-		       ? true
-		       : body_fail(b, HTTP1_TRAILER);
+	return true;
 }
 
 enum http1_state http1_body_skip(struct http1_body *b, struct slice in,

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
+
 enum {
 	DOUBLE_DIGITS = 17,  /* always enough for a binary64 */
 	POSITIONAL_MIN = -5, /* decimal exponents written without 'e' */
@@ -51,7 +53,6 @@ static size_t escaped_len(struct slice s)
 /* Measured first: a call a byte is what an event would cost most. */
 static void put_escaped(struct wbuf *b, struct slice s)
 {
-	static const char hex[] = "0123456789abcdef";
 	char *to = wbuf_extend(b, escaped_len(s));
 
 	for (size_t i = 0; to && i < s.n; i++) {
@@ -65,8 +66,8 @@ static void put_escaped(struct wbuf *b, struct slice s)
 			continue;
 		*to++ = '0';
 		*to++ = '0';
-		*to++ = hex[c >> 4];
-		*to++ = hex[c & 15];
+		*to++ = ascii_hex_digit(c >> 4u);
+		*to++ = ascii_hex_digit(c);
 	}
 }
 

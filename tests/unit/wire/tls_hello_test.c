@@ -407,6 +407,18 @@ static void fields(void **state)
 	want_fault(&m, TLS_HELLO_SESSION_ID);
 }
 
+static void want_record_fault(const void *p, size_t n,
+			      enum tls_hello_fault fault)
+{
+	static struct maker w;
+	struct tls_hello h;
+
+	w.n = 0;
+	put(&w, p, n);
+	assert_int_equal(judge(&w, &h), TLS_HELLO_BAD);
+	assert_int_equal(h.fault, fault);
+}
+
 static void records(void **state)
 {
 	static struct maker m, w;
@@ -414,21 +426,12 @@ static void records(void **state)
 
 	(void)state;
 	/* judged with the first byte, not after a wait for more */
-	w.n = 0;
-	put(&w, "\x17", 1);
-	assert_int_equal(judge(&w, &h), TLS_HELLO_BAD);
-	assert_int_equal(h.fault, TLS_HELLO_RECORD_TYPE);
-	w.n = 0;
-	put(&w, "SSH-2.0-x\r\n", 11);
-	assert_int_equal(judge(&w, &h), TLS_HELLO_BAD);
-	w.n = 0;
-	put(&w, "\x16\x03\x01\xff\xff\x01", 6);
-	assert_int_equal(judge(&w, &h), TLS_HELLO_BAD);
-	assert_int_equal(h.fault, TLS_HELLO_RECORD_LENGTH);
-	w.n = 0;
-	put(&w, "\x16\x03\x01\x00\x00\x01", 6);
-	assert_int_equal(judge(&w, &h), TLS_HELLO_BAD);
-	assert_int_equal(h.fault, TLS_HELLO_RECORD_EMPTY);
+	want_record_fault("\x17", 1, TLS_HELLO_RECORD_TYPE);
+	want_record_fault("SSH-2.0-x\r\n", 11, TLS_HELLO_RECORD_TYPE);
+	want_record_fault("\x16\x03\x01\xff\xff\x01", 6,
+			  TLS_HELLO_RECORD_LENGTH);
+	want_record_fault("\x16\x03\x01\x00\x00\x01", 6,
+			  TLS_HELLO_RECORD_EMPTY);
 	/* an alert between two records of the hello */
 	hello(&m, "api.example.com", 15);
 	wrap(&w, &m, 40);
