@@ -21,7 +21,8 @@ enum {
 	DNS_NAME_MAX = 255,  /* on the wire, RFC 1035 2.3.4 */
 	DNS_UDP_PLAIN = 512, /* what a client without EDNS takes */
 	DNS_UDP_OURS = 1232, /* what we say we take: no fragments */
-	DNS_MESSAGE_MAX = 65535
+	DNS_MESSAGE_MAX = 65535,
+	DNS_TYPE_COUNT_MAX = 16 /* of DNS_TYPES */
 };
 
 enum dns_rcode {
