@@ -27,13 +27,14 @@ struct ip_net {
 	uint8_t prefix;	     /* bits: 0..32 or 0..128 */
 };
 
-/** ip_parse() - dotted quad or RFC 4291 2.2 text, without brackets, zone or
- *  leading zeros; 0 or -EINVAL with @ret untouched */
+/** ip_parse() - dotted quad without leading zeros or RFC 4291 2.2 text without
+ *  brackets or zone; 0 or -EINVAL with @ret untouched */
 int ip_parse(struct slice s, struct ip_addr *ret) MUST_USE;
 /** ip_net_parse() - an address, or address "/" prefix; host bits that are not
  *  zero are -EINVAL */
 int ip_net_parse(struct slice s, struct ip_net *ret) MUST_USE;
-/** ip_text() - RFC 5952 form; @buf of IP_TEXT_SIZE; returns @buf */
+/** ip_text() - RFC 5952 form, "" of no address; @buf of IP_TEXT_SIZE; returns
+ *  @buf */
 const char *ip_text(char *buf, const struct ip_addr *a);
 bool ip_equal(const struct ip_addr *a, const struct ip_addr *b);
 bool ip_in_net(const struct ip_addr *a, const struct ip_net *n);
@@ -63,6 +64,7 @@ enum ip_class {
 	IP_CLASS_NUM
 };
 
+/** ip_class() - of no address (family 0): IP_UNSPECIFIED */
 enum ip_class ip_class(const struct ip_addr *a);
 /** ip_class_word() - "loopback", "link-local", ... for events and errors */
 const char *ip_class_word(enum ip_class c);
