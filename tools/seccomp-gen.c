@@ -388,6 +388,23 @@ static void baseline_filter(void)
 	emit(c, "baseline_filter");
 }
 
+static void gate_filter(void)
+{
+	static const char *const memory[] = { "mmap", "mprotect" };
+	scmp_filter_ctx c =
+		filter(SCMP_ACT_KILL_PROCESS, SCMP_ACT_KILL_PROCESS);
+
+#define X(name) rule(c, SCMP_ACT_ALLOW, #name);
+	SECCOMP_GATE(X)
+#undef X
+	for (size_t i = 0; i < 2; i++)
+		rule1(c, SCMP_ACT_ALLOW, memory[i],
+		      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	rule1(c, SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET));
+	rule1(c, SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+	emit(c, "gate_filter");
+}
+
 static void names(void)
 {
 	(void)printf("static const struct { int nr; const char *name; } "
@@ -412,6 +429,7 @@ int main(void)
 	allow_filter();
 	watch_filter();
 	baseline_filter();
+	gate_filter();
 	names();
 	return 0;
 }

@@ -31,6 +31,8 @@ struct backend_cell {
 	struct relay relay;
 	struct host_fault fault;
 	struct cell_message ready; /* what the child read and probed */
+	struct cell_message made;  /* the door, as read back */
+	bool got_door;
 	int init_sock, child_sock; /* our ends; -1 when closed */
 	int pidfd;		   /* of pid 1 */
 	int listener;		   /* watched system calls */

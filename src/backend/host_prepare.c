@@ -14,11 +14,48 @@
 #include "base/fd.h"
 #include "base/names.h"
 #include "base/stop.h"
+#include "cell/door.h"
 #include "sys/pidfd.h"
 #include "sys/seccomp.h"
 
 /* Assembling a cell takes milliseconds; one that takes this long hangs. */
 enum { STAGING_LIMIT_MS = 20000, REAP_LIMIT_MS = 10000 };
+
+/* The gate gets what pid 1 made inside; only where a door was asked for. */
+static void give_socket(struct backend_cell *c, const struct cell_message *m,
+			int *fd)
+{
+	struct cell_gate *g = c->req->gate;
+	struct door_socket s = { .kind = m->door.kind,
+				 .family = m->door.family,
+				 .port = m->door.port };
+	int r = -EPROTO;
+
+	if (g && *fd >= 0) {
+		s.fd = fd_take(fd);
+		r = g->give(g->arg, &s);
+	}
+	if (r)
+		host_fault_set(c, PLAN_DOOR, -r, "gate");
+}
+
+static void door_is_made(struct backend_cell *c)
+{
+	struct cell_gate *g = c->req->gate;
+	int r = g ? g->given(g->arg) : -EPROTO;
+
+	c->got_door = true;
+	if (r)
+		host_fault_set(c, PLAN_DOOR, -r, "gate");
+}
+
+static void serve_gate(struct backend_cell *c)
+{
+	struct cell_gate *g = c->req->gate;
+
+	if (g->serve(g->arg))
+		host_fault_set(c, PLAN_DOOR, ECHILD, "gate");
+}
 
 /* A message of pid 1 or of the child while the cell is staged. */
 static void take_message(struct backend_cell *c, int *sock)
@@ -58,6 +95,13 @@ static void take_message(struct backend_cell *c, int *sock)
 	case CELL_MSG_NAMESPACES:
 		memcpy(c->ns_inode, m.ns_inode, sizeof(c->ns_inode));
 		c->got_namespaces = true;
+		break;
+	case CELL_MSG_DOOR_SOCKET:
+		give_socket(c, &m, &fd);
+		break;
+	case CELL_MSG_DOOR:
+		c->made = m;
+		door_is_made(c);
 		break;
 	case CELL_MSG_ENDED:
 		c->ended = true;
@@ -107,6 +151,10 @@ static void signal_while_staging(struct backend_cell *c)
 
 static bool is_ready(const struct backend_cell *c)
 {
+	const struct cell_gate *g = c->req->gate;
+
+	if (g && !(c->got_door && g->is_ready(g->arg)))
+		return false;
 	return c->got_ready && (c->got_namespaces || !c->plan->full);
 }
 
@@ -115,12 +163,13 @@ static void wait_ready(struct backend_cell *c)
 	uint64_t end = clock_mono_ns() + (uint64_t)STAGING_LIMIT_MS * 1000000;
 
 	while (!c->fault.set && !is_ready(c)) {
-		struct pollfd p[5] = {
+		struct pollfd p[6] = {
 			{ c->child_sock, POLLIN, 0 },
 			{ c->init_sock, POLLIN, 0 },
 			{ c->listener, POLLIN, 0 },
 			{ c->sigfd, POLLIN, 0 },
 			{ c->pidfd, POLLIN, 0 },
+			{ c->req->gate ? c->req->gate->fd : -1, POLLIN, 0 },
 		};
 		uint64_t now = clock_mono_ns();
 
@@ -129,7 +178,7 @@ static void wait_ready(struct backend_cell *c)
 				       "the cell was not ready in time");
 			break;
 		}
-		if (poll(p, 5, (int)((end - now) / 1000000 + 1)) < 0 &&
+		if (poll(p, 6, (int)((end - now) / 1000000 + 1)) < 0 &&
 		    errno != EINTR)
 			host_fault_set(c, PLAN_CLONE, errno, "poll");
 		if (p[0].revents)
@@ -140,6 +189,8 @@ static void wait_ready(struct backend_cell *c)
 			answer_probe(c);
 		if (p[3].revents)
 			signal_while_staging(c);
+		if (p[5].revents)
+			serve_gate(c);
 		/* what it had to say was read above */
 		if (p[4].revents && !p[0].revents && !p[1].revents)
 			host_fault_set(c, PLAN_CLONE, ECHILD,
@@ -195,6 +246,11 @@ int host_start(struct backend_cell *c, struct err *e)
 	int r;
 
 	c->started_ns = clock_mono_ns();
+	r = c->req->gate ? c->req->gate->open(c->req->gate->arg) : 0;
+	if (r) {
+		host_fault_set(c, PLAN_DOOR, -r, "gate");
+		return spawn_error(c, e);
+	}
 	r = cell_send(c->child_sock, &go, -1);
 	if (r) {
 		host_fault_set(c, PLAN_EXEC, -r, "the command's process");

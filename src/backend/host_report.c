@@ -12,6 +12,7 @@
 #include "backend/host.h"
 #include "base/fd.h"
 #include "base/names.h"
+#include "wire/b64.h"
 
 static const char *const ns_names[] = { "pid", "ipc",  "net",	"uts",
 					"mnt", "user", "cgroup" };
@@ -163,17 +164,37 @@ static void report_limits(struct backend_cell *c, struct report_enforcement *r)
 	}
 }
 
+/* What the packet filter of the cell is, as the kernel shows it. */
+static void report_door(struct backend_cell *c, struct report_enforcement *r)
+{
+	char got[96];
+
+	if (!c->req->door)
+		return;
+	(void)snprintf(got, sizeof(got),
+		       "%u rules sha256:", c->made.door.rules);
+	hex_text(got + strlen(got), c->made.door.digest,
+		 sizeof(c->made.door.digest));
+	want(c, r, "nftables", "default deny", got, c->made.door.rules > 0);
+	want(c, r, "gate", "ready",
+	     c->req->gate->is_ready(c->req->gate->arg) ? "ready" : "no",
+	     c->req->gate->is_ready(c->req->gate->arg));
+}
+
 static void report_probes(struct backend_cell *c, struct report_enforcement *r)
 {
 	if (!c->plan->full || c->stage.drop)
 		return;
-	for (size_t i = 0; i < self_test_count; i++)
+	for (size_t i = 0; i < self_test_count; i++) {
+		if (!self_test_applies(i, c->req->door))
+			continue;
 		report_probe_add(r, self_tests[i].name,
 				 /* one of the answers that will do */
 				 self_test_passed(i, c->ready.probe[i])
 					 ? errno_word(c->ready.probe[i])
 					 : self_tests[i].expected,
 				 errno_word(c->ready.probe[i]));
+	}
 }
 
 int host_report(struct backend_cell *c, struct report_enforcement *r)
@@ -196,6 +217,7 @@ int host_report(struct backend_cell *c, struct report_enforcement *r)
 		report_item_add(r, "root", "", "the host's", false);
 	}
 	report_limits(c, r);
+	report_door(c, r);
 	report_probes(c, r);
 	return c->fault.set ? -1 : 0;
 }

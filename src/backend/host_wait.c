@@ -192,16 +192,18 @@ static bool is_over(const struct watch *t)
 static bool turn(struct watch *t)
 {
 	struct backend_cell *c = t->c;
-	struct pollfd p[5 + RELAY_POLLS] = {
+	const struct cell_gate *g = c->req->gate;
+	struct pollfd p[6 + RELAY_POLLS] = {
 		{ c->pidfd, POLLIN, 0 },
 		{ c->init_sock, POLLIN, 0 },
 		{ c->listener, POLLIN, 0 },
 		{ c->sigfd, POLLIN, 0 },
 		{ t->phase == KILLED ? -1 : t->w->signer_pidfd, POLLIN, 0 },
+		{ g && !t->lost ? g->fd : -1, POLLIN, 0 },
 	};
-	size_t n = relay_polls(&c->relay, p + 5);
+	size_t n = relay_polls(&c->relay, p + 6);
 
-	if (poll(p, 5 + n, poll_ms(t)) < 0) {
+	if (poll(p, 6 + n, poll_ms(t)) < 0) {
 		if (errno != EINTR)
 			lose(t, "poll failed");
 		return true;
@@ -216,7 +218,9 @@ static bool turn(struct watch *t)
 		take_signal(t);
 	if (p[4].revents)
 		lose(t, "the event signer died");
-	relay_serve(&c->relay, p + 5, n);
+	if (p[5].revents && g->serve(g->arg))
+		lose(t, "the gate was lost");
+	relay_serve(&c->relay, p + 6, n);
 	expire(t);
 	return !p[0].revents && !is_over(t);
 }

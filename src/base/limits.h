@@ -11,22 +11,39 @@
 #include <stdint.h>
 
 /* X(enum suffix, variable, default, minimum, maximum, what it bounds) */
-#define LIMITS(X)                                                           \
-	X(JOURNAL_BYTES, "CELLOS_LIMIT_JOURNAL_BYTES", 67108864, 65536,     \
-	  1099511627776,                                                    \
-	  "bytes of events one run may write; at the limit the "            \
-	  "cell is ended, not the evidence")                                \
-	X(PIDS, "CELLOS_LIMIT_PIDS", 1024, 1, 4194304,                      \
-	  "processes and threads in a cell when nothing else is asked for") \
-	X(TMP_BYTES, "CELLOS_LIMIT_TMP_BYTES", 1073741824, 1048576,         \
-	  1099511627776,                                                    \
-	  "size of each private /tmp and of the layer over "                \
-	  "workingDirectory")                                               \
-	X(SHM_BYTES, "CELLOS_LIMIT_SHM_BYTES", 268435456, 65536,            \
-	  1099511627776, "size of the private /dev/shm")                    \
-	X(GRACE_SECONDS, "CELLOS_LIMIT_GRACE_SECONDS", 5, 0, 120,           \
-	  "seconds between SIGTERM and SIGKILL at a deadline, unless the "  \
-	  "document says gracefulShutdownSeconds")
+#define LIMITS(X)                                                              \
+	X(JOURNAL_BYTES, "CELLOS_LIMIT_JOURNAL_BYTES", 67108864, 65536,        \
+	  1099511627776,                                                       \
+	  "bytes of events one run may write; at the limit the "               \
+	  "cell is ended, not the evidence")                                   \
+	X(PIDS, "CELLOS_LIMIT_PIDS", 1024, 1, 4194304,                         \
+	  "processes and threads in a cell when nothing else is asked for")    \
+	X(TMP_BYTES, "CELLOS_LIMIT_TMP_BYTES", 1073741824, 1048576,            \
+	  1099511627776,                                                       \
+	  "size of each private /tmp and of the layer over "                   \
+	  "workingDirectory")                                                  \
+	X(SHM_BYTES, "CELLOS_LIMIT_SHM_BYTES", 268435456, 65536,               \
+	  1099511627776, "size of the private /dev/shm")                       \
+	X(GRACE_SECONDS, "CELLOS_LIMIT_GRACE_SECONDS", 5, 0, 120,              \
+	  "seconds between SIGTERM and SIGKILL at a deadline, unless the "     \
+	  "document says gracefulShutdownSeconds")                             \
+	X(EVENTS_PER_SECOND, "CELLOS_LIMIT_EVENTS_PER_SECOND", 100, 1, 100000, \
+	  "queries and connections a second that get an event of "             \
+	  "their own; more are counted, one event a kind")                     \
+	X(RELAY_IDLE_SECONDS, "CELLOS_LIMIT_RELAY_IDLE_SECONDS", 900, 1,       \
+	  86400, "seconds without a byte after which a connection ends")       \
+	X(UPSTREAM_MS, "CELLOS_LIMIT_UPSTREAM_MS", 1000, 50, 30000,            \
+	  "milliseconds one resolver has to answer")                           \
+	X(PIN_TTL_MIN_SECONDS, "CELLOS_LIMIT_PIN_TTL_MIN_SECONDS", 30, 0,      \
+	  86400, "shortest life of an answer, whatever its TTL says")          \
+	X(PIN_TTL_MAX_SECONDS, "CELLOS_LIMIT_PIN_TTL_MAX_SECONDS", 3600, 1,    \
+	  604800, "longest life of an answer")                                 \
+	X(PIN_GRACE_SECONDS, "CELLOS_LIMIT_PIN_GRACE_SECONDS", 300, 0, 86400,  \
+	  "seconds an expired answer may still be connected to")               \
+	X(WILDCARD_NAMES, "CELLOS_LIMIT_WILDCARD_NAMES", 1000, 1, 65536,       \
+	  "distinct names that may be asked for below one \"*.\" entry")       \
+	X(DRAIN_MS, "CELLOS_LIMIT_DRAIN_MS", 2000, 0, 60000,                   \
+	  "milliseconds connections have to end after the command")
 
 enum limit {
 #define X(name, var, dflt, min, max, what) LIMIT_##name,

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cell/door.h"
 #include "cell/stage.h"
 #include "sys/mount.h"
 #include "sys/netns.h"
@@ -325,11 +326,43 @@ static int proc_step(const struct stage *s, const struct plan_step *p)
 	return r ? r : mount_fs("proc", p->dst, MOUNT_NOEXEC, NULL);
 }
 
+static int tell_socket(const struct stage *s, struct door_socket *d)
+{
+	struct cell_message m = { .type = CELL_MSG_DOOR_SOCKET,
+				  .door = { .kind = d->kind,
+					    .family = d->family,
+					    .port = d->port } };
+	int r = cell_send(s->init_sock, &m, d->fd);
+
+	fd_drop(&d->fd);
+	return r;
+}
+
+/* Last of what needs the capabilities over the network namespace. */
+static int door_step(const struct stage *s, const struct plan_step *p)
+{
+	static struct door_made made; /* large; pid 1 makes one */
+	struct cell_message m = { .type = CELL_MSG_DOOR };
+	const char *what = "";
+	int r = door_make(s->req->door, &made, &what);
+
+	if (r)
+		stage_fail(s->init_sock, (size_t)(p - s->plan->steps), -r,
+			   what);
+	for (size_t i = 0; i < made.n && !r; i++)
+		r = tell_socket(s, &made.sockets[i]);
+	m.door.rules = made.rules;
+	memcpy(m.door.digest, made.digest, sizeof(m.door.digest));
+	return r ? r : cell_send(s->init_sock, &m, -1);
+}
+
 int apply_step(struct stage *s, const struct plan_step *p)
 {
 	switch (p->op) {
 	case PLAN_LOOPBACK:
 		return netns_lo_up();
+	case PLAN_DOOR:
+		return door_step(s, p);
 	case PLAN_HOSTNAME:
 		return last_errno(sethostname(p->src, strlen(p->src)));
 	case PLAN_CGROUP_NS:

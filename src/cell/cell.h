@@ -38,6 +38,25 @@ enum cell_stdin {
 };
 
 struct state_run;
+struct door;
+struct door_socket;
+
+/* What stands at the door of a cell, as a wall uses it: a process of its own
+ * that gets the sockets made inside. Calls return 0 or -errno. */
+struct cell_gate {
+	int fd; /* readable: serve() has something to do */
+	/** give() - a socket made in the cell, cell/door.h; takes s->fd */
+	int (*give)(void *arg, struct door_socket *s);
+	/** given() - that was the last one */
+	int (*given)(void *arg);
+	bool (*is_ready)(void *arg);
+	/** open() - the command is let go next: what happens now is its doing
+	 */
+	int (*open)(void *arg);
+	/** serve() - take what it says; -1: it is lost, and with it the cell */
+	int (*serve)(void *arg);
+	void *arg;
+};
 
 struct cell_request {
 	const struct spec *spec; /* spec->run may be NULL: no command */
@@ -59,6 +78,8 @@ struct cell_request {
 	char *const *envp;		/* the exact environment; its PATH is
 					 * where argv[0] is looked up */
 	enum cell_stdin in;
+	const struct door *door; /* NULL: no way out at all */
+	struct cell_gate *gate;	 /* with @door only */
 	const struct limits *limits;
 };
 

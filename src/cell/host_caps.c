@@ -20,8 +20,9 @@
 #include "sys/landlock.h"
 #include "sys/mount.h"
 
-/* Ids given to cells started by root. systemd's container range ends below,
- * nothing is allocated from here on. 2^24 pairs, chosen by the run's UUID. */
+/* Ids given to cells started by root: pid 1, the command, the gate. systemd's
+ * container range ends below, nothing is allocated from here on. Chosen by the
+ * run's UUID. */
 #define SPARE_BASE  0x70000000u
 #define SPARE_COUNT 0x02000000u
 
@@ -60,10 +61,10 @@ static void spare_ids(const char *run_uuid, struct host_caps *h)
 	}
 	if (end >= SPARE_BASE + SPARE_COUNT)
 		h->spare_uid =
-			SPARE_BASE + (uint32_t)(seed % (SPARE_COUNT / 2)) * 2;
+			SPARE_BASE + (uint32_t)(seed % (SPARE_COUNT / 3)) * 3;
 	else if (end > 4096)
 		/* a container's range: from its top, where nobody lives */
-		h->spare_uid = end - 2048 + (uint32_t)(seed % 1000) * 2;
+		h->spare_uid = end - 3072 + (uint32_t)(seed % 1000) * 3;
 	h->is_root = h->spare_uid != 0;
 }
 

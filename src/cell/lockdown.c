@@ -129,10 +129,15 @@ static int set_rlimits(const struct stage *s)
 	return 0;
 }
 
-static int self_test(struct cell_message *m, char *path, size_t size)
+static int self_test(struct cell_message *m, const struct door *d, char *path,
+		     size_t size)
 {
 	for (size_t i = 0; i < self_test_count; i++) {
-		int got = self_test_run(i);
+		int got;
+
+		if (!self_test_applies(i, d))
+			continue;
+		got = self_test_run(i, d);
 
 		m->probe[i] = (uint8_t)got;
 		if (!self_test_passed(i, got)) {
@@ -242,7 +247,8 @@ static int step_self_test(struct inner *in)
 {
 	if (in->s->drop)
 		return 0;
-	return self_test(&in->ready, in->path, sizeof(in->path));
+	return self_test(&in->ready, in->s->req->door, in->path,
+			 sizeof(in->path));
 }
 
 static int step_chdir(struct inner *in)

@@ -8,7 +8,8 @@
  *  supervisor -> init : GO (maps, cgroup are in place), TERM (signal all)
  *  supervisor -> child: GO (exec now)
  *  init  -> supervisor: FAULT (stage failed), NAMESPACES (their numbers),
- *                       ENDED (wait status)
+ *                       ENDED (wait status), DOOR_SOCKET (fd), DOOR (made,
+ *                       read back)
  *  child -> supervisor: LISTENER (fd), PTY (fd), READY (locked down, probed),
  *                       FAULT
  */
@@ -28,16 +29,24 @@ enum cell_message_type {
 	CELL_MSG_ENDED,
 	CELL_MSG_LISTENER,
 	CELL_MSG_READY,
-	CELL_MSG_NAMESPACES
+	CELL_MSG_NAMESPACES,
+	CELL_MSG_DOOR_SOCKET,
+	CELL_MSG_DOOR
 };
 
-enum { CELL_PROBES = 16 };
+enum { CELL_PROBES = 24 };
 
 struct cell_message {
 	uint32_t type;
-	int32_t step;		    /* FAULT: index into the plan */
-	int32_t sys;		    /* FAULT: errno; TERM: signal number */
-	int32_t status;		    /* ENDED: wait status of the command */
+	int32_t step;	/* FAULT: index into the plan */
+	int32_t sys;	/* FAULT: errno; TERM: signal number */
+	int32_t status; /* ENDED: wait status of the command */
+	struct {
+		uint8_t kind, family; /* DOOR_SOCKET: of struct door_socket */
+		uint16_t port;
+		uint32_t rules;	    /* DOOR: of the filter, as read back */
+		uint8_t digest[32]; /* DOOR: of them */
+	} door;
 	uint64_t ns_inode[7];	    /* NAMESPACES: in the order of CELL_NS_* */
 	uint8_t probe[CELL_PROBES]; /* READY: errno of each self-test */
 	char path[240];		    /* FAULT: what the step worked on */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* From a request and the host's facts to the ordered steps. Pure. */
+#include "cell/door.h"
 #include "cell/plan.h"
 
 #include <errno.h>
@@ -107,6 +108,7 @@ static int plan_ids(struct builder *b, struct err *e)
 	if (!h->is_root)
 		return 0;
 	p->init_uid = h->spare_uid;
+	p->gate_uid = h->spare_uid + 2;
 	p->out_uid = h->spare_uid + 1;
 	p->out_gid = h->spare_uid + 1;
 	for (size_t i = 0; i < a->n_mounts; i++) {
@@ -145,7 +147,7 @@ static void plan_etc(struct builder *b)
 				       "networks: files\nprotocols: files\n"
 				       "services: files\nethers: files\n"
 				       "rpc: files\n";
-	static const struct {
+	const struct {
 		const char *path, *text;
 	} files[] = {
 		{ "/etc/passwd", passwd },
@@ -153,7 +155,9 @@ static void plan_etc(struct builder *b)
 		{ "/etc/nsswitch.conf", nsswitch },
 		{ "/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n" },
 		{ "/etc/hostname", "cell\n" },
-		{ "/etc/resolv.conf", "# no network\n" },
+		{ "/etc/resolv.conf",
+		  b->req->door ? "nameserver " DOOR_RESOLVER4 "\n"
+			       : "# no network\n" },
 	};
 	static const struct {
 		const char *path;
@@ -454,6 +458,9 @@ static int plan_full(struct builder *b, struct err *e)
 	add(b, PLAN_IDMAP, NULL, NULL, "the workload is nobody on the host");
 	add(b, PLAN_CGROUP_NS, NULL, NULL, NULL);
 	add(b, PLAN_LOOPBACK, NULL, "lo", "no other link, no route out");
+	if (b->req->door)
+		add(b, PLAN_DOOR, NULL, "gate",
+		    "named ports to the gate, the rest refused");
 	add(b, PLAN_HOSTNAME, "cell", NULL, NULL);
 	add_n(b, PLAN_ROOT, "/", 1048576, "empty");
 	plan_top(b);
@@ -492,6 +499,9 @@ static int plan_portable(struct builder *b, struct err *e)
 	add(b, PLAN_CLONE, NULL, NULL, "what was asked for, and our init");
 	if (b->p->ns & CELL_NS_NET)
 		add(b, PLAN_LOOPBACK, NULL, "lo", NULL);
+	if ((b->p->ns & CELL_NS_NET) && r->door)
+		add(b, PLAN_DOOR, NULL, "gate",
+		    "named ports to the gate, the rest refused");
 	if ((b->p->ns & (CELL_NS_PID | CELL_NS_MNT)) ==
 	    (CELL_NS_PID | CELL_NS_MNT))
 		add(b, PLAN_PROC, NULL, "/proc", "of the cell's own processes");

@@ -39,7 +39,7 @@ struct host_caps {
 		       * more than one uid to give away */
 	uid_t uid;
 	gid_t gid;
-	uint32_t spare_uid; /* root: first of 2 unused ids for this run */
+	uint32_t spare_uid; /* root: first of 3 unused ids for this run */
 	int landlock_abi;   /* 0 = none */
 	bool overlay;	    /* overlayfs is there */
 	struct host_path paths[LIMIT_MOUNTS + 1];
@@ -57,6 +57,7 @@ struct host_caps {
 	X(CLONE, "clone")	/* all namespaces at once */            \
 	X(IDMAP, "id-map")	/* uid_map, gid_map */                  \
 	X(LOOPBACK, "loopback") /* lo up, nothing else */               \
+	X(DOOR, "door")		/* addresses, filter, gate's sockets */ \
 	X(HOSTNAME, "hostname")                                         \
 	X(ROOT, "root") /* empty root, tmpfs */                         \
 	X(TMPFS, "tmpfs")                                               \
@@ -119,6 +120,7 @@ struct plan {
 	uid_t in_uid, out_uid; /* the workload's uid inside, outside */
 	gid_t in_gid, out_gid;
 	uint32_t init_uid; /* root: our init's id outside (0 inside) */
+	uint32_t gate_uid; /* root: the gate's */
 	const char *cwd;   /* where the command starts, inside */
 	unsigned ns;	   /* CELL_NS_* the clone makes */
 	bool full;	   /* everything; else what portable asked for */

@@ -78,12 +78,15 @@ void lockdown_main(const struct stage *s, size_t first) NORETURN;
 struct self_test {
 	const char *name;
 	const char *expected; /* errno word for the report */
-	int want[3];	      /* any of these; 0 ends the list */
+	int want[6];	      /* any of these; 0 ends the list */
+	enum { SELF_TEST_ALWAYS, SELF_TEST_NO_DOOR, SELF_TEST_DOOR } when;
 };
 extern const struct self_test self_tests[];
 extern const size_t self_test_count;
+/** self_test_applies() - is it one for a cell with this door, NULL: none */
+bool self_test_applies(size_t index, const struct door *d);
 /** self_test_run() - try one; Return: the errno it got, 0 if it succeeded */
-int self_test_run(size_t index);
+int self_test_run(size_t index, const struct door *d);
 /** self_test_passed() */
 bool self_test_passed(size_t index, int got);
 /** last_errno() - the 0 or -1 of a system call as 0 or -errno */

@@ -2,6 +2,7 @@
 /* Admission: the operator's gates and what this build cannot honour. */
 #include "cli/admit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,30 @@ static int admit_secret_refs(const struct spec *s, const char *broker,
 		       "\"secretDelivery\":\"env\"");
 }
 
+static int admit_resolvers(const struct spec_dns_authority *d, struct err *e)
+{
+	char at[96];
+
+	for (size_t i = 0; i < d->n_resolvers; i++) {
+		const struct spec_resolver *r = &d->resolvers[i];
+
+		(void)snprintf(at, sizeof(at),
+			       "/spec/authority/dnsAuthority/resolvers/%zu/%s",
+			       i, r->dnssec ? "dnssec" : "protocol");
+		if (r->protocol != SPEC_DO53_UDP &&
+		    r->protocol != SPEC_DO53_TCP)
+			return unbuilt(e, at,
+				       "resolvers are asked by do53-udp or "
+				       "do53-tcp; dot, doh and doq are not "
+				       "there yet");
+		if (r->dnssec && r->dnssec->validate)
+			return unbuilt(e, at,
+				       "answers are not validated; remove the "
+				       "member or write \"validate\":false");
+	}
+	return 0;
+}
+
 int admit_members(const struct spec *s, const char *broker, struct err *e)
 {
 	const struct spec_authority *a = &s->authority;
@@ -100,21 +125,17 @@ int admit_members(const struct spec *s, const char *broker, struct err *e)
 			       "and pass a secret through secretRefs");
 	if (admit_secret_refs(s, broker, e) < 0)
 		return -1;
-	if (a->egress_rules.n)
-		return unbuilt(e, "/spec/authority/egressRules",
-			       "a cell has no network but its own loopback; "
-			       "remove the rules or write []");
 	if (a->derivation)
 		return unbuilt(e, "/spec/authority/authorityDerivation",
 			       "derivation tokens are not verified; remove the "
 			       "member");
-	if (a->dns)
-		return unbuilt(e, "/spec/authority/dnsAuthority",
-			       "a cell has no resolver; remove the member");
+	if (a->dns && admit_resolvers(a->dns, e) < 0)
+		return -1;
 	if (a->cdn)
 		return unbuilt(e, "/spec/authority/cdnAuthority",
-			       "a cell has no network but its own loopback; "
-			       "remove the member");
+			       "a name is connectable by an egress rule only; "
+			       "remove the member and name the provider's "
+			       "hosts in egressRules");
 	if (s->export && (s->export->n_artifacts || s->export->n_targets))
 		return unbuilt(e, "/spec/export",
 			       "artifacts are not exported; remove the member "

@@ -130,22 +130,42 @@ enum env_status {
 	  "<quota> [<period>] in microseconds, or max; the document wins")    \
 	X("CELLOS_TRUST_PLANE_EVENTS", NOT_FALSY, "1", ACTIVE,                \
 	  "write dns_target_set")                                             \
-	X("CELLOS_RESOLVE_EGRESS_DNS", TRUTHY, "", IGNORED,                   \
-	  "needs egressRules")                                                \
-	X("CELLOS_L7_GATE_OBSERVABILITY", TRUTHY, "", IGNORED,                \
-	  "needs dnsAuthority")                                               \
-	X("CELLOS_DNS_AUTHORITY_REFRESH", TRUTHY, "", IGNORED,                \
-	  "needs dnsAuthority")                                               \
+	X("CELLOS_RESOLVE_EGRESS_DNS", TRUTHY, "", ACTIVE,                    \
+	  "write dns_resolution: the hosts of egressRules, resolved by the "  \
+	  "host")                                                             \
+	X("CELLOS_L7_GATE_OBSERVABILITY", TRUTHY, "", ACTIVE,                 \
+	  "write an l7_egress_decision for each name of dnsAuthority")        \
+	X("CELLOS_ECH", ENUM, "outer", ACTIVE,                                \
+	  "outer: a hello with ECH is judged by its outer name and flagged; " \
+	  "deny: it is refused")                                              \
+	X("CELLOS_DNS_AUTHORITY_REFRESH", TRUTHY, "", REFUSED,                \
+	  "names are resolved when the cell asks for them only")              \
 	X("CELLOS_DNS_AUTHORITY_CONTINUOUS", TRUTHY, "", IGNORED,             \
-	  "needs dnsAuthority")                                               \
-	X("CELLOS_DNS_PROXY", TRUTHY, "", IGNORED, "needs dnsAuthority")      \
-	X("CELLOS_SNI_PROXY", TRUTHY, "", IGNORED, "needs dnsAuthority")      \
-	X("CELLOS_PER_FLOW_ENFORCEMENT_EVENTS", EXACT, "", IGNORED,           \
-	  "needs egressRules")                                                \
-	X("CELLOS_PER_FLOW_REALTIME", EXACT, "", IGNORED,                     \
-	  "no flow leaves a cell of this build")                              \
-	X("CELLOS_FIRECRACKER_PER_FLOW_EBPF", EXACT, "", IGNORED,             \
-	  "no flow leaves a cell of this build")                              \
+	  "needs CELLOS_DNS_AUTHORITY_REFRESH")                               \
+	X("CELLOS_DNS_PROXY", TRUTHY, "", ACTIVE,                             \
+	  "the resolver also listens at the endpoint of the first resolver, " \
+	  "inside the cell")                                                  \
+	X("CELLOS_DNS_PROXY_UPSTREAM_OVERRIDE", STRING, "", REFUSED,          \
+	  "the resolvers of the document are asked, outside the cell")        \
+	X("CELLOS_DNS_UPSTREAM_PROTOCOL", ENUM, "", ACTIVE,                   \
+	  "do53-udp or do53-tcp: how every resolver is asked, whatever the "  \
+	  "document says; dot, doh and doq are refused")                      \
+	X("CELLOS_DNS_UPSTREAM_TRANSPORT", ENUM, "", ACTIVE,                  \
+	  "older name of CELLOS_DNS_UPSTREAM_PROTOCOL, which wins")           \
+	X("CELLOS_DNSSEC_TRUST_ANCHORS_PATH", PATH, "", REFUSED,              \
+	  "answers are not validated by DNSSEC")                              \
+	X("CELLOS_SNI_PROXY", TRUTHY, "", ACTIVE,                             \
+	  "the gate also listens at CELLOS_SNI_PROXY_BIND inside the cell")   \
+	X("CELLOS_SNI_PROXY_BIND", STRING, "127.0.0.1:8443", ACTIVE,          \
+	  "ip:port of that")                                                  \
+	X("CELLOS_SNI_PROXY_UPSTREAM_OVERRIDE", STRING, "", REFUSED,          \
+	  "an allowed name is dialled where it was resolved")                 \
+	X("CELLOS_PER_FLOW_ENFORCEMENT_EVENTS", EXACT, "", ACTIVE,            \
+	  "1: write network_flow_decision for each rule after the command")   \
+	X("CELLOS_PER_FLOW_REALTIME", EXACT, "", ACTIVE,                      \
+	  "1: write network_flow_decision for each connection, count them")   \
+	X("CELLOS_FIRECRACKER_PER_FLOW_EBPF", EXACT, "", ACTIVE,              \
+	  "as CELLOS_PER_FLOW_REALTIME")                                      \
 	X("CELLOS_EXPORT_DIR", PATH, "", IGNORED, "needs spec.export")        \
 	X("CELLOS_EXPORT_HTTP_BASE_URL", STRING, "", IGNORED,                 \
 	  "needs spec.export; must still be an http(s) URL")                  \

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/slice.h"
+#include "cli/env.h"
 #include "cli/units.h"
 #include "sys/mount.h"
 
@@ -133,6 +134,46 @@ static int bad_value(const struct verb_opt *opt, const char *value,
 		       value, want);
 }
 
+/* "10.0.0.0/8:443/tcp": the last colon is before the port, what follows a
+ * slash behind it is the protocol. */
+static int take_allow(struct run_args *a, const char *value, struct err *e)
+{
+	const char *colon = strrchr(value, ':'), *slash;
+	struct run_allow r = { .host = { value, 0 } };
+	unsigned long long port;
+	char digits[8];
+	size_t n;
+
+	if (a->n_allow == RUN_ARGS_ALLOW_MAX)
+		return err_set(e, ERR_PLAIN, 0, "--allow: more than %d rules",
+			       (int)RUN_ARGS_ALLOW_MAX);
+	r.host.n = colon ? (size_t)(colon - value) : 0;
+	slash = colon ? strchr(colon, '/') : NULL;
+	n = colon ? (slash ? (size_t)(slash - colon - 1) : strlen(colon + 1))
+		  : 0;
+	if (!r.host.n || !n || n >= sizeof(digits))
+		goto bad;
+	memcpy(digits, colon + 1, n);
+	digits[n] = '\0';
+	if (!text_u64(digits, &port) || port < 1 || port > 65535)
+		goto bad;
+	r.port = (uint16_t)port;
+	r.protocol = slash ? slash + 1 : NULL;
+	if (value[0] == '[' && r.host.n > 2 && colon[-1] == ']')
+		r.host = (struct slice){ value + 1, r.host.n - 2 };
+	else if (memchr(r.host.p, ':', r.host.n) &&
+		 !memchr(r.host.p, '/', r.host.n))
+		goto bad;
+	a->allow[a->n_allow++] = r;
+	return 0;
+bad:
+	return err_set(e, ERR_PLAIN, 0,
+		       "--allow \"%s\": want HOST:PORT[/PROTO], e.g. "
+		       "example.com:443, *.example.com:80, [2001:db8::1]:22, "
+		       "10.0.0.0/8:5432/tcp",
+		       value);
+}
+
 static int take_operand(struct run_args *a, const char *value, struct err *e)
 {
 	if (a->spec_path)
@@ -155,6 +196,8 @@ int run_args_take(void *ctx, const struct verb_opt *opt, const char *value,
 	case OPT_RW:
 	case OPT_RO:
 		return take_dir(a, opt->name, value, opt->id == OPT_RW, e);
+	case OPT_ALLOW:
+		return take_allow(a, value, e);
 	case OPT_TIMEOUT:
 		if (units_duration_ms(value, &a->timeout_ms))
 			return 0;
@@ -203,6 +246,8 @@ static int check_document(const struct run_args *a, struct err *e)
 	} rows[] = {
 		{ a->n_dirs > 0, a->n_dirs && a->dirs[0].rw ? "rw" : "ro",
 		  "set spec.authority.filesystem.mounts in it" },
+		{ a->n_allow > 0, "allow",
+		  "set spec.authority.egressRules in it" },
 		{ a->timeout_ms > 0, "timeout",
 		  "set spec.run.timeoutMs in it" },
 		{ a->memory > 0, "memory",

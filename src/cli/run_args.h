@@ -8,13 +8,21 @@
 
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/slice.h"
 #include "cli/verb.h"
 
-enum { RUN_ARGS_ENV_MAX = 1024 };
+enum { RUN_ARGS_ENV_MAX = 1024, RUN_ARGS_ALLOW_MAX = 128 };
 
 struct run_dir {
 	char *path; /* absolute, no links left; owned */
 	bool rw;
+};
+
+/* An egress rule as given: HOST:PORT[/PROTO]. */
+struct run_allow {
+	struct slice host; /* borrowed; without brackets */
+	uint16_t port;
+	const char *protocol; /* NULL: none was given */
 };
 
 struct run_args {
@@ -24,6 +32,8 @@ struct run_args {
 	size_t argc;
 	struct run_dir dirs[LIMIT_MOUNTS];
 	size_t n_dirs;
+	struct run_allow allow[RUN_ARGS_ALLOW_MAX];
+	size_t n_allow;
 	char *env[RUN_ARGS_ENV_MAX + 1]; /* "NAME=value", owned; as given */
 	size_t n_env;
 	uint64_t timeout_ms, memory, cpu_quota, pids; /* 0 = not given */

@@ -17,6 +17,10 @@ static int check_text(const struct run_args *a, struct err *e)
 				       "word %zu of the command is not UTF-8 "
 				       "and cannot stand in a document",
 				       i);
+	for (size_t i = 0; i < a->n_allow; i++)
+		if (!utf8_is_text(a->allow[i].host.p))
+			return err_set(e, ERR_PLAIN, 0,
+				       "--allow rule %zu is not UTF-8", i + 1);
 	for (size_t i = 0; i < a->n_dirs; i++)
 		if (!utf8_is_text(a->dirs[i].path))
 			return err_set(e, ERR_PLAIN, 0,
@@ -69,10 +73,31 @@ static void put_run(struct json_out *j, const struct run_args *a)
 	json_out_end(j, '}');
 }
 
+static void put_rules(struct json_out *j, const struct run_args *a)
+{
+	if (!a->n_allow)
+		return;
+	json_out_key(j, "egressRules");
+	json_out_array(j);
+	for (size_t i = 0; i < a->n_allow; i++) {
+		const struct run_allow *r = &a->allow[i];
+
+		json_out_object(j);
+		json_out_key(j, "host");
+		json_out_slice(j, r->host);
+		json_out_ku64(j, "port", r->port);
+		if (r->protocol)
+			json_out_kstr(j, "protocol", r->protocol);
+		json_out_end(j, '}');
+	}
+	json_out_end(j, ']');
+}
+
 static void put_authority(struct json_out *j, const struct run_args *a)
 {
 	json_out_key(j, "authority");
 	json_out_object(j);
+	put_rules(j, a);
 	if (a->n_dirs) {
 		json_out_key(j, "filesystem");
 		json_out_object(j);

@@ -110,6 +110,7 @@ int verb_help(int argc, char **argv);
 enum verb_opt_id {
 	OPT_RW = 1,
 	OPT_RO,
+	OPT_ALLOW,
 	OPT_TIMEOUT,
 	OPT_MEMORY,
 	OPT_CPUS,

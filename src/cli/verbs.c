@@ -27,6 +27,14 @@
 		  COMPLETE_DIR,                                               \
 		  "show this directory in the cell, read-only; may be "       \
 		  "repeated" },                                               \
+		{ OPT_ALLOW,                                                  \
+		  0,                                                          \
+		  "allow",                                                    \
+		  "HOST:PORT[/PROTO]",                                        \
+		  COMPLETE_NONE,                                              \
+		  "let the cell reach this name (*.name: all below it), "     \
+		  "address or network; PROTO is tls, https, http, tcp or "    \
+		  "udp (default by port); may be repeated" },                 \
 		{ OPT_TIMEOUT,                                                \
 		  0,                                                          \
 		  "timeout",                                                  \

@@ -4,8 +4,10 @@
  * size. The gate reads what a cell sends and is trusted with nothing: the
  * supervisor checks every member of a record (gate_record_check()).
  *
- *  supervisor -> gate: POLICY (descriptor of it), SOCKET (descriptor made in
- *                      the cell), STOP (drain, then end)
+ *  supervisor -> gate: POLICY (descriptor of it; whom to become), SOCKET
+ *                      (descriptor made in the cell), SOCKETS (that was the
+ *                      last), OPEN (the command is let go: tell from now on),
+ *                      STOP (drain, then end)
  *  gate -> supervisor: READY (first query can be answered), records, STATS
  *                      (the last), FAULT (it cannot go on)
  */
@@ -24,11 +26,17 @@
 enum gate_order_type {
 	GATE_ORDER_POLICY = 1,
 	GATE_ORDER_SOCKET,
+	GATE_ORDER_SOCKETS,
+	GATE_ORDER_OPEN,
 	GATE_ORDER_STOP
 };
 
+/* DOOR_LISTEN: what the socket is for, in place of its index */
+enum gate_listen { GATE_LISTEN_SNI, GATE_LISTEN_DNS_UDP, GATE_LISTEN_DNS_TCP };
+
 struct gate_order {
 	uint32_t type;
+	uint32_t uid, gid;	   /* POLICY: to become; 0: stay */
 	struct door_socket socket; /* SOCKET; its fd comes beside it */
 };
 

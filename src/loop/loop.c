@@ -26,7 +26,7 @@ struct loop {
 	int fd, intake_fd;
 	bool is_paused;
 	uint64_t now_ns;
-	size_t max;
+	size_t max, n_slots; /* slots used so far: the rest is fresh memory */
 	int first_free;
 	struct slot *slots;
 	size_t n_timers;
@@ -53,9 +53,7 @@ struct loop *loop_new(size_t max)
 		loop_free(&l);
 		return NULL;
 	}
-	for (size_t i = 0; i < max; i++)
-		l->slots[i].next_free = i + 1 < max ? (int)i + 1 : -1;
-	l->first_free = max ? 0 : -1;
+	l->first_free = -1;
 	return l;
 }
 
@@ -90,9 +88,10 @@ static int control(struct loop *l, int op, struct loop_source *s)
 int loop_add(struct loop *l, struct loop_source *s, uint32_t events,
 	     bool intake)
 {
-	int slot = l->first_free, r;
+	bool is_fresh = l->first_free < 0;
+	int slot = is_fresh ? (int)l->n_slots : l->first_free, r;
 
-	if (slot < 0)
+	if ((size_t)slot >= l->max)
 		return -ENOSPC;
 	s->slot = slot;
 	s->events = events;
@@ -100,7 +99,10 @@ int loop_add(struct loop *l, struct loop_source *s, uint32_t events,
 	r = control(l, EPOLL_CTL_ADD, s);
 	if (r)
 		return r;
-	l->first_free = l->slots[slot].next_free;
+	if (is_fresh)
+		l->n_slots++;
+	else
+		l->first_free = l->slots[slot].next_free;
 	l->slots[slot].source = s;
 	return 0;
 }

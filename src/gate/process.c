@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "gate/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "sys/datagram.h"
+#include "sys/pidfd.h"
+
+enum { CHANNEL = 3, BATCH = 64, SLACK_MS = 1000 };
+
+struct gate_process {
+	struct gate_process_config c;
+	struct cell_gate seam;
+	int sock, pidfd;
+	pid_t pid;
+	bool is_ready, has_ended; /* its last record came */
+	char why[200];
+};
+
+/* -- start -- */
+
+/* Beside us as built, or in libexec as installed. */
+static int open_program(char path[PATH_MAX])
+{
+	static const char *const at[] = { "cellos-gate",
+					  "../libexec/cellos-gate" };
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+	int fd = -1;
+
+	if (n <= 0)
+		return -errno;
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash)
+		return -ENOENT;
+	*slash = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(at) && fd < 0; i++) {
+		if (snprintf(path, PATH_MAX, "%s/%s", self, at[i]) >= PATH_MAX)
+			return -ENAMETOOLONG;
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static int policy_fd(const struct gate_policy *p)
+{
+	OWNED(fd_drop)
+	int fd = memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = fd_write_all(fd, p, sizeof(*p));
+	if (!r &&
+	    fcntl(fd, F_ADD_SEALS,
+		  F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		r = -errno;
+	return r ? r : fd_take(&fd);
+}
+
+/* In the child of vfork: nothing but calls. */
+static void exec_gate(int program, int sock) NORETURN;
+static void exec_gate(int program, int sock)
+{
+	static char name[] = "cellos-gate", empty[] = "";
+	char *const argv[] = { name, NULL }, *const envp[] = { NULL };
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	/* dup2 of a descriptor onto itself would keep its close-on-exec */
+	if (sock == CHANNEL ? fcntl(sock, F_SETFD, 0) < 0
+			    : dup2(sock, CHANNEL) < 0)
+		_exit(126);
+	(void)syscall(SYS_execveat, program, empty, argv, envp, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+/* Alone with its call: what lives across vfork() may be clobbered. */
+static pid_t vfork_gate(int program, int sock)
+{
+	pid_t pid = vfork();
+
+	if (pid == 0)
+		exec_gate(program, sock);
+	return pid;
+}
+
+static int spawn(struct gate_process *p, int program, int child_sock)
+{
+	OWNED(fd_drop) int high = -1;
+
+	/* out of the way of the channel */
+	high = fcntl(program, F_DUPFD_CLOEXEC, CHANNEL + 1);
+	if (high < 0)
+		return -errno;
+	p->pid = vfork_gate(high, child_sock);
+	if (p->pid < 0)
+		return -errno;
+	p->pidfd = pidfd_open_pid(p->pid);
+	return p->pidfd < 0 ? p->pidfd : 0;
+}
+
+/* -- what it says -- */
+
+static int lose(struct gate_process *p, const char *why)
+{
+	if (!p->why[0])
+		(void)snprintf(p->why, sizeof(p->why), "the gate %s", why);
+	return -1;
+}
+
+static int take_record(struct gate_process *p, const struct gate_record *r)
+{
+	char q[200];
+
+	switch ((enum gate_record_type)r->type) {
+	case GATE_READY:
+		p->is_ready = true;
+		return 0;
+	case GATE_FAULT:
+		(void)snprintf(q, sizeof(q), "failed: %.120s%s%s",
+			       r->fault.text, r->fault.sys ? ": " : "",
+			       r->fault.sys ? strerror(r->fault.sys) : "");
+		return lose(p, q);
+	case GATE_STATS:
+		p->has_ended = true;
+		break;
+	case GATE_QUERY:
+	case GATE_DECISION:
+	case GATE_FLOW:
+	case GATE_REFUSED:
+	case GATE_AGGREGATE:
+		break;
+	}
+	if (p->c.record(p->c.arg, r))
+		return lose(p, "could not be recorded");
+	return 0;
+}
+
+static int serve(void *arg)
+{
+	struct gate_process *p = arg;
+
+	/* a flood of records must not keep us from the rest of the cell */
+	for (int i = 0; i < BATCH; i++) {
+		struct gate_record r;
+		int fd;
+		int n = datagram_recv(p->sock, &r, sizeof(r), &fd, NULL,
+				      MSG_DONTWAIT);
+
+		fd_drop(&fd);
+		if (n == -EAGAIN)
+			return 0;
+		if (n == 0 || n == -ECONNRESET)
+			return p->has_ended ? 0 : lose(p, "died");
+		if (n < 0 || !gate_record_check(&r, sizeof(r), p->c.policy))
+			return lose(p, "broke the form of its channel");
+		if (take_record(p, &r))
+			return -1;
+	}
+	return 0;
+}
+
+/* -- what a wall does with it -- */
+
+static int order(struct gate_process *p, struct gate_order *o, int fd)
+{
+	return datagram_send(p->sock, o, sizeof(*o), fd);
+}
+
+static int give(void *arg, struct door_socket *s)
+{
+	struct gate_process *p = arg;
+	struct gate_order o = { .type = GATE_ORDER_SOCKET, .socket = *s };
+	int r;
+
+	o.socket.fd = -1;
+	if (s->kind == DOOR_LISTEN) {
+		if (s->port >= DOOR_LISTEN_MAX)
+			return -EPROTO;
+		o.socket.port = (uint16_t)p->c.listen[s->port];
+	}
+	r = order(p, &o, s->fd);
+	fd_drop(&s->fd);
+	return r;
+}
+
+static int given(void *arg)
+{
+	struct gate_order o = { .type = GATE_ORDER_SOCKETS };
+
+	return order(arg, &o, -1);
+}
+
+static int open_up(void *arg)
+{
+	struct gate_order o = { .type = GATE_ORDER_OPEN };
+
+	return order(arg, &o, -1);
+}
+
+static bool is_ready(void *arg)
+{
+	return ((struct gate_process *)arg)->is_ready;
+}
+
+int gate_process_start(const struct gate_process_config *c,
+		       struct gate_process **ret, struct err *e)
+{
+	OWNED(fd_drop) int program = -1;
+	OWNED(fd_drop) int policy = -1;
+	struct gate_order o = { .type = GATE_ORDER_POLICY,
+				.uid = c->uid,
+				.gid = c->gid };
+	struct gate_process *p = calloc(1, sizeof(*p));
+	char path[PATH_MAX] = "cellos-gate";
+	int pair[2], r;
+
+	*ret = p;
+	if (!p)
+		return err_set(e, ERR_HOST, ENOMEM, "gate");
+	*p = (struct gate_process){ .c = *c, .sock = -1, .pidfd = -1 };
+	p->seam = (struct cell_gate){ .fd = -1,
+				      .give = give,
+				      .given = given,
+				      .open = open_up,
+				      .serve = serve,
+				      .is_ready = is_ready,
+				      .arg = p };
+	program = open_program(path);
+	if (program < 0)
+		return err_set(e, ERR_HOST, -program, "gate: %s", path);
+	policy = policy_fd(c->policy);
+	if (policy < 0)
+		return err_set(e, ERR_HOST, -policy, "gate: policy");
+	r = datagram_pair(pair);
+	if (r)
+		return err_set(e, ERR_HOST, -r, "gate: channel");
+	p->sock = p->seam.fd = pair[0];
+	r = spawn(p, program, pair[1]);
+	(void)close(pair[1]);
+	if (!r)
+		r = order(p, &o, policy);
+	return r ? err_set(e, ERR_HOST, -r, "gate: %s", path) : 0;
+}
+
+struct cell_gate *gate_process_seam(struct gate_process *p)
+{
+	return &p->seam;
+}
+
+pid_t gate_process_pid(const struct gate_process *p)
+{
+	return p->pid;
+}
+
+const char *gate_process_why(const struct gate_process *p)
+{
+	return p->why;
+}
+
+/* -- end -- */
+
+int gate_process_finish(struct gate_process *p, struct err *e)
+{
+	struct gate_order o = { .type = GATE_ORDER_STOP };
+	uint64_t end = clock_mono_ns() +
+		       ((uint64_t)p->c.policy->drain_ms + SLACK_MS) * 1000000;
+	bool lost = p->why[0] != '\0';
+
+	if (!lost && order(p, &o, -1))
+		lost = lose(p, "died") < 0;
+	while (!lost && !p->has_ended) {
+		struct pollfd f = { p->sock, POLLIN, 0 };
+		uint64_t now = clock_mono_ns();
+
+		if (now >= end) {
+			lost = lose(p, "did not end in time") < 0;
+			break;
+		}
+		if (poll(&f, 1, (int)((end - now) / 1000000 + 1)) > 0)
+			lost = serve(p) < 0;
+	}
+	return lost ? err_set(e, ERR_HOST, 0, "%s", p->why) : 0;
+}
+
+void gate_process_free(struct gate_process **pp)
+{
+	struct gate_process *p = *pp;
+	siginfo_t info;
+
+	*pp = NULL;
+	if (!p)
+		return;
+	if (p->pid > 0) {
+		if (p->pidfd >= 0 && pidfd_signal(p->pidfd, SIGKILL)) {
+			/* it has ended: there is still a child to reap */
+		}
+		while (waitid(P_PID, (id_t)p->pid, &info, WEXITED) < 0 &&
+		       errno == EINTR)
+			;
+	}
+	fd_drop(&p->sock);
+	fd_drop(&p->pidfd);
+	free(p);
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What the gate tells the supervisor: one by one up to a rate, then counted.
+ * A full queue makes the cell wait, not the evidence.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "gate/record.h"
+
+enum {
+	QUEUE = 512,	   /* records that wait for the supervisor */
+	QUEUE_HIGH = 256,  /* from here on the cell waits */
+	AGGREGATES = 1024, /* kinds of the same thing in a second */
+	SECOND_NS = 1000000000
+};
+
+struct recorder {
+	struct gate *gate;
+	struct loop_source sock;
+	struct loop_timer second;
+	bool is_open;
+	int lost; /* errno of a channel that is gone */
+	uint64_t second_began;
+	uint32_t told;
+	struct gate_record queue[QUEUE];
+	size_t first, n;
+	struct gate_record aggregate[AGGREGATES];
+	size_t n_aggregates;
+	uint16_t by_hash[2 * AGGREGATES]; /* index + 1; 0: free */
+};
+
+static uint64_t wall_ms(void)
+{
+	struct timespec t = clock_wall();
+
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* -- the queue -- */
+
+static int send_one(int fd, const struct gate_record *r)
+{
+	ssize_t n;
+
+	do
+		n = send(fd, r, sizeof(*r), MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+static void drain(struct recorder *c)
+{
+	while (c->n) {
+		int r = send_one(c->sock.fd, &c->queue[c->first]);
+
+		if (r == -EAGAIN)
+			break;
+		if (r) {
+			c->lost = -r;
+			return;
+		}
+		c->first = (c->first + 1) % QUEUE;
+		c->n--;
+	}
+	loop_want(c->gate->loop, &c->sock,
+		  EPOLLIN | (c->n ? (uint32_t)EPOLLOUT : 0));
+	if (c->n < QUEUE_HIGH)
+		loop_pause(c->gate->loop, false);
+}
+
+/*
+ * What is paused brings nothing new, but what is under way may still end: at
+ * the brim we wait for the supervisor, whose death ends us as well.
+ */
+static void wait_for_room(struct recorder *c)
+{
+	while (c->n == QUEUE && !c->lost) {
+		ssize_t n = send(c->sock.fd, &c->queue[c->first],
+				 sizeof(c->queue[0]), MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			c->lost = errno;
+		if (n < 0)
+			continue;
+		c->first = (c->first + 1) % QUEUE;
+		c->n--;
+	}
+}
+
+static void put(struct recorder *c, const struct gate_record *r)
+{
+	wait_for_room(c);
+	if (c->lost)
+		return;
+	c->queue[(c->first + c->n) % QUEUE] = *r;
+	c->n++;
+	drain(c);
+	if (c->n >= QUEUE_HIGH) {
+		c->gate->stats.stalled++;
+		loop_pause(c->gate->loop, true);
+	}
+}
+
+/* -- aggregates -- */
+
+static uint64_t mix(uint64_t h, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ b[i]) * 0x100000001b3;
+	return h;
+}
+
+static uint64_t mix_name(uint64_t h, const struct hostname *n)
+{
+	return mix(mix(h, &n->len, 1), n->text, n->len);
+}
+
+static uint64_t key_of(const struct gate_record *r)
+{
+	uint64_t h = mix(0xcbf29ce484222325, &r->of, sizeof(r->of));
+
+	if (r->of == GATE_QUERY) {
+		h = mix(h, &r->query.reason, 1);
+		h = mix(h, &r->query.type, sizeof(r->query.type));
+		return mix_name(h, &r->query.name);
+	}
+	h = mix(h, &r->flow.reason, 1);
+	h = mix(h, &r->flow.l4, 1);
+	h = mix(h, &r->flow.dst_port, sizeof(r->flow.dst_port));
+	h = mix(h, &r->flow.dst, sizeof(r->flow.dst));
+	h = mix(h, &r->flow.rule, sizeof(r->flow.rule));
+	return mix_name(mix_name(h, &r->flow.sni), &r->flow.host);
+}
+
+static bool same_name(const struct hostname *a, const struct hostname *b)
+{
+	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
+}
+
+static bool is_same(const struct gate_record *a, const struct gate_record *b)
+{
+	if (a->of != b->of)
+		return false;
+	if (a->of == GATE_QUERY)
+		return a->query.reason == b->query.reason &&
+		       a->query.type == b->query.type &&
+		       same_name(&a->query.name, &b->query.name);
+	return a->flow.reason == b->flow.reason && a->flow.l4 == b->flow.l4 &&
+	       a->flow.dst_port == b->flow.dst_port &&
+	       a->flow.rule == b->flow.rule &&
+	       ip_equal(&a->flow.dst, &b->flow.dst) &&
+	       same_name(&a->flow.sni, &b->flow.sni) &&
+	       same_name(&a->flow.host, &b->flow.host);
+}
+
+/* What only one of many had is no fact of all of them. */
+static void keep_common(struct gate_record *r, bool names_too)
+{
+	if (r->of == GATE_QUERY) {
+		r->query = (struct gate_query){
+			.reason = r->query.reason,
+			.rcode = r->query.rcode,
+			.type = names_too ? r->query.type : 0,
+			.name = r->query.name,
+		};
+		if (!names_too)
+			r->query.name = (struct hostname){ 0 };
+		return;
+	}
+	r->flow = (struct gate_flow){
+		.reason = r->flow.reason,
+		.protocol = r->flow.protocol,
+		.l4 = r->flow.l4,
+		.rule = names_too ? r->flow.rule : -1,
+		.dst = r->flow.dst,
+		.dst_port = r->flow.dst_port,
+		.question = r->flow.question,
+		.sni = r->flow.sni,
+		.host = r->flow.host,
+	};
+	if (names_too)
+		return;
+	r->flow.dst = (struct ip_addr){ 0 };
+	r->flow.dst_port = 0;
+	r->flow.question = r->flow.sni = r->flow.host = (struct hostname){ 0 };
+}
+
+/* The place of one like @r, or a free one; NULL: the table is full. */
+static struct gate_record *find(struct recorder *c, const struct gate_record *r,
+				bool *ret_new)
+{
+	size_t slots = sizeof(c->by_hash) / sizeof(c->by_hash[0]);
+	size_t i = (size_t)(key_of(r) % slots);
+
+	for (*ret_new = false; c->by_hash[i]; i = (i + 1) % slots) {
+		struct gate_record *a = &c->aggregate[c->by_hash[i] - 1];
+
+		if (is_same(a, r))
+			return a;
+	}
+	if (c->n_aggregates == AGGREGATES)
+		return NULL;
+	*ret_new = true;
+	c->by_hash[i] = (uint16_t)(c->n_aggregates + 1);
+	return &c->aggregate[c->n_aggregates++];
+}
+
+static void flush(struct recorder *c)
+{
+	for (size_t i = 0; i < c->n_aggregates; i++)
+		put(c, &c->aggregate[i]);
+	c->n_aggregates = 0;
+	memset(c->by_hash, 0, sizeof(c->by_hash));
+}
+
+static void aggregate(struct recorder *c, struct gate_record *r, uint64_t up,
+		      uint64_t down)
+{
+	struct gate_record *a;
+	bool is_new;
+
+	r->type = GATE_AGGREGATE;
+	/* the last quarter is for what has no more name to it */
+	keep_common(r, c->n_aggregates < AGGREGATES / 4 * 3);
+	a = find(c, r, &is_new);
+	if (!a) {
+		flush(c);
+		a = find(c, r, &is_new);
+	}
+	if (!a)
+		return; /* an empty table has room */
+	if (is_new)
+		*a = *r;
+	a->count++;
+	a->wall_ms = r->wall_ms;
+	if (r->of != GATE_QUERY) {
+		a->flow.up += up;
+		a->flow.down += down;
+	}
+	c->gate->stats.aggregated++;
+	if (!c->second.pos && loop_timer_set(c->gate->loop, &c->second,
+					     c->second_began + SECOND_NS))
+		flush(c);
+}
+
+static void on_second(struct loop_timer *t)
+{
+	flush(loop_of(t, struct recorder, second));
+}
+
+/* Is there room for one more to be told this second? */
+static bool may_tell(struct recorder *c)
+{
+	uint64_t now = clock_mono_ns();
+
+	if (now - c->second_began >= SECOND_NS) {
+		c->second_began = now;
+		c->told = 0;
+	}
+	if (c->told >= c->gate->policy->events_per_second)
+		return false;
+	c->told++;
+	return true;
+}
+
+/* -- what the parts of the gate call -- */
+
+void record_query(struct gate *g, const struct gate_query *q)
+{
+	struct recorder *c = g->recorder;
+	struct gate_record r = { .type = GATE_QUERY,
+				 .of = GATE_QUERY,
+				 .query = *q };
+
+	if (!c->is_open)
+		return;
+	r.wall_ms = wall_ms();
+	if (may_tell(c))
+		put(c, &r);
+	else
+		aggregate(c, &r, 0, 0);
+}
+
+void record_flow(struct gate *g, enum gate_record_type type,
+		 const struct gate_flow *f)
+{
+	struct recorder *c = g->recorder;
+	struct gate_record r = { .type = (uint32_t)type,
+				 .of = (uint32_t)type,
+				 .flow = *f };
+
+	if (!c->is_open)
+		return;
+	r.wall_ms = wall_ms();
+	if (may_tell(c))
+		put(c, &r);
+	else if (type != GATE_DECISION)
+		/* the flow's own record, at its end, counts the decision */
+		aggregate(c, &r, f->up, f->down);
+}
+
+/* -- what gate_main calls -- */
+
+struct recorder *recorder_new(struct gate *g, int sock,
+			      void (*readable)(struct loop_source *s,
+					       uint32_t events))
+{
+	struct recorder *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->gate = g;
+	c->sock = (struct loop_source){ .fd = sock, .fn = readable };
+	c->second.fn = on_second;
+	if (loop_add(g->loop, &c->sock, EPOLLIN, false)) {
+		free(c);
+		return NULL;
+	}
+	return c;
+}
+
+void recorder_open(struct gate *g)
+{
+	g->recorder->is_open = true;
+	g->stats = (struct gate_stats){ 0 };
+}
+
+void recorder_writable(struct gate *g)
+{
+	drain(g->recorder);
+}
+
+int recorder_lost(const struct gate *g)
+{
+	return g->recorder->lost;
+}
+
+void record_tell(struct gate *g, const struct gate_record *r)
+{
+	struct gate_record copy = *r;
+
+	copy.wall_ms = wall_ms();
+	put(g->recorder, &copy);
+}
+
+void recorder_end(struct gate *g)
+{
+	struct gate_record r = { .type = GATE_STATS };
+
+	flush(g->recorder);
+	r.stats = g->stats;
+	record_tell(g, &r);
+	while (g->recorder->n && !g->recorder->lost) {
+		ssize_t n = send(g->recorder->sock.fd,
+				 &g->recorder->queue[g->recorder->first],
+				 sizeof(r), MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			g->recorder->lost = errno;
+		if (n < 0)
+			continue;
+		g->recorder->first = (g->recorder->first + 1) % QUEUE;
+		g->recorder->n--;
+	}
+}

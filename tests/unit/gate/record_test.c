@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "gate/record.h"
+#include "sys/datagram.h"
+
+static struct gate_policy policy;
+
+struct fixture {
+	struct gate gate;
+	int far; /* the supervisor's end */
+};
+
+static void readable(struct loop_source *s, uint32_t events)
+{
+	(void)s;
+	(void)events;
+	fail_msg("nothing was sent to the gate");
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	int pair[2];
+
+	assert_non_null(f);
+	assert_int_equal(datagram_pair(pair), 0);
+	policy.events_per_second = 3;
+	f->far = pair[0];
+	f->gate.policy = &policy;
+	f->gate.loop = loop_new(8);
+	f->gate.recorder = recorder_new(&f->gate, pair[1], readable);
+	assert_non_null(f->gate.recorder);
+	recorder_open(&f->gate);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	loop_free(&f->gate.loop);
+	free(f->gate.recorder);
+	(void)close(f->far);
+	free(f);
+	return 0;
+}
+
+static bool next(const struct fixture *f, struct gate_record *r)
+{
+	int fd;
+	int n = datagram_recv(f->far, r, sizeof(*r), &fd, NULL, MSG_DONTWAIT);
+
+	assert_true(n == 1 || n == -EAGAIN);
+	return n == 1;
+}
+
+static struct gate_query query(const char *name, enum gate_query_reason why)
+{
+	struct gate_query q = { .reason = (uint8_t)why, .type = DNS_A };
+
+	assert_int_equal(
+		hostname_parse((struct slice){ name, strlen(name) }, &q.name),
+		0);
+	return q;
+}
+
+static void ask(struct fixture *f, const char *name, unsigned times)
+{
+	struct gate_query q = query(name, GATE_QUERY_NOT_IN_ALLOWLIST);
+
+	while (times--)
+		record_query(&f->gate, &q);
+}
+
+static void test_told_up_to_the_rate_then_counted(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_record r;
+
+	ask(f, "a.example", 2);
+	ask(f, "b.example", 6);
+	ask(f, "a.example", 4);
+	for (int i = 0; i < 3; i++) {
+		assert_true(next(f, &r));
+		assert_int_equal(r.type, GATE_QUERY);
+	}
+	assert_string_equal(r.query.name.text, "b.example");
+	assert_false(next(f, &r));
+	recorder_end(&f->gate);
+	assert_true(next(f, &r));
+	assert_int_equal(r.type, GATE_AGGREGATE);
+	assert_int_equal(r.of, GATE_QUERY);
+	assert_string_equal(r.query.name.text, "b.example");
+	assert_int_equal(r.count, 5);
+	assert_true(next(f, &r));
+	assert_string_equal(r.query.name.text, "a.example");
+	assert_int_equal(r.count, 4);
+	assert_true(next(f, &r));
+	assert_int_equal(r.type, GATE_STATS);
+	assert_int_equal(r.stats.aggregated, 9);
+	assert_false(next(f, &r));
+}
+
+static void test_aggregates_come_after_a_second(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_record r;
+
+	ask(f, "a.example", 5);
+	for (int i = 0; i < 3; i++)
+		assert_true(next(f, &r));
+	assert_false(next(f, &r));
+	/* the timer is all there is to wait for */
+	assert_int_equal(loop_turn(f->gate.loop), 0);
+	assert_true(next(f, &r));
+	assert_int_equal(r.type, GATE_AGGREGATE);
+	assert_int_equal(r.count, 2);
+	/* a new second, a new allowance */
+	ask(f, "a.example", 1);
+	assert_true(next(f, &r));
+	assert_int_equal(r.type, GATE_QUERY);
+}
+
+static void test_bytes_of_a_kind_are_added(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_flow flow = { .reason = GATE_REASON_ADDRESS_RULE,
+				  .up = 10,
+				  .down = 100,
+				  .dst_port = 22 };
+	struct gate_record r;
+
+	for (int i = 0; i < 8; i++) {
+		flow.id = (uint64_t)i;
+		flow.src_port = (uint16_t)(1000 + i);
+		record_flow(&f->gate, GATE_FLOW, &flow);
+	}
+	recorder_end(&f->gate);
+	for (int i = 0; i < 3; i++) {
+		assert_true(next(f, &r));
+		assert_int_equal(r.flow.id, i);
+	}
+	assert_true(next(f, &r));
+	assert_int_equal(r.type, GATE_AGGREGATE);
+	assert_int_equal(r.count, 5);
+	assert_int_equal(r.flow.up, 50);
+	assert_int_equal(r.flow.down, 500);
+	assert_int_equal(r.flow.src_port, 0);
+}
+
+/* Whatever a cell asks for: every query is counted, in a bounded table. */
+static void test_many_kinds_lose_their_names_not_their_count(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t told = 0, counted = 0, nameless = 0;
+	struct gate_record r;
+	char name[64];
+
+	for (int i = 0; i < 5000; i++) {
+		(void)snprintf(name, sizeof(name), "n%d.example", i);
+		ask(f, name, 1);
+		while (next(f, &r)) {
+			told += r.type == GATE_QUERY;
+			counted += r.type == GATE_AGGREGATE ? r.count : 0;
+		}
+	}
+	/* another thread would read; here the queue is read in between */
+	for (;;) {
+		if (next(f, &r)) {
+			told += r.type == GATE_QUERY;
+			counted += r.type == GATE_AGGREGATE ? r.count : 0;
+			if (r.type == GATE_AGGREGATE && !r.query.name.len)
+				nameless += r.count;
+			continue;
+		}
+		if (told + counted == 5000)
+			break;
+		assert_int_equal(loop_turn(f->gate.loop), 0);
+	}
+	assert_true(nameless > 0);
+}
+
+static void test_before_the_command_nothing_is_told(void **state)
+{
+	struct fixture *f = *state;
+	struct gate g = { .policy = &policy, .loop = f->gate.loop };
+	struct gate_record r;
+	int pair[2];
+
+	assert_int_equal(datagram_pair(pair), 0);
+	g.recorder = recorder_new(&g, pair[1], readable);
+	assert_non_null(g.recorder);
+	record_query(&g, &(struct gate_query){ .type = DNS_A });
+	(void)close(f->far);
+	f->far = pair[0];
+	assert_false(next(f, &r));
+	recorder_open(&g);
+	record_query(&g, &(struct gate_query){ .type = DNS_AAAA });
+	assert_true(next(f, &r));
+	assert_int_equal(r.query.type, DNS_AAAA);
+	free(g.recorder);
+	(void)close(pair[1]);
+}
+
+/* A supervisor that does not read: what is new waits, nothing is lost. */
+static void test_full_queue_pauses_intake(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_record r;
+	unsigned sent = 0, got = 0;
+
+	policy.events_per_second = 100000;
+	while (!f->gate.stats.stalled) {
+		ask(f, "a.example", 1);
+		sent++;
+		assert_true(sent < 100000);
+	}
+	while (got < sent) {
+		while (next(f, &r))
+			got++;
+		if (got < sent)
+			assert_int_equal(loop_turn(f->gate.loop), 0);
+	}
+	assert_int_equal(got, sent);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_told_up_to_the_rate_then_counted),
+		TEST(test_aggregates_come_after_a_second),
+		TEST(test_bytes_of_a_kind_are_added),
+		TEST(test_many_kinds_lose_their_names_not_their_count),
+		TEST(test_before_the_command_nothing_is_told),
+		TEST(test_full_queue_pauses_intake),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
