@@ -325,7 +325,7 @@ static void finish(struct life *l)
 	/* neither says anything of teardown: signed while it goes on */
 	event_summary(&l->body, &l->run, l->executed ? &l->exit_code : NULL);
 	life_emit(l, EVENT_SUMMARY);
-	event_homeostasis(&l->body, &l->run);
+	event_homeostasis(&l->body, &l->run, NULL);
 	life_emit(l, EVENT_HOMEOSTASIS);
 	destroy(l);
 	emit_residue(l);

@@ -16,5 +16,11 @@ void body_text(struct json_out *j, const char *s);
 void body_ktext(struct json_out *j, const char *name, const char *s);
 /** body_spec_id() - member specId; without a document it is the cell's id */
 void body_spec_id(struct json_out *j, const struct event_run *r);
+/** body_kslice_or_null() - a member; null if absent (p == NULL) */
+void body_kslice_or_null(struct json_out *j, const char *name, struct slice s);
+/** body_kslice_opt() - a member; nothing if absent */
+void body_kslice_opt(struct json_out *j, const char *name, struct slice s);
+/** body_correlation() - member correlation, whole; nothing without one */
+void body_correlation(struct json_out *j, const struct event_run *r);
 
 #endif

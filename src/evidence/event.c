@@ -15,9 +15,20 @@ static const char *const types[] = {
 #undef X
 };
 
+static const bool are_ours[] = {
+#define X(name, type, ours, when) [EVENT_##name] = ours,
+	EVENT_TYPES(X)
+#undef X
+};
+
 const char *event_type_text(enum event_type t)
 {
 	return (unsigned)t < EVENT_TYPE_NUM ? types[t] : "";
+}
+
+bool event_type_is_ours(enum event_type t)
+{
+	return (unsigned)t < EVENT_TYPE_NUM && are_ours[t];
 }
 
 /* -- envelopes -- */
@@ -84,55 +95,6 @@ void event_wrapper_line(struct wbuf *b, const struct event *ev,
 
 /* -- members -- */
 
-static void kslice_or_null(struct json_out *j, const char *name, struct slice s)
-{
-	json_out_key(j, name);
-	if (s.p)
-		json_out_slice(j, s);
-	else
-		json_out_null(j);
-}
-
-static void kslice_opt(struct json_out *j, const char *name, struct slice s)
-{
-	if (s.p)
-		kslice_or_null(j, name, s);
-}
-
-static void put_labels(struct json_out *j, const struct spec_correlation *c)
-{
-	size_t i;
-
-	json_out_key(j, "labels");
-	if (!c->has_labels) {
-		json_out_null(j);
-		return;
-	}
-	json_out_object(j);
-	for (i = 0; i < c->n_labels; i++) {
-		json_out_key_slice(j, c->labels[i].name);
-		json_out_slice(j, c->labels[i].value);
-	}
-	json_out_end(j, '}');
-}
-
-static void put_correlation(struct json_out *j, const struct event_run *r)
-{
-	const struct spec_correlation *c = r->spec->correlation;
-
-	if (!c)
-		return;
-	json_out_key(j, "correlation");
-	json_out_object(j);
-	kslice_opt(j, "correlationId", c->correlation_id);
-	kslice_or_null(j, "externalJobId", c->external_job_id);
-	kslice_or_null(j, "externalRunId", c->external_run_id);
-	put_labels(j, c);
-	kslice_or_null(j, "platform", c->platform);
-	kslice_opt(j, "tenantId", c->tenant_id);
-	json_out_end(j, '}');
-}
-
 /* The teardown view leaves out a correlation that says nothing. */
 static void put_correlation_if_any(struct json_out *j,
 				   const struct event_run *r)
@@ -142,7 +104,7 @@ static void put_correlation_if_any(struct json_out *j,
 	if (c && (c->correlation_id.p || c->external_job_id.p ||
 		  c->external_run_id.p || c->has_labels || c->platform.p ||
 		  c->tenant_id.p))
-		put_correlation(j, r);
+		body_correlation(j, r);
 }
 
 static void put_placement(struct json_out *j, const struct event_run *r)
@@ -154,16 +116,16 @@ static void put_placement(struct json_out *j, const struct event_run *r)
 		return;
 	json_out_key(j, "placement");
 	json_out_object(j);
-	kslice_opt(j, "kubernetesNamespace", p->kubernetes_namespace);
-	kslice_opt(j, "poolId", p->pool_id);
-	kslice_opt(j, "queueName", p->queue_name);
+	body_kslice_opt(j, "kubernetesNamespace", p->kubernetes_namespace);
+	body_kslice_opt(j, "poolId", p->pool_id);
+	body_kslice_opt(j, "queueName", p->queue_name);
 	json_out_end(j, '}');
 }
 
 static void put_tenant(struct json_out *j, const struct event_run *r)
 {
 	if (r->spec->correlation)
-		kslice_opt(j, "tenantId", r->spec->correlation->tenant_id);
+		body_kslice_opt(j, "tenantId", r->spec->correlation->tenant_id);
 }
 
 static void put_egress_rules(struct json_out *j,
@@ -176,11 +138,11 @@ static void put_egress_rules(struct json_out *j,
 		const struct spec_egress_rule *e = &rules->p[i];
 
 		json_out_object(j);
-		kslice_opt(j, "dnsEgressJustification",
-			   e->dns_egress_justification);
-		kslice_or_null(j, "host", e->host);
+		body_kslice_opt(j, "dnsEgressJustification",
+				e->dns_egress_justification);
+		body_kslice_or_null(j, "host", e->host);
 		json_out_ku64(j, "port", e->port);
-		kslice_or_null(j, "protocol", e->protocol);
+		body_kslice_or_null(j, "protocol", e->protocol);
 		json_out_end(j, '}');
 	}
 	json_out_end(j, ']');
@@ -207,7 +169,7 @@ void event_network_scope(struct wbuf *b, const struct event_run *r)
 
 	begin(&j, b);
 	body_ktext(&j, "cellId", r->cell_id);
-	put_correlation(&j, r);
+	body_correlation(&j, r);
 	json_out_ku64(&j, "egressRuleCount", r->spec->authority.egress_rules.n);
 	json_out_kbool(&j, "hasOpaqueNetworkAuthority",
 		       net && net->type != JSON_NULL);
@@ -222,7 +184,7 @@ void event_dns_target_set(struct wbuf *b, const struct event_run *r,
 
 	begin(&j, b);
 	body_ktext(&j, "cellId", r->cell_id);
-	put_correlation(&j, r);
+	body_correlation(&j, r);
 	json_out_kstr(&j, "currentDigest", r->spec_hash);
 	json_out_kstr(&j, "fqdn", "declared-egress.trust.cellos.internal");
 	body_ktext(&j, "issuerKid", r->resolver_kid);
@@ -241,15 +203,15 @@ void event_started(struct wbuf *b, const struct event_run *r)
 
 	begin(&j, b);
 	body_ktext(&j, "cellId", r->cell_id);
-	put_correlation(&j, r);
+	body_correlation(&j, r);
 	if (d) {
 		/* a document whose token fails is not admitted */
 		json_out_kbool(&j, "derivationVerified", true);
-		kslice_opt(&j, "parentRunId", d->parent_run_id);
+		body_kslice_opt(&j, "parentRunId", d->parent_run_id);
 	}
 	put_placement(&j, r);
 	if (d)
-		kslice_opt(&j, "roleRoot", d->role_root);
+		body_kslice_opt(&j, "roleRoot", d->role_root);
 	body_ktext(&j, "runId", r->run_id);
 	json_out_kstr_opt(&j, "specHash", r->raw_hash);
 	body_spec_id(&j, r);
@@ -309,7 +271,7 @@ void event_network_policy(struct wbuf *b, const struct event_run *r)
 
 	begin(&j, b);
 	body_ktext(&j, "cellId", r->cell_id);
-	put_correlation(&j, r);
+	body_correlation(&j, r);
 	json_out_key(&j, "declaredEgress");
 	put_egress_rules(&j, rules);
 	json_out_ku64(&j, "declaredEgressCount", rules->n);
@@ -327,7 +289,7 @@ void event_process_spawned(struct wbuf *b, const struct event_run *r)
 	begin(&j, b);
 	json_out_ku64(&j, "argc", argc);
 	body_ktext(&j, "cellId", r->cell_id);
-	put_correlation(&j, r);
+	body_correlation(&j, r);
 	json_out_key(&j, "program");
 	json_out_slice(&j, argc ? run->argv.p[0] : SLICE_LIT(""));
 	put_ids(&j, r);
@@ -344,7 +306,7 @@ void event_network_enforcement(struct wbuf *b, const struct event_run *r,
 	begin(&j, b);
 	body_ktext(&j, "cellId", r->cell_id);
 	json_out_ki64(&j, "commandExitCode", exit_code);
-	put_correlation(&j, r);
+	body_correlation(&j, r);
 	json_out_ku64(&j, "declaredEgressRuleCount", n);
 	json_out_kstr(&j, "isolationMode", "clone_newnet");
 	json_out_kbool(&j, "nftRulesApplied", nft_applied);
@@ -371,7 +333,7 @@ void event_completed(struct wbuf *b, const struct event_run *r,
 		json_out_slice(&j, run->argv.p[i]);
 	json_out_end(&j, ']');
 	body_ktext(&j, "cellId", r->cell_id);
-	put_correlation(&j, r);
+	body_correlation(&j, r);
 	json_out_ku64(&j, "durationMs", duration_ms);
 	json_out_ki64(&j, "exitCode", exit_code);
 	body_ktext(&j, "runId", r->run_id);
@@ -397,9 +359,11 @@ void event_summary(struct wbuf *b, const struct event_run *r,
 	json_out_ku64(&j, "lifetimeTtlSeconds", s->ttl_seconds);
 	put_placement(&j, r);
 	if (s->policy) {
-		kslice_opt(&j, "policyBundleDigest", s->policy->bundle_digest);
-		kslice_opt(&j, "policyPackId", s->policy->pack_id);
-		kslice_opt(&j, "policyPackVersion", s->policy->pack_version);
+		body_kslice_opt(&j, "policyBundleDigest",
+				s->policy->bundle_digest);
+		body_kslice_opt(&j, "policyPackId", s->policy->pack_id);
+		body_kslice_opt(&j, "policyPackVersion",
+				s->policy->pack_version);
 	}
 	json_out_kbool(&j, "resourceLimitsPresent", s->run && s->run->limits);
 	body_ktext(&j, "runId", r->run_id);
@@ -410,7 +374,16 @@ void event_summary(struct wbuf *b, const struct event_run *r,
 	json_out_end(&j, '}');
 }
 
-void event_homeostasis(struct wbuf *b, const struct event_run *r)
+/* A count that is not known is taken as all that was declared. */
+static double efficiency(uint64_t declared, const uint64_t *exercised)
+{
+	if (!exercised || declared == 0 || *exercised >= declared)
+		return 1.0;
+	return (double)*exercised / (double)declared;
+}
+
+void event_homeostasis(struct wbuf *b, const struct event_run *r,
+		       const uint64_t *exercised)
 {
 	const struct spec_authority *a = &r->spec->authority;
 	struct json_out j;
@@ -418,14 +391,21 @@ void event_homeostasis(struct wbuf *b, const struct event_run *r)
 	begin(&j, b);
 	json_out_ku64(&j, "accessedMountPaths", 0);
 	json_out_key(&j, "authorityEfficiency");
-	json_out_double(&j, 1.0);
+	json_out_double(&j, efficiency(a->egress_rules.n, exercised));
 	body_ktext(&j, "cellId", r->cell_id);
-	put_correlation(&j, r);
+	body_correlation(&j, r);
 	json_out_ku64(&j, "declaredEgressRules", a->egress_rules.n);
 	json_out_ku64(&j, "declaredMountPaths", 0);
 	json_out_ku64(&j, "declaredSecretCount", a->secret_refs.n);
-	json_out_knull(&j, "exercisedEgressConnections");
-	json_out_kstr(&j, "exercisedEgressReason", "telemetry_pending_L2-04");
+	if (exercised) {
+		json_out_ku64(&j, "exercisedEgressConnections",
+			      *exercised < UINT32_MAX ? *exercised
+						      : UINT32_MAX);
+	} else {
+		json_out_knull(&j, "exercisedEgressConnections");
+		json_out_kstr(&j, "exercisedEgressReason",
+			      "telemetry_pending_L2-04");
+	}
 	json_out_key(&j, "recommendedRemovals");
 	json_out_array(&j);
 	json_out_end(&j, ']');
@@ -433,6 +413,25 @@ void event_homeostasis(struct wbuf *b, const struct event_run *r)
 	json_out_kstr(&j, "specHash", r->spec_hash);
 	body_spec_id(&j, r);
 	json_out_end(&j, '}');
+}
+
+bool event_homeostasis_violation(struct wbuf *b, const struct event_run *r,
+				 uint64_t exercised)
+{
+	uint64_t declared = r->spec->authority.egress_rules.n;
+	struct json_out j;
+
+	if (exercised <= declared)
+		return false;
+	begin(&j, b);
+	body_ktext(&j, "cellId", r->cell_id);
+	json_out_ku64(&j, "declaredEgressRuleCount", declared);
+	json_out_ku64(&j, "exercisedEgressConnections", exercised);
+	json_out_ku64(&j, "overage", exercised - declared);
+	json_out_kstr(&j, "severity", "critical");
+	json_out_kstr(&j, "specHash", r->spec_hash);
+	json_out_end(&j, '}');
+	return true;
 }
 
 void event_destroyed(struct wbuf *b, const struct event_run *r,
@@ -443,7 +442,7 @@ void event_destroyed(struct wbuf *b, const struct event_run *r,
 
 	begin(&j, b);
 	body_ktext(&j, "cellId", r->cell_id);
-	put_correlation(&j, r);
+	body_correlation(&j, r);
 	body_ktext(&j, "evidenceBundleRef", evidence_ref);
 	json_out_kstr(&j, "outcome", reason ? "failed" : "succeeded");
 	body_ktext(&j, "reason", reason);

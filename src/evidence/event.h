@@ -17,7 +17,11 @@
 #include "spec/spec.h"
 
 #define EVENT_PREFIX "dev.cellos.events."
-#define EVENT_SOURCE "cellos-supervisor"
+/* Members `source`. All are the supervisor's words: it signs what the gate
+ * told it in the name the original's proxies have. */
+#define EVENT_SOURCE	 "cellos-supervisor"
+#define EVENT_SOURCE_DNS "cellos-dns-proxy"
+#define EVENT_SOURCE_SNI "cellos-sni-proxy"
 
 /* X(enum suffix, type without EVENT_PREFIX, ours, when it is written).
  * The man page cellos-events(7) and the contracts are checked against it. */
@@ -26,6 +30,10 @@
 	  "first, when the cell is admitted")                                  \
 	X(DNS_TARGET_SET, "cell.observability.v1.dns_target_set", 0,           \
 	  "next, unless CELLOS_TRUST_PLANE_EVENTS is off")                     \
+	X(L7_EGRESS_DECISION, "cell.observability.v1.l7_egress_decision", 0,   \
+	  "for each egress rule, and when the gate judged a name")             \
+	X(DNS_RESOLUTION, "cell.observability.v1.dns_resolution", 0,           \
+	  "for each egress rule, with CELLOS_RESOLVE_EGRESS_DNS")              \
 	X(STARTED, "cell.lifecycle.v1.started", 0,                             \
 	  "secrets are resolved, the command is next")                         \
 	X(CONTAINER_SECURITY, "cell.observability.v1.container_security", 0,   \
@@ -34,16 +42,29 @@
 	  "the cell has a network namespace of its own")                       \
 	X(PROCESS_SPAWNED, "cell.observability.v1.process_spawned", 0,         \
 	  "just before the command is started")                                \
+	X(DNS_QUERY, "cell.observability.v1.dns_query", 0,                     \
+	  "the cell asked its resolver")                                       \
+	X(QUERY_PERMITTED, "cell.dns.v1.query_permitted", 0,                   \
+	  "before the dns_query of a name that is on the list")                \
+	X(QUERY_REFUSED, "cell.dns.v1.query_refused", 0,                       \
+	  "after the dns_query of a name or type that is not")                 \
+	X(NETWORK_FLOW_DECISION,                                               \
+	  "cell.observability.v1.network_flow_decision", 0,                    \
+	  "a flow ended, or a rule is summed up, where a variable asks")       \
 	X(NETWORK_ENFORCEMENT, "cell.observability.v1.network_enforcement", 0, \
 	  "after the command, with a network namespace")                       \
 	X(COMPLETED, "cell.command.v1.completed", 0, "the command has ended")  \
 	X(SUMMARY, "cell.compliance.v1.summary", 0, "teardown, always")        \
 	X(HOMEOSTASIS, "cell.authority.v1.homeostasis", 0,                     \
 	  "after the summary, always")                                         \
+	X(HOMEOSTASIS_VIOLATION, "cell.authority.v1.homeostasis_violation", 0, \
+	  "next, if more was used than declared")                              \
 	X(DESTROYED, "cell.lifecycle.v1.destroyed", 0, "last, always")         \
 	X(ENFORCEMENT, "cell.evidence.v1.enforcement", 1,                      \
-	  "before exec: what was asked, what the kernel says; and when the "   \
-	  "cell tries a forbidden system call")                                \
+	  "before exec: what was asked, what the kernel says; when the cell "  \
+	  "tries a forbidden system call; and the totals of its door")         \
+	X(CONNECTION, "cell.evidence.v1.connection", 1,                        \
+	  "a flow through the door ended, or something was refused there")     \
 	X(RESIDUE, "cell.evidence.v1.residue", 1,                              \
 	  "after teardown: what was looked for and what is left")              \
 	X(LINK, "cell.evidence.v1.link", 1,                                    \
@@ -59,6 +80,8 @@ enum event_type {
 
 /** event_type_text() - the full type, prefix included */
 const char *event_type_text(enum event_type t);
+/** event_type_is_ours() - not one of the original's */
+bool event_type_is_ours(enum event_type t);
 
 /* What every builder needs to know about the run it speaks of. */
 struct event_run {
@@ -89,7 +112,8 @@ void event_wrapper_line(struct wbuf *b, const struct event *ev,
 			const char *algorithm, const char *kid,
 			const char *signature);
 
-/* -- data of the original's types -- */
+/* -- data of the original's types; those of the door: evidence/event_net.h --
+ */
 void event_network_scope(struct wbuf *b, const struct event_run *r);
 void event_dns_target_set(struct wbuf *b, const struct event_run *r,
 			  const char *updated_at);
@@ -108,7 +132,14 @@ void event_completed(struct wbuf *b, const struct event_run *r,
 /** event_summary() - @exit_code NULL: the command phase was not reached */
 void event_summary(struct wbuf *b, const struct event_run *r,
 		   const int *exit_code);
-void event_homeostasis(struct wbuf *b, const struct event_run *r);
+/** event_homeostasis() - @exercised: distinct connections that were let
+ *  through, NULL: not counted; what is over 2^32 - 1 is written as that */
+void event_homeostasis(struct wbuf *b, const struct event_run *r,
+		       const uint64_t *exercised);
+/** event_homeostasis_violation() - Return: false if @exercised is not more than
+ *  the document declares: nothing is written, there is no violation */
+bool event_homeostasis_violation(struct wbuf *b, const struct event_run *r,
+				 uint64_t exercised);
 /** event_destroyed() - @reason NULL = succeeded; @residue_class and
  *  @evidence_ref NULL = omitted (portable) */
 void event_destroyed(struct wbuf *b, const struct event_run *r,

@@ -352,13 +352,20 @@ static int budget_check(struct journal *j, size_t data_len, struct err *e)
 int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
 		 char *ret_id, struct err *e)
 {
+	return journal_emit_from(j, t, NULL, NULL, data, ret_id, e);
+}
+
+int journal_emit_from(struct journal *j, enum event_type t, const char *source,
+		      const char *time, const struct wbuf *data, char *ret_id,
+		      struct err *e)
+{
 	OWNED(wbuf_drop) struct wbuf redacted = WBUF_INIT(LIMIT_EVENT_LINE);
-	char id[UUID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
+	char id[UUID_TEXT_SIZE], now[CLOCK_TEXT_SIZE];
 	struct event ev = {
 		.id = id,
-		.source = EVENT_SOURCE,
+		.source = source ? source : EVENT_SOURCE,
 		.type = event_type_text(t),
-		.time = time,
+		.time = time ? time : now,
 		.data = wbuf_as_slice(data),
 	};
 
@@ -378,7 +385,7 @@ int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
 		return -1;
 	if (j->pending == LINK_LINES_MAX && link_now(j, false, e))
 		return -1;
-	if (stamp(id, time, e) ||
+	if (stamp(id, now, e) ||
 	    signer_event_send(j->c.signer, j->n + 1, &ev, e))
 		return -1;
 	j->n++;

@@ -58,6 +58,15 @@ int journal_open(const struct journal_config *c, const struct event_run *run,
  */
 int journal_emit(struct journal *j, enum event_type t, const struct wbuf *data,
 		 char *ret_id, struct err *e) MUST_USE;
+/**
+ * journal_emit_from() - the same for what somebody else told, or what was timed
+ * before
+ * @source: member source; NULL: EVENT_SOURCE
+ * @time:   member time, one of the forms of clock_text(); NULL: now
+ */
+int journal_emit_from(struct journal *j, enum event_type t, const char *source,
+		      const char *time, const struct wbuf *data, char *ret_id,
+		      struct err *e) MUST_USE;
 
 /** journal_flush() - every event so far into the file, without a link */
 int journal_flush(struct journal *j, struct err *e) MUST_USE;

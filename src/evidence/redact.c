@@ -109,19 +109,17 @@ int redact_data(const char *list, enum event_type t, struct slice data,
 	};
 	struct json *root;
 	struct json_out j;
-	bool ours;
 
 	if (t == EVENT_LINK) {
 		wbuf_slice(ret, data);
 		return 0;
 	}
-	ours = t == EVENT_ENFORCEMENT || t == EVENT_RESIDUE;
 	if (json_parse(data, LIMIT_JSON_DEPTH, &a, &root, e)) {
 		if (e)
 			e->cls = ERR_SINK;
 		return err_wrap(e, "event sink: redact %s", event_type_text(t));
 	}
-	walk(list, root, ours, &text);
+	walk(list, root, event_type_is_ours(t), &text);
 	json_out_init(&j, ret, true);
 	json_write(&j, root);
 	if (ret->failed)

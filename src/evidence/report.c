@@ -9,10 +9,9 @@
 #include "evidence/body.h"
 
 static const char *const phase_words[] = {
-	[REPORT_PREPARED] = "prepared",
-	[REPORT_REFUSED] = "refused",
-	[REPORT_VIOLATION] = "violation",
-	[REPORT_ENDED] = "ended",
+	[REPORT_PREPARED] = "prepared",	  [REPORT_REFUSED] = "refused",
+	[REPORT_VIOLATION] = "violation", [REPORT_ENDED] = "ended",
+	[REPORT_TOTALS] = "totals",
 };
 
 /* A list that overflowed keeps a count beyond its size: the builder sees it. */
@@ -24,7 +23,7 @@ void report_begin(struct report_enforcement *r, enum report_phase phase,
 {
 	r->phase = phase;
 	r->backend = backend;
-	r->n_items = r->n_probes = 0;
+	r->n_items = r->n_probes = r->n_totals = 0;
 	r->stage[0] = r->detail[0] = '\0';
 	r->sys = r->syscall_nr = 0;
 	r->syscall_name[0] = r->answer[0] = '\0';
@@ -61,6 +60,14 @@ void report_probe_add(struct report_enforcement *r, const char *name,
 	(void)snprintf(p->expected, sizeof(p->expected), "%s", expected);
 	(void)snprintf(p->got, sizeof(p->got), "%s", got);
 	p->passed = !strcmp(expected, got);
+}
+
+void report_total_add(struct report_enforcement *r, const char *name,
+		      uint64_t value)
+{
+	if (IS_FULL(r->n_totals, REPORT_TOTALS_MAX))
+		return;
+	r->totals[r->n_totals++] = (struct report_total){ name, value };
 }
 
 static void put_items(struct json_out *j, const struct report_enforcement *r)
@@ -105,6 +112,21 @@ static void put_probes(struct json_out *j, const struct report_enforcement *r)
 	json_out_end(j, ']');
 }
 
+static void put_totals(struct json_out *j, const struct report_enforcement *r)
+{
+	size_t i;
+
+	json_out_key(j, "totals");
+	json_out_array(j);
+	for (i = 0; i < r->n_totals; i++) {
+		json_out_object(j);
+		json_out_kstr(j, "name", r->totals[i].name);
+		json_out_ku64(j, "value", r->totals[i].value);
+		json_out_end(j, '}');
+	}
+	json_out_end(j, ']');
+}
+
 static void put_run(struct json_out *j, const struct event_run *run)
 {
 	body_ktext(j, "runId", run->run_id);
@@ -117,7 +139,8 @@ void event_enforcement(struct wbuf *b, const struct event_run *run,
 {
 	struct json_out j;
 
-	if (r->n_items > REPORT_ITEMS_MAX || r->n_probes > REPORT_ITEMS_MAX) {
+	if (r->n_items > REPORT_ITEMS_MAX || r->n_probes > REPORT_ITEMS_MAX ||
+	    r->n_totals > REPORT_TOTALS_MAX) {
 		b->failed = true;
 		return;
 	}
@@ -143,6 +166,8 @@ void event_enforcement(struct wbuf *b, const struct event_run *run,
 		json_out_ki64(&j, "number", r->syscall_nr);
 		json_out_end(&j, '}');
 	}
+	if (r->phase == REPORT_TOTALS)
+		put_totals(&j, r);
 	json_out_end(&j, '}');
 }
 

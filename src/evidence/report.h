@@ -8,11 +8,12 @@
 #define CELLOS_EVIDENCE_REPORT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/wbuf.h"
 #include "evidence/event.h"
 
-enum { REPORT_ITEMS_MAX = 64, REPORT_TEXT = 96 };
+enum { REPORT_ITEMS_MAX = 64, REPORT_TEXT = 96, REPORT_TOTALS_MAX = 32 };
 
 /* One mechanism: asked for, and read back from the kernel. */
 struct report_item {
@@ -30,11 +31,18 @@ struct report_probe {
 	bool passed;
 };
 
+/* What the door let through and refused in the whole run, one figure. */
+struct report_total {
+	const char *name; /* static */
+	uint64_t value;
+};
+
 enum report_phase {
 	REPORT_PREPARED,  /* everything holds, the command may start */
 	REPORT_REFUSED,	  /* something did not: the command does not start */
 	REPORT_VIOLATION, /* the command called what seccomp watches for */
-	REPORT_ENDED	  /* the runner ended the cell, see @detail */
+	REPORT_ENDED,	  /* the runner ended the cell, see @detail */
+	REPORT_TOTALS	  /* the door is closed: see @totals */
 };
 
 struct report_enforcement {
@@ -52,6 +60,9 @@ struct report_enforcement {
 	int syscall_nr;
 	char syscall_name[32];
 	char answer[32]; /* errno word the call got */
+	/* REPORT_TOTALS */
+	struct report_total totals[REPORT_TOTALS_MAX];
+	size_t n_totals;
 };
 
 /** report_begin() - empty, of this phase; the rest is the caller's */
@@ -63,6 +74,8 @@ void report_item_add(struct report_enforcement *r, const char *name,
 		     const char *asked, const char *got, bool enforced);
 void report_probe_add(struct report_enforcement *r, const char *name,
 		      const char *expected, const char *got);
+void report_total_add(struct report_enforcement *r, const char *name,
+		      uint64_t value);
 
 /** event_enforcement() - data of cell.evidence.v1.enforcement */
 void event_enforcement(struct wbuf *b, const struct event_run *run,

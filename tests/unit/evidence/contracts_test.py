@@ -84,8 +84,9 @@ def main():
             passed = [what for what, m in mutants(event, validator.schema)
                       if validator.is_valid(m)]
             tap.ok(not passed, f"{event['type']} fits nothing else", *passed)
-        tap.ok(seen == set(types), "every type was written",
-               set(types) - seen)
+    # a document without rules has no event of one
+    tap.ok(seen == set(schemas), "every type was written",
+           set(schemas) - seen)
     print(f"1..{tap.n}")
     return 1 if tap.failed else 0
 

@@ -11,9 +11,13 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "evidence/event_net.h"
 #include "evidence/journal.h"
 #include "evidence/report.h"
 
+#define ID   "3a5f7e54-420b-4ffb-90b8-852307748355"
+#define AT_B "2026-01-02T03:04:05.123Z"
+#define AT_A "2026-01-02T03:04:05.123+00:00"
 #define HASH "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 static const char status[] =
@@ -27,15 +31,20 @@ static struct report_enforcement report;
 static struct report_residue residue;
 static int bad;
 
-static void put(enum event_type t)
+static void put_from(enum event_type t, const char *source, const char *time)
 {
 	struct err e;
 
-	if (journal_emit(journal, t, &buf, NULL, &e)) {
+	if (journal_emit_from(journal, t, source, time, &buf, NULL, &e)) {
 		err_print(stderr, &e);
 		bad = 1;
 	}
 	wbuf_reset(&buf);
+}
+
+static void put(enum event_type t)
+{
+	put_from(t, NULL, NULL);
 }
 
 static void put_reports(const struct event_run *r)
@@ -61,20 +70,118 @@ static void put_reports(const struct event_run *r)
 					      .answer = "EPERM" };
 	event_enforcement(&buf, r, &report);
 	put(EVENT_ENFORCEMENT);
+	report_begin(&report, REPORT_TOTALS, "host");
+	report_total_add(&report, "queries", 3);
+	event_enforcement(&buf, r, &report);
+	put(EVENT_ENFORCEMENT);
 	report_residue_checked(&residue, "mounts", 3, 1);
 	report_residue_left(&residue, "mount /x");
 	event_residue(&buf, r, &residue, "run");
 	put(EVENT_RESIDUE);
 }
 
+static void put_names(const struct event_run *r)
+{
+	const struct ip_addr targets[] = {
+		{ .family = 4, .b = { 192, 0, 2, 10 } },
+		{ .family = 6, .b = { 0x20, 0x01, 0x0d, 0xb8 } },
+	};
+	struct event_l7 l7 = { .is_live = true,
+			       .decision_id = ID,
+			       .reason = "l7_sni_missing" };
+	struct event_query q = { .query_id = ID,
+				 .observed_at = AT_B,
+				 .reason = "malformed_query" };
+
+	event_l7_egress_decision(&buf, r, &l7);
+	put_from(EVENT_L7_EGRESS_DECISION, EVENT_SOURCE_SNI, AT_B);
+	event_l7_unstarted(&buf, r, ID, "bind: no");
+	put(EVENT_L7_EGRESS_DECISION);
+	if (r->spec->authority.egress_rules.n) {
+		event_l7_declared(&buf, r, 0, ID);
+		put(EVENT_L7_EGRESS_DECISION);
+		event_dns_resolution(&buf, r, 0, targets, 2, AT_A);
+		put(EVENT_DNS_RESOLUTION);
+		event_l7_listed(&buf, r, 1, ID);
+		put(EVENT_L7_EGRESS_DECISION);
+	}
+	event_dns_query(&buf, r, &q);
+	put_from(EVENT_DNS_QUERY, EVENT_SOURCE_DNS, AT_B);
+	q = (struct event_query){ .query_id = ID,
+				  .observed_at = AT_B,
+				  .name = SLICE_LIT("x.example.com"),
+				  .type = "AAAA",
+				  .reason = "denied_not_in_allowlist",
+				  .was_answered = true,
+				  .rcode = 5,
+				  .resolver = "r1",
+				  .has_latency = true };
+	event_dns_query(&buf, r, &q);
+	put_from(EVENT_DNS_QUERY, EVENT_SOURCE_DNS, AT_B);
+	event_query_permitted(&buf, r, &q);
+	put_from(EVENT_QUERY_PERMITTED, EVENT_SOURCE_DNS, AT_B);
+	event_query_refused(&buf, r, &q);
+	put_from(EVENT_QUERY_REFUSED, EVENT_SOURCE_DNS, AT_B);
+}
+
+static void put_flows(const struct event_run *r)
+{
+	const struct ip_addr a = { .family = 4, .b = { 192, 0, 2, 10 } };
+	struct event_flow f = { .decision_id = ID,
+				.observed_at = AT_A,
+				.dst = a,
+				.dst_port = 443,
+				.protocol = "udp",
+				.reason = "nft_log_drop" };
+	struct event_connection c = { .kind = EVENT_KIND_PACKETS,
+				      .count = 7,
+				      .reason = "no_rule" };
+
+	event_network_flow_decision(&buf, r, &f);
+	put_from(EVENT_NETWORK_FLOW_DECISION, NULL, AT_A);
+	f.is_row = true;
+	f.observed_at = AT_B;
+	f.rule_ref = "dnsAuthority.blockUdpHttp3";
+	f.reason = "nft_http3_blocked";
+	event_network_flow_decision(&buf, r, &f);
+	put_from(EVENT_NETWORK_FLOW_DECISION, NULL, AT_B);
+	event_connection(&buf, r, &c);
+	put(EVENT_CONNECTION);
+	c = (struct event_connection){
+		.kind = EVENT_KIND_FLOW,
+		.allow = true,
+		.reason = "l7_sni_allowlist_match",
+		.rule_ref = "authority.egressRules[0]",
+		.protocol = "tls",
+		.l4 = "tcp",
+		.source = { a, 4000 },
+		.destination = { a, 443 },
+		.dialled = { a, 443 },
+		.question = SLICE_LIT("a.example.com"),
+		.query_type = "A",
+		.sni = SLICE_LIT("a.example.com"),
+		.host = SLICE_LIT("b.example.com"),
+		.has_ech = true,
+		.has_early_data = true,
+		.requests = 1,
+		.opened_at = AT_B,
+		.up = 1,
+		.unverified = (1u << EVENT_UNVERIFIED_NUM) - 1,
+	};
+	event_connection(&buf, r, &c);
+	put(EVENT_CONNECTION);
+}
+
 static void put_all(const struct event_run *r)
 {
+	const uint64_t exercised = r->spec->authority.egress_rules.n + 2;
 	const int code = 3;
 
 	event_network_scope(&buf, r);
 	put(EVENT_NETWORK_SCOPE);
 	event_dns_target_set(&buf, r, "2026-01-02T03:04:05.120+00:00");
 	put(EVENT_DNS_TARGET_SET);
+	put_names(r);
 	event_started(&buf, r);
 	put(EVENT_STARTED);
 	event_container_security(&buf, r, status);
@@ -89,13 +196,18 @@ static void put_all(const struct event_run *r)
 	put(EVENT_NETWORK_ENFORCEMENT);
 	event_completed(&buf, r, 12, 3, NULL);
 	put(EVENT_COMPLETED);
+	put_flows(r);
 	put_reports(r);
 	event_summary(&buf, r, NULL);
 	put(EVENT_SUMMARY);
 	event_summary(&buf, r, &code);
 	put(EVENT_SUMMARY);
-	event_homeostasis(&buf, r);
+	event_homeostasis(&buf, r, NULL);
 	put(EVENT_HOMEOSTASIS);
+	event_homeostasis(&buf, r, &exercised);
+	put(EVENT_HOMEOSTASIS);
+	if (event_homeostasis_violation(&buf, r, exercised))
+		put(EVENT_HOMEOSTASIS_VIOLATION);
 	event_destroyed(&buf, r, NULL, NULL, NULL);
 	put(EVENT_DESTROYED);
 	event_destroyed(&buf, r, "command exited with status 3", "none",

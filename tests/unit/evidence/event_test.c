@@ -158,7 +158,7 @@ static void test_worked_example(void **state)
 		"\"lifetimeTtlSeconds\":60,\"resourceLimitsPresent\":false,"
 		"\"runId\":\"run-local-001\",\"secretDeliveryMode\":\"env\","
 		"\"specId\":\"demo-1\"}");
-	event_homeostasis(&buf, &run);
+	event_homeostasis(&buf, &run, NULL);
 	line_is(8, "cell.authority.v1.homeostasis",
 		"2026-01-02T03:04:05.591230700+00:00",
 		"{\"accessedMountPaths\":0,\"authorityEfficiency\":1.0,"
@@ -281,7 +281,7 @@ static void test_network(void **state)
 	   "\"nftRulesApplied\":false,\"runId\":\"run-1\",\"spawnError\":"
 	   "\"no\",\"specId\":\"demo-1\",\"supplementaryEgressFilterActive\":"
 	   "false}");
-	event_homeostasis(&buf, &run);
+	event_homeostasis(&buf, &run, NULL);
 	is("{\"accessedMountPaths\":0,\"authorityEfficiency\":1.0,\"cellId\":"
 	   "\"demo-1\",\"declaredEgressRules\":1,\"declaredMountPaths\":0,"
 	   "\"declaredSecretCount\":0,\"exercisedEgressConnections\":null,"

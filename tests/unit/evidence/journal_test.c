@@ -471,6 +471,40 @@ static void test_redacts(void **state)
 	signer_stop(&s);
 }
 
+static void test_of_others(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(1 << 20);
+	OWNED(wbuf_drop) struct wbuf data = WBUF_INIT(LIMIT_EVENT_LINE);
+	struct signer *s = plain();
+	struct journal_config c = { .path = path,
+				    .signer = s,
+				    .max_bytes = 1 << 20 };
+	struct journal *j = NULL;
+	char got[128];
+	struct err e;
+
+	(void)state;
+	wbuf_str(&data, "{\"cellId\":\"c1\"}");
+	assert_int_equal(journal_open(&c, &run, &j, &e), 0);
+	assert_int_equal(
+		journal_emit_from(j, EVENT_QUERY_REFUSED, EVENT_SOURCE_DNS,
+				  "2026-01-02T03:04:05.123Z", &data, NULL, &e),
+		0);
+	assert_int_equal(journal_close(j, &e), 0);
+	journal_free(&j);
+	slurp(path, &b);
+	assert_non_null(strstr(
+		wbuf_cstr(&b),
+		"\"source\":\"cellos-dns-proxy\",\"type\":\"dev.cellos.events."
+		"cell.dns.v1.query_refused\",\"datacontenttype\":"
+		"\"application/json\",\"data\":{\"cellId\":\"c1\"},\"time\":"
+		"\"2026-01-02T03:04:05.123Z\",\"traceparent\":null}\n"));
+	judged(path, got, sizeof(got));
+	assert_string_equal(got, "4: unsigned");
+	assert_int_equal(unlink(path), 0);
+	signer_stop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +521,7 @@ int main(void)
 		cmocka_unit_test(test_no_file),
 		cmocka_unit_test(test_cannot_open),
 		cmocka_unit_test(test_redacts),
+		cmocka_unit_test(test_of_others),
 	};
 	int r;
 

@@ -47,6 +47,11 @@ static const struct {
 	  "{\"cellId\":\"c\",\"items\":[\"[redacted]\"],\"probes\":["
 	  "{\"name\":\"[redacted]\",\"runId\":\"[redacted]\"}],\"runId\":"
 	  "\"r\",\"runUuid\":\"u\",\"specId\":\"s\"}" },
+	{ "runUuid,address", EVENT_CONNECTION,
+	  "{\"destination\":{\"address\":\"a\",\"port\":1},\"runUuid\":"
+	  "\"u\"}",
+	  "{\"destination\":{\"address\":\"[redacted]\",\"port\":1},"
+	  "\"runUuid\":\"u\"}" },
 	{ "digests,previous,cellId,data,event,signature", EVENT_LINK,
 	  "{\"cellId\":\"c\",\"digests\":[\"d\"],\"previous\":null}",
 	  "{\"cellId\":\"c\",\"digests\":[\"d\"],\"previous\":null}" },

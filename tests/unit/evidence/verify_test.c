@@ -79,15 +79,19 @@ static void begin(struct writer *w, enum signer_algorithm alg, uint8_t seed,
 			 0);
 }
 
+/* What the door brings is like all others: its sources, types, times. */
 static void event(struct writer *w)
 {
 	OWNED(wbuf_drop) struct wbuf line = WBUF_INIT(LIMIT_EVENT_LINE);
+	bool is_of_door = w->n % 2 == 1;
 	char data[256], id[64];
 	struct event ev = {
 		.id = id,
-		.source = EVENT_SOURCE,
-		.type = event_type_text(EVENT_NETWORK_SCOPE),
-		.time = "2026-01-02T03:04:05+00:00",
+		.source = is_of_door ? EVENT_SOURCE_DNS : EVENT_SOURCE,
+		.type = event_type_text(is_of_door ? EVENT_DNS_QUERY
+						   : EVENT_NETWORK_SCOPE),
+		.time = is_of_door ? "2026-01-02T03:04:05.123Z"
+				   : "2026-01-02T03:04:05+00:00",
 	};
 	struct err e;
 
