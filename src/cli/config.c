@@ -375,6 +375,9 @@ void config_lifecycle(const struct config *c, struct lifecycle_config *lc)
 {
 	lc->redact = env_text("CELLOS_REDACT_EVENT_FIELDS");
 	lc->trust_plane_events = env_not_falsy("CELLOS_TRUST_PLANE_EVENTS");
+	lc->resolve_egress = env_truthy("CELLOS_RESOLVE_EGRESS_DNS");
+	lc->l7_observability = env_truthy("CELLOS_L7_GATE_OBSERVABILITY");
+	lc->flow_rows = env_exact("CELLOS_PER_FLOW_ENFORCEMENT_EVENTS");
 	lc->keyset_id = env_text("CELLOS_TRUST_KEYSET_ID");
 	lc->resolver_kid = env_text("CELLOS_TRUST_RESOLVER_KID");
 	lc->l7_kid = env_text("CELLOS_TRUST_L7_KID");

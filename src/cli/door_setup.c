@@ -200,16 +200,8 @@ static int transport(struct gate_policy *p, struct err *e)
 
 static bool realtime(void)
 {
-	static const char *const on[] = { "CELLOS_PER_FLOW_REALTIME",
-					  "CELLOS_FIRECRACKER_PER_FLOW_EBPF" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(on); i++) {
-		const char *v = env_text(on[i]);
-
-		if (v && strcmp(v, "1") == 0)
-			return true;
-	}
-	return false;
+	return env_exact("CELLOS_PER_FLOW_REALTIME") ||
+	       env_exact("CELLOS_FIRECRACKER_PER_FLOW_EBPF");
 }
 
 static void listen_at(struct door_setup *d, enum gate_listen use,

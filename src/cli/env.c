@@ -162,6 +162,13 @@ bool env_truthy(const char *name)
 	return is_one_of(env_text(name), words);
 }
 
+bool env_exact(const char *name)
+{
+	const char *v = env_text(name);
+
+	return v && strcmp(v, "1") == 0;
+}
+
 bool env_not_falsy(const char *name)
 {
 	static const char *const words[] = { "0", "false", "no", "off", NULL };

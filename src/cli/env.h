@@ -204,6 +204,8 @@ const char *env_path(const char *name);
 const char *env_nonblank(const char *name, char *buf, size_t size);
 bool env_present(const char *name);
 bool env_truthy(const char *name);
+/** env_exact() - it is 1, and nothing else */
+bool env_exact(const char *name);
 /** env_not_falsy() - true when unset or blank, too */
 bool env_not_falsy(const char *name);
 /** env_wipe() - overwrite the value where the kernel put it, then unset */

@@ -62,6 +62,15 @@ void life_emit(struct life *l, enum event_type t)
 	wbuf_reset(&l->body);
 }
 
+void life_emit_from(struct life *l, enum event_type t, const char *source,
+		    const char *time, const struct wbuf *body)
+{
+	struct err e;
+
+	if (journal_emit_from(l->journal, t, source, time, body, NULL, &e) < 0)
+		fail_sink(l, &e);
+}
+
 void life_boundary_begin(struct life *l)
 {
 	struct err e;
@@ -209,8 +218,16 @@ static void create_cell(struct life *l)
 {
 	const struct backend *b = l->c->backend;
 
+	/* whether there is a door is part of the plan */
+	if (l->c->door && life_has_net(l))
+		l->req.door = &l->c->door->door;
+	if (b->plan(&l->req, &l->plan, &l->create_err) < 0)
+		return;
+	if (life_gate_start(l, &l->create_err) < 0) {
+		l->gate_failed = true;
+		return;
+	}
 	l->created =
-		b->plan(&l->req, &l->plan, &l->create_err) == 0 &&
 		b->create(&l->req, &l->plan, &l->cell, &l->create_err) == 0;
 }
 
@@ -222,6 +239,8 @@ static void create_failed(struct life *l)
 {
 	struct err *e = &l->create_err;
 
+	if (l->gate_failed)
+		life_gate_unstarted(l, e->text);
 	(void)err_prefix(e, "cell create: ");
 	life_verdict(l, REPORT_REFUSED, "create", e);
 	life_fail(l, LIFECYCLE_REFUSED, e);
@@ -268,7 +287,9 @@ static void announce(struct life *l)
 		clock_text(now, clock_wall(), CLOCK_FORM_A);
 		event_dns_target_set(&l->body, &l->run, now);
 		life_emit(l, EVENT_DNS_TARGET_SET);
+		life_announce_rules(l);
 	}
+	life_announce_names(l);
 	if (!l->failed && l->secret_failed) {
 		log_line(LOG_ERROR, "cellos.supervisor.secrets",
 			 "secret unresolvable broker=env: %s",
@@ -298,6 +319,7 @@ static void destroy(struct life *l)
 	struct report_residue *residue = &l->residue;
 	struct err e;
 
+	gate_process_free(&l->gate);
 	if (!l->cell)
 		return;
 	if (l->c->backend->destroy(l->cell, residue, &e) < 0) {
@@ -317,6 +339,14 @@ static void emit_residue(struct life *l)
 		l->c->tap.residue(l->c->tap.arg, &l->residue);
 }
 
+/* Counted under the realtime switches only, as the original does */
+static const uint64_t *exercised(const struct life *l)
+{
+	return l->has_totals && l->c->door->policy.flows_realtime
+		       ? &l->totals.distinct
+		       : NULL;
+}
+
 /* The end of every run that had a cell */
 static void finish(struct life *l)
 {
@@ -325,8 +355,11 @@ static void finish(struct life *l)
 	/* neither says anything of teardown: signed while it goes on */
 	event_summary(&l->body, &l->run, l->executed ? &l->exit_code : NULL);
 	life_emit(l, EVENT_SUMMARY);
-	event_homeostasis(&l->body, &l->run, NULL);
+	event_homeostasis(&l->body, &l->run, exercised(l));
 	life_emit(l, EVENT_HOMEOSTASIS);
+	if (exercised(l) &&
+	    event_homeostasis_violation(&l->body, &l->run, *exercised(l)))
+		life_emit(l, EVENT_HOMEOSTASIS_VIOLATION);
 	destroy(l);
 	emit_residue(l);
 	(void)snprintf(ref, sizeof(ref), "urn:cellos:evidence-bundle:%s",

@@ -18,6 +18,7 @@
 #include "backend/backend.h"
 #include "base/uuid.h"
 #include "cell/state.h"
+#include "cli/door_setup.h"
 #include "evidence/journal.h"
 #include "evidence/signer.h"
 
@@ -26,6 +27,8 @@ struct lifecycle_tap {
 	/* prepared, refused, violation, ended: as the event that was written */
 	void (*enforcement)(void *arg, const struct report_enforcement *r);
 	void (*residue)(void *arg, const struct report_residue *r);
+	void (*gate)(void *arg, const struct gate_policy *p,
+		     const struct gate_record *r);
 	void *arg;
 };
 
@@ -43,6 +46,8 @@ struct lifecycle_config {
 	struct signer *signer;	  /* never NULL; stays the caller's */
 	const struct state_dirs *dirs;
 	bool trust_plane_events;
+	bool resolve_egress, l7_observability, flow_rows;
+	const struct door_setup *door; /* NULL: nothing is let out */
 	const char *keyset_id, *resolver_kid, *l7_kid; /* NULL: the defaults */
 	const char *argv0_prefixes;		       /* comma list, or NULL */
 	const char *env_timeout;   /* CELLOS_RUN_TIMEOUT_MS as given, or NULL */

@@ -131,12 +131,16 @@ static void execute(struct life *l)
 	if (b->prepare(l->cell, &l->report, &e) < 0) {
 		l->report.phase = REPORT_REFUSED;
 		life_enforcement(l, &l->report);
+		if (l->gate &&
+		    strcmp(l->report.stage, plan_op_word(PLAN_DOOR)) == 0)
+			life_gate_unstarted(l, l->report.detail);
 		life_check_stop(l);
 		if (!l->failed)
 			spawn_failed(l, LIFECYCLE_REFUSED, &e);
 		return;
 	}
 	life_enforcement(l, &l->report);
+	l->door_held = l->req.door != NULL;
 	life_boundary_begin(l);
 	life_check_stop(l);
 	if (l->failed)
@@ -168,9 +172,11 @@ static void command_result(struct life *l)
 		return;
 	if (life_has_net(l)) {
 		event_network_enforcement(&l->body, &l->run, l->exit_code,
-					  false, spawn);
+					  l->door_held, spawn);
 		life_emit(l, EVENT_NETWORK_ENFORCEMENT);
 	}
+	if (!l->failed)
+		life_flow_rows(l);
 	if (l->failed)
 		return;
 	event_completed(&l->body, &l->run, l->res->started ? x->duration_ms : 0,
@@ -209,5 +215,6 @@ void life_command(struct life *l)
 		return;
 	}
 	execute(l);
+	life_gate_finish(l);
 	command_result(l);
 }

@@ -8,6 +8,7 @@
 #include "cli/lifecycle.h"
 #include "cli/secrets.h"
 #include "evidence/report.h"
+#include "gate/process.h"
 
 #define LIFE_TARGET "cellos.supervisor.host"
 
@@ -28,6 +29,11 @@ struct life {
 	struct report_enforcement report;
 	struct report_residue residue;
 	struct wbuf body;
+	struct gate_process *gate; /* while it lives */
+	struct gate_stats totals;
+	bool has_totals;  /* the gate has told its last */
+	bool door_held;	  /* its rules were loaded and read back */
+	bool gate_failed; /* it is why the cell was not created */
 
 	bool failed;
 	struct err phase;
@@ -44,6 +50,9 @@ struct life {
 void life_fail(struct life *l, enum lifecycle_fault fault, const struct err *e);
 /** life_emit() - write what @body holds; an event that is lost ends the run */
 void life_emit(struct life *l, enum event_type t);
+/** life_emit_from() - the same in another's name and of another time */
+void life_emit_from(struct life *l, enum event_type t, const char *source,
+		    const char *time, const struct wbuf *body);
 /** life_enforcement() - the event, and the tap */
 void life_enforcement(struct life *l, const struct report_enforcement *r);
 /**
@@ -63,6 +72,20 @@ void life_flush(struct life *l);
 void life_check_stop(struct life *l);
 /** life_has_net() - has the cell a network namespace of its own */
 bool life_has_net(const struct life *l);
+
+/* lifecycle_door.c */
+/** life_announce_rules() - the trust plane's word on each egress rule */
+void life_announce_rules(struct life *l);
+/** life_announce_names() - CELLOS_L7_GATE_OBSERVABILITY */
+void life_announce_names(struct life *l);
+/** life_gate_start() - before the cell is created, if there is a door */
+int life_gate_start(struct life *l, struct err *e) MUST_USE;
+/** life_gate_unstarted() - the event that says so, in the original's form */
+void life_gate_unstarted(struct life *l, const char *why);
+/** life_gate_finish() - drain it, take what it has to tell, end it */
+void life_gate_finish(struct life *l);
+/** life_flow_rows() - CELLOS_PER_FLOW_ENFORCEMENT_EVENTS */
+void life_flow_rows(struct life *l);
 
 /** life_command() - spawn, wait, and the events; nothing after a failure */
 void life_command(struct life *l);

@@ -75,6 +75,8 @@ static int fill_request(const struct run_args *a, struct run_setup *s,
 		if (!s->envp)
 			return err_set(e, ERR_PLAIN, ENOMEM, "environment");
 	}
+	if (s->door)
+		s->req.door = &s->door->door;
 	s->req.envp = s->envp ? s->envp : bare;
 	s->req.image_root = a->root;
 	if (a->pids) {
@@ -96,6 +98,8 @@ int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
 	if (load_document(a, s, e) || admit(s, e))
 		return -1;
 	if (config_load(false, &s->cfg, e) || state_dirs_find(&s->dirs, e))
+		return -1;
+	if (door_setup_load(&s->doc.spec, true, &s->cfg.limits, &s->door, e))
 		return -1;
 	s->backend = backend_by_name("host");
 	if (!s->backend)
@@ -146,6 +150,7 @@ void run_setup_drop(struct run_setup *s)
 {
 	document_drop(&s->doc);
 	config_drop(&s->cfg);
+	door_setup_drop(&s->door);
 	free(s->envp);
 	s->envp = NULL;
 }

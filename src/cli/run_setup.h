@@ -11,6 +11,7 @@
 #include "cell/state.h"
 #include "cli/config.h"
 #include "cli/document.h"
+#include "cli/door_setup.h"
 #include "cli/run_args.h"
 #include "evidence/signer.h"
 
@@ -22,6 +23,7 @@ struct run_setup {
 	char **envp; /* owned block, or NULL under a document */
 	struct cell_request req;
 	const struct backend *backend;
+	struct door_setup *door; /* NULL: nothing is let out */
 };
 
 /** run_setup_text() - the document the options make; also for --print-spec

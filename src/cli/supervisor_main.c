@@ -94,6 +94,7 @@ static int run_cell(const struct document *d, struct config *c,
 	static char path_var[] = "PATH=/usr/bin:/bin:/usr/local/bin";
 	char *const envp[] = { path_var, NULL };
 	static struct lifecycle_result res; /* left to the end */
+	OWNED(door_setup_drop) struct door_setup *door = NULL;
 	struct state_dirs dirs;
 	struct reach reach;
 	struct lifecycle_config lc = {
@@ -114,6 +115,9 @@ static int run_cell(const struct document *d, struct config *c,
 				.journal = lc.journal_path };
 	if (!lc.request.portable && reach_check(&reach, e))
 		return -1;
+	if (door_setup_load(&d->spec, !c->portable, &c->limits, &door, e))
+		return -1;
+	lc.door = door;
 	gc_at_start(&dirs);
 	config_lifecycle(c, &lc);
 	log_line(LOG_INFO, "cellos.supervisor.host",

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "cli/gc_report.h"
 #include "cli/lifecycle.h"
+#include "cli/refusals.h"
 #include "cli/run_setup.h"
 #include "cli/run_spec.h"
 #include "cli/verb.h"
@@ -119,11 +120,19 @@ static void tell(const struct lifecycle_result *r, const char *journal,
 	}
 }
 
+static void on_gate(void *arg, const struct gate_policy *p,
+		    const struct gate_record *r)
+{
+	(void)p;
+	refusals_note(arg, r);
+}
+
 static int run_cell(const struct run_args *a)
 {
 	OWNED(run_setup_drop) struct run_setup s = { 0 };
 	OWNED(signer_stop) struct signer *signer = NULL;
 	static struct lifecycle_result r; /* left to the end */
+	static struct refusals refused;
 	char journal[PATH_MAX];
 	struct err e = { 0 };
 	struct lifecycle_config c;
@@ -142,10 +151,13 @@ static int run_cell(const struct run_args *a)
 		.journal_path = journal,
 		.signer = signer,
 		.dirs = &s.dirs,
+		.door = s.door,
+		.tap = { .gate = on_gate, .arg = &refused },
 	};
 	config_lifecycle(&s.cfg, &c);
 	if (lifecycle_run(&c, &r, &e))
 		tell(&r, journal, &e);
+	refusals_print(stderr, &refused, a->spec_path != NULL);
 	if (r.residue_class && strcmp(r.residue_class, "none") != 0)
 		fprintf(stderr,
 			"cellos: something of the cell is left; \"cellos gc\" "
