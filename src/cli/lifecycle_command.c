@@ -102,6 +102,8 @@ static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
 		judge_exit(l, d);
 		return;
 	}
+	if (l->gate && gate_process_why(l->gate)[0])
+		(void)err_set(&e, ERR_HOST, 0, "%s", gate_process_why(l->gate));
 	l->res->exit.how = CELL_LOST;
 	life_verdict(l, REPORT_ENDED, "wait", &e);
 	(void)err_prefix(&e, "spec.run wait failed: ");

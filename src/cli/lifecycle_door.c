@@ -2,65 +2,79 @@
 /* Within a run: its door, from what is declared to what was let through. */
 #include "cli/lifecycle_int.h"
 
-#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/uuid.h"
+#include "cli/env.h"
 #include "evidence/event_net.h"
 #include "gate/evidence.h"
 #include "sys/pidfd.h"
 
-/* -- what the document declares -- */
+/* Return: -1: lost, which ends the cell */
+static int emit(void *arg, enum event_type t, const char *source,
+		const char *time, const struct wbuf *data)
+{
+	struct life *l = arg;
+	bool had_failed = l->failed;
 
-static const char *fresh_id(struct life *l, char id[UUID_TEXT_SIZE])
+	life_emit_from(l, t, source, time, data);
+	return l->failed && !had_failed ? -1 : 0;
+}
+
+static struct gate_evidence evidence(struct life *l)
+{
+	return (struct gate_evidence){
+		.run = &l->run,
+		.policy = l->c->door ? &l->c->door->policy : NULL,
+		.backend = l->c->backend->name,
+		.emit = emit,
+		.arg = l,
+	};
+}
+
+/* What emit() could not write is told already; else there were no bytes. */
+static int judge(struct life *l, int r)
 {
 	struct err e;
-	int r = uuid_v4(id);
 
-	if (r < 0) {
+	if (r < 0 && !l->failed) {
 		(void)err_set(&e, ERR_PLAIN, -r, "random bytes");
 		life_fail(l, LIFECYCLE_REFUSED, &e);
-		id[0] = '\0';
 	}
-	return id;
+	return r;
 }
+
+static uint64_t wall_ms(void)
+{
+	struct timespec t = clock_wall();
+
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* -- what the document declares -- */
 
 /* By the runner's own resolver: a fact for readers, no verdict uses it. */
-static size_t resolve(const char *host, struct ip_addr *ret)
+static void resolve(struct life *l, size_t i)
 {
 	const struct addrinfo want = { .ai_socktype = SOCK_STREAM };
-	struct addrinfo *list = NULL;
-	size_t n = 0;
-	uint16_t port;
-
-	if (getaddrinfo(host, NULL, &want, &list))
-		return 0;
-	for (struct addrinfo *i = list; i && n < EVENT_TARGETS_MAX;
-	     i = i->ai_next)
-		if (!ip_of_sockaddr(i->ai_addr, &ret[n], &port))
-			n++;
-	freeaddrinfo(list);
-	return n;
-}
-
-static void announce_rule(struct life *l, size_t i)
-{
-	const struct spec_egress_rule *r =
-		&l->req.spec->authority.egress_rules.p[i];
 	struct ip_addr targets[EVENT_TARGETS_MAX];
-	char id[UUID_TEXT_SIZE], now[CLOCK_TEXT_SIZE];
-	size_t n;
+	struct addrinfo *list = NULL;
+	char now[CLOCK_TEXT_SIZE];
+	uint16_t port;
+	size_t n = 0;
 
-	event_l7_declared(&l->body, &l->run, i, fresh_id(l, id));
-	life_emit(l, EVENT_L7_EGRESS_DECISION);
-	if (!l->c->resolve_egress)
-		return;
-	n = resolve(r->host.p, targets);
+	if (getaddrinfo(l->req.spec->authority.egress_rules.p[i].host.p, NULL,
+			&want, &list))
+		list = NULL;
+	for (struct addrinfo *a = list; a && n < EVENT_TARGETS_MAX;
+	     a = a->ai_next)
+		if (!ip_of_sockaddr(a->ai_addr, &targets[n], &port))
+			n++;
+	if (list)
+		freeaddrinfo(list);
 	clock_text(now, clock_wall(), CLOCK_FORM_A);
 	event_dns_resolution(&l->body, &l->run, i, targets, n, now);
 	life_emit(l, EVENT_DNS_RESOLUTION);
@@ -68,54 +82,39 @@ static void announce_rule(struct life *l, size_t i)
 
 void life_announce_rules(struct life *l)
 {
-	for (size_t i = 0; i < l->req.spec->authority.egress_rules.n; i++)
-		announce_rule(l, i);
+	const struct gate_evidence ev = evidence(l);
+
+	for (size_t i = 0; i < l->req.spec->authority.egress_rules.n; i++) {
+		if (judge(l, gate_evidence_rule(&ev, i)))
+			return;
+		if (l->c->resolve_egress)
+			resolve(l, i);
+	}
 }
 
 void life_announce_names(struct life *l)
 {
-	const struct spec_authority *a = &l->req.spec->authority;
-	char id[UUID_TEXT_SIZE];
+	const struct gate_evidence ev = evidence(l);
 
-	if (!l->c->l7_observability || !a->dns)
-		return;
-	for (size_t i = 0; i < a->dns->hostname_allowlist.n; i++) {
-		event_l7_listed(&l->body, &l->run, i, fresh_id(l, id));
-		life_emit(l, EVENT_L7_EGRESS_DECISION);
-	}
-	for (size_t i = 0; i < a->egress_rules.n; i++)
-		if (event_l7_direct_dns(&l->body, &l->run, i, fresh_id(l, id)))
-			life_emit(l, EVENT_L7_EGRESS_DECISION);
+	if (l->c->l7_observability)
+		(void)judge(l, gate_evidence_names(&ev));
 }
 
 /* -- what its gate tells -- */
 
-/* Return: -1: lost, which ends the cell */
-static int emit(void *arg, enum event_type t, const char *source,
-		const char *time, struct wbuf *data)
-{
-	struct life *l = arg;
-
-	life_emit_from(l, t, source, time, data);
-	return l->failed ? -1 : 0;
-}
-
 static int on_record(void *arg, const struct gate_record *r)
 {
 	struct life *l = arg;
-	const struct gate_evidence g = { .run = &l->run,
-					 .policy = &l->c->door->policy,
-					 .emit = emit,
-					 .arg = l };
+	const struct gate_evidence ev = evidence(l);
 
+	flow_counts_add(&l->flows, r);
 	if (r->type == GATE_STATS) {
 		l->totals = r->stats;
 		l->has_totals = true;
 	}
 	if (l->c->tap.gate)
 		l->c->tap.gate(l->c->tap.arg, &l->c->door->policy, r);
-	/* the end of a run that has failed already is told as well */
-	return gate_evidence_write(&g, r) && !l->failed ? -1 : 0;
+	return judge(l, gate_evidence_record(&ev, r)) ? -1 : 0;
 }
 
 int life_gate_start(struct life *l, struct err *e)
@@ -140,10 +139,11 @@ int life_gate_start(struct life *l, struct err *e)
 
 void life_gate_unstarted(struct life *l, const char *why)
 {
-	char id[UUID_TEXT_SIZE];
+	const struct gate_evidence ev = evidence(l);
 
-	event_l7_unstarted(&l->body, &l->run, fresh_id(l, id), why);
-	life_emit(l, EVENT_L7_EGRESS_DECISION);
+	(void)judge(l,
+		    gate_evidence_unstarted(&ev, env_truthy("CELLOS_DNS_PROXY"),
+					    true, why, wall_ms()));
 }
 
 /* Its last records come before what is said of the command. */
@@ -169,14 +169,8 @@ void life_gate_finish(struct life *l)
 
 void life_flow_rows(struct life *l)
 {
-	const struct gate_evidence g = { .run = &l->run,
-					 .policy = l->c->door
-							   ? &l->c->door->policy
-							   : NULL,
-					 .emit = emit,
-					 .arg = l };
+	const struct gate_evidence ev = evidence(l);
 
-	if (!l->c->flow_rows || !l->has_totals)
-		return;
-	(void)!gate_evidence_rows(&g, &l->totals);
+	if (l->c->flow_rows && l->door_held)
+		(void)judge(l, gate_evidence_rows(&ev, &l->flows, wall_ms()));
 }

@@ -8,6 +8,7 @@
 #include "cli/lifecycle.h"
 #include "cli/secrets.h"
 #include "evidence/report.h"
+#include "gate/flow_rows.h"
 #include "gate/process.h"
 
 #define LIFE_TARGET "cellos.supervisor.host"
@@ -31,6 +32,7 @@ struct life {
 	struct wbuf body;
 	struct gate_process *gate; /* while it lives */
 	struct gate_stats totals;
+	struct flow_counts flows;
 	bool has_totals;  /* the gate has told its last */
 	bool door_held;	  /* its rules were loaded and read back */
 	bool gate_failed; /* it is why the cell was not created */
