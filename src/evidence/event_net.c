@@ -399,6 +399,8 @@ static void put_unverified(struct json_out *j, unsigned set)
 
 static void put_how(struct json_out *j, const struct event_connection *c)
 {
+	if (c->dropped)
+		json_out_ku64(j, "dropped", c->dropped);
 	if (c->kind == EVENT_KIND_FLOW)
 		json_out_ku64(j, "durationMs", c->duration_ms);
 	if (c->has_early_data)
@@ -409,6 +411,8 @@ static void put_how(struct json_out *j, const struct event_connection *c)
 	json_out_kstr(j, "kind", kinds[c->kind]);
 	json_out_kstr_opt(j, "l4", c->l4);
 	json_out_kstr_opt(j, "openedAt", c->opened_at);
+	if (c->is_over_budget)
+		json_out_kbool(j, "overBudget", true);
 	json_out_kstr_opt(j, "protocol", c->protocol);
 	json_out_kstr_opt(j, "queryType", c->query_type);
 	body_kslice_opt(j, "question", c->question);

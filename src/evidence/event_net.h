@@ -157,8 +157,11 @@ struct event_connection {
 		*protocol; /* as it was judged: "tcp", "udp", "tls", "http" */
 	const char *l4;	   /* "tcp", "udp", ..., or the number */
 	struct event_endpoint source, destination, dialled;
-	struct slice question;	/* the name our resolver had answered */
-	const char *query_type; /* of QUERIES */
+	struct slice question; /* the name our resolver had answered */
+	/* of QUERIES */
+	const char *query_type;
+	uint32_t dropped;	/* addresses taken out of the answer */
+	bool is_over_budget;	/* too many names below one wildcard */
 	struct slice sni, host; /* as shown */
 	bool has_ech, has_early_data;
 	uint32_t requests; /* HTTP, judged */

@@ -159,6 +159,8 @@ static void put_flows(const struct event_run *r)
 		.dialled = { a, 443 },
 		.question = SLICE_LIT("a.example.com"),
 		.query_type = "A",
+		.dropped = 1,
+		.is_over_budget = true,
 		.sni = SLICE_LIT("a.example.com"),
 		.host = SLICE_LIT("b.example.com"),
 		.has_ech = true,

@@ -172,6 +172,10 @@ static void test_l7_live(void **state)
 	   "\"," L7_TRUST "\"reasonCode\":\"l7_sni_missing\",\"runId\":"
 	   "\"run-1\",\"sniHost\":\"(unknown)\",\"specId\":"
 	   "\"sni-proxy/demo-1/run-1\"}");
+	d.host = SLICE_LIT("");
+	event_l7_egress_decision(&buf, &run, &d);
+	assert_non_null(strstr(wbuf_cstr(&buf), "\"sniHost\":\"(unknown)\""));
+	wbuf_reset(&buf);
 }
 
 static void test_l7_unstarted(void **state)
@@ -442,10 +446,14 @@ static void test_connection(void **state)
 		.allow = true,
 		.question = SLICE_LIT("a.example.com"),
 		.query_type = "AAAA",
+		.dropped = 2,
+		.is_over_budget = true,
 	};
 	event_connection(&buf, &run, &c);
-	is("{\"cellId\":\"demo-1\",\"count\":18446744073709551615,\"kind\":"
-	   "\"queries\",\"queryType\":\"AAAA\",\"question\":"
+	is("{\"cellId\":\"demo-1\",\"count\":18446744073709551615,\"dropped\":"
+	   "2,\"kind\":"
+	   "\"queries\",\"overBudget\":true,\"queryType\":\"AAAA\","
+	   "\"question\":"
 	   "\"a.example.com\",\"reason\":\"allowed_by_allowlist\",\"runId\":"
 	   "\"run-1\",\"runUuid\":\"7a1b5c1e-8f0e-4a0b-9b52-0a4c7d7a1c01\","
 	   "\"specId\":\"demo-1\",\"verdict\":\"allow\"}");
