@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Connecting to where the verdict allows: one address after the other. */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "gate/flow_int.h"
+
+enum {
+	ONE_MS = 5000,	/* of one address */
+	ALL_MS = 15000, /* of all of them */
+	KEEPALIVE_IDLE_S = 60
+};
+
+struct flow_dial {
+	struct ip_addr addrs[FLOW_DIAL_MAX];
+	size_t n, next;
+	uint16_t port;
+	bool by_name;
+	uint64_t end_ns;
+};
+
+void flow_dial_drop(struct flow_dial **d)
+{
+	free(*d);
+	*d = NULL;
+}
+
+static void failed(struct flow *f)
+{
+	f->g->stats.dial_failures++;
+	flow_refuse(f, GATE_REASON_UNKNOWN_PROTOCOL,
+		    GATE_REASON_UPSTREAM_FAILED);
+}
+
+static void connected(struct flow *f)
+{
+	struct flow_dial *d = f->dial;
+	struct gate *g = f->g;
+
+	f->rec.is_dialled = true;
+	f->rec.dial = d->addrs[d->next - 1];
+	f->rec.dial_port = d->port;
+	if (d->by_name) {
+		pins_hold(g->pins, &f->rec.question, &f->rec.dial);
+		f->holds_pin = true;
+	}
+	flow_dial_drop(&f->dial);
+	if (f->may_tls || f->may_http)
+		flow_decision(f, f->rec.reason);
+	flow_count_allowed(g, &f->rec);
+	flow_relay_begin(f);
+}
+
+static int open_socket(const struct ip_addr *a)
+{
+	static const int on = 1, idle = KEEPALIVE_IDLE_S;
+	int fd = socket(a->family == 6 ? AF_INET6 : AF_INET,
+			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle)) < 0)
+		fd_drop(&fd);
+	return fd;
+}
+
+/* true: @f->server is connecting; *@ret_done: it has connected */
+static bool start(struct flow *f, const struct ip_addr *a, bool *ret_done)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = ip_sockaddr(a, f->dial->port, &sa);
+	uint64_t now = loop_now(f->g->loop), left;
+
+	if (f->dial->end_ns <= now)
+		return false;
+	left = (f->dial->end_ns - now) / 1000000;
+	f->server.fd = open_socket(a);
+	if (f->server.fd < 0)
+		return false;
+	*ret_done = connect(f->server.fd, (struct sockaddr *)&sa, n) == 0;
+	if (*ret_done ||
+	    (errno == EINPROGRESS && flow_watch(f, &f->server, EPOLLOUT) &&
+	     flow_timer(f, left < ONE_MS ? left : ONE_MS)))
+		return true;
+	loop_remove(f->g->loop, &f->server);
+	fd_drop(&f->server.fd);
+	return false;
+}
+
+static void try_next(struct flow *f)
+{
+	struct flow_dial *d = f->dial;
+	bool done = false;
+
+	loop_remove(f->g->loop, &f->server);
+	fd_drop(&f->server.fd);
+	while (d->next < d->n) {
+		if (!start(f, &d->addrs[d->next++], &done))
+			continue;
+		if (done)
+			connected(f);
+		return;
+	}
+	failed(f);
+}
+
+void flow_dial(struct flow *f, const struct hostname *name, uint16_t port)
+{
+	struct gate *g = f->g;
+	struct flow_dial *d = calloc(1, sizeof(*d));
+	const struct ip_addr *first = f->is_explicit ? NULL : &f->rec.dst;
+
+	if (name)
+		f->rec.question = *name;
+	f->state = FLOW_DIALS;
+	f->dial = d;
+	/* nothing is read before there is somebody to send it to; a hang-up
+	 * is heard all the same */
+	loop_want(g->loop, &f->client, 0);
+	if (!d ||
+	    (f->client.slot < 0 && loop_add(g->loop, &f->client, 0, false))) {
+		failed(f);
+		return;
+	}
+	d->port = port;
+	d->by_name = name != NULL;
+	d->end_ns = loop_now(g->loop) + (uint64_t)ALL_MS * 1000000;
+	d->addrs[0] = f->rec.dst;
+	d->n = name ? pins_addrs(g->pins, &f->rec.question, first,
+				 loop_now(g->loop), d->addrs, FLOW_DIAL_MAX)
+		    : 1;
+	try_next(f);
+}
+
+void flow_dial_event(struct flow *f)
+{
+	socklen_t n = sizeof(int);
+	int e = 0;
+
+	if (getsockopt(f->server.fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0 || e)
+		try_next(f);
+	else
+		connected(f);
+}
+
+void flow_dial_late(struct flow *f)
+{
+	try_next(f);
+}

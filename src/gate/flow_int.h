@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A connection through the gate, as the files that serve it see it:
+ *
+ *   accepted ─► flow.c: verdict of the destination
+ *                 │ names ask for more         │ allowed
+ *                 ▼                            │
+ *               flow_peek.c: hello or head ────┤
+ *                                              ▼
+ *               flow_dial.c ──► flow_relay.c, its judge: flow_http.c for the
+ *                               next requests, flow_retry.c for a second hello
+ *
+ * A denial is answered in flow_answer.c. Only flow_end() frees a flow: what
+ * may have ended one says so by its return value.
+ */
+#ifndef CELLOS_GATE_FLOW_INT_H
+#define CELLOS_GATE_FLOW_INT_H
+
+#include "base/wbuf.h"
+#include "gate/gate.h"
+#include "wire/http1.h"
+#include "wire/tls_hello.h"
+
+enum {
+	FLOW_MAX = 8192, /* connections */
+	FLOW_UDP_MAX = 1024,
+	FLOW_LISTENERS_MAX = 16,
+	FLOW_FDS = 6,		/* of one: two sockets, a pipe each way */
+	FLOW_FDS_RESERVE = 256, /* of the process, for everything else */
+	FLOW_DIAL_MAX = 16,	/* addresses of a name that are tried */
+	FLOW_SCRATCH = 16384,
+	FLOW_FIRST = 44, /* bytes of a server: as far as a ServerHello's random
+			  */
+	FLOW_PIPES_KEPT = 32
+};
+
+enum flow_shape {
+	FLOW_SHOWS_NOTHING,
+	FLOW_SHOWS_TLS,
+	FLOW_SHOWS_HTTP,
+	FLOW_SHOWS_H2
+};
+
+enum flow_state {
+	FLOW_PEEKS, /* reads a hello or a head */
+	FLOW_DIALS,
+	FLOW_RELAYS,
+	FLOW_DRAINS, /* a later request was denied: answers still go down */
+	FLOW_LINGERS /* answered: the client is to read it before the close */
+};
+
+/* One direction. The pipe is there only while bytes are in it. */
+struct flow_way {
+	int pipe[2];
+	size_t in_pipe;
+	uint64_t budget; /* bytes it may still carry */
+	bool eof;	 /* nothing more comes */
+	bool is_shut;	 /* and the other side was told */
+	bool is_lost;	 /* the other side takes nothing more */
+};
+
+/* What a judge says of the client's bytes that were not yet sent. */
+enum flow_judged {
+	FLOW_READY, /* f->ready, f->pass or f->judge has changed */
+	FLOW_NEEDS, /* more of them */
+	FLOW_HELD,  /* until the server has said something */
+	FLOW_DENIED /* f->rec.reason says why; told already */
+};
+
+struct flow_dial;
+
+struct flow {
+	struct gate *g;
+	struct flow *prev, *next;
+	struct loop_source client, server;
+	struct loop_timer timer;
+	uint64_t opened_ns, active_ns, until_ns;
+	enum flow_state state;
+	enum flow_shape shape;
+	bool is_explicit; /* has no destination of its own */
+	bool may_tls, may_http;
+	bool holds_pin;
+	bool is_told; /* its GATE_FLOW record is out */
+	bool sniffs;  /* an address rule: the first bytes are worth a look */
+	struct gate_flow rec;
+	struct flow_dial *dial;
+	/* the client's bytes: [sent | ready | not judged yet] */
+	struct wbuf in;
+	size_t sent, ready;
+	uint64_t pass; /* then so many that need not be read */
+	enum flow_judged (*judge)(struct flow *f); /* NULL: all may pass */
+	/* the server's first bytes, if somebody waits for them; called with
+	 * each that comes and at its end */
+	void (*see)(struct flow *f, bool at_end);
+	uint8_t first[FLOW_FIRST];
+	size_t n_first;
+	struct tls_hello_reader hello;
+	struct http1_body body; /* of the request that is under way */
+	struct flow_way up, down;
+};
+
+struct flow_listener {
+	struct gate *g;
+	struct loop_source source;
+	bool is_explicit;
+};
+
+struct flow_udp;
+struct flow_seen;
+
+struct flows {
+	struct gate *g;
+	struct flow *first; /* of all */
+	size_t n, max;
+	struct flow_listener listeners[FLOW_LISTENERS_MAX];
+	size_t n_listeners;
+	struct loop_timer rest; /* of the listeners: out of descriptors */
+	struct flow_udp *udp;	/* made with the first socket */
+	struct flow_seen *seen; /* 5-tuples */
+	int pipes[FLOW_PIPES_KEPT][2];
+	size_t n_pipes;
+	struct wbuf joined;
+	char scratch[FLOW_SCRATCH];
+};
+
+/* The names that lead to an address now; good until the next answer. */
+struct flow_names {
+	const struct hostname *names[PIN_NAMES_MAX];
+	struct verdict_target target;
+};
+
+/* -- flow.c -- */
+
+/** flow_names() - what there is to judge by at @a, @port */
+void flow_names(struct gate *g, const struct ip_addr *a, uint16_t port,
+		bool udp, struct flow_names *ret);
+/** flow_decision() - record a GATE_DECISION with @reason */
+void flow_decision(struct flow *f, enum gate_reason reason);
+/** flow_tell() - record the flow's end; once */
+void flow_tell(struct flow *f);
+/** flow_end() - tell it, close, free
+ *  @abort: with a reset to both ends */
+void flow_end(struct flow *f, bool abort);
+/** flow_watch() - ask for @events; none take the source out of the loop: a
+ *  hang-up is told whether it is asked for or not. false: the loop is full */
+bool flow_watch(struct flow *f, struct loop_source *s,
+		uint32_t events) MUST_USE;
+/** flow_timer() - call on_timer @ms from now */
+bool flow_timer(struct flow *f, uint64_t ms) MUST_USE;
+/** flow_serve() - the one callback of both sockets */
+void flow_serve_client(struct loop_source *s, uint32_t events);
+void flow_serve_server(struct loop_source *s, uint32_t events);
+/** flow_count_allowed() - statistics, once a flow */
+void flow_count_allowed(struct gate *g, const struct gate_flow *r);
+/** flow_wall_ms() - Unix time */
+uint64_t flow_wall_ms(void);
+/** flow_reset() - close a TCP socket with a reset */
+void flow_reset(int *fd);
+
+/* -- flow_seen.c -- */
+
+/** flow_seen_add() - was this 5-tuple new? Past its bound all are */
+bool flow_seen_add(struct flow_seen **s, const struct gate_flow *r);
+
+/* -- flow_peek.c -- */
+
+/** flow_peek() - wait for what @f shows; it may have ended then */
+void flow_peek(struct flow *f);
+/** flow_peek_readable() - the client sent something */
+void flow_peek_readable(struct flow *f);
+/** flow_peek_late() - the time for it is over */
+void flow_peek_late(struct flow *f);
+/** flow_sniff() - note the name in the client's first bytes, which stay where
+ *  they are */
+void flow_sniff(struct flow *f);
+
+/* -- flow_dial.c -- */
+
+/** flow_dial() - connect to where @name leads (NULL: to the destination), then
+ *  relay; the flow may have ended then */
+void flow_dial(struct flow *f, const struct hostname *name, uint16_t port);
+/** flow_dial_event() - the socket has connected, or not */
+void flow_dial_event(struct flow *f);
+/** flow_dial_late() - it did not in time */
+void flow_dial_late(struct flow *f);
+void flow_dial_drop(struct flow_dial **d);
+
+/* -- flow_relay.c -- */
+
+/** flow_relay_begin() - both ends are there */
+void flow_relay_begin(struct flow *f);
+/** flow_relay() - move what can be moved; the flow may have ended then */
+void flow_relay(struct flow *f);
+/** flow_relay_late() - idle for too long, or drained */
+void flow_relay_late(struct flow *f);
+/** flow_way_init() - @budget in bytes, 0: none */
+void flow_way_init(struct flow_way *w, uint64_t budget);
+void flow_way_drop(struct flows *all, struct flow_way *w);
+/** flow_unjudged() - the client's bytes behind those that are ready */
+struct slice flow_unjudged(const struct flow *f);
+/** flow_keep() - forget what was sent, append @n bytes; false without memory */
+bool flow_keep(struct flow *f, const void *p, size_t n) MUST_USE;
+
+/* -- flow_http.c -- */
+
+/** flow_http_first() - the request that was peeked at may go */
+void flow_http_first(struct flow *f, const struct http1_head *h);
+/** flow_http_verdict() - of a head; fills f->rec.host; @ret_names as it was
+ *  judged by */
+struct verdict flow_http_verdict(struct flow *f, const struct http1_head *h,
+				 const struct verdict_target *t);
+/** flow_http_fault() - the reason for a head that is none */
+enum gate_reason flow_http_fault(enum http1_fault fault);
+
+/* -- flow_retry.c -- */
+
+/** flow_retry_watch() - a server that asks for a second hello (RFC 8446 4.1.4)
+ *  gets one with the same name or none */
+void flow_retry_watch(struct flow *f);
+
+/* -- flow_answer.c -- */
+
+/** flow_refuse() - tell a GATE_DECISION of @decision and a GATE_FLOW of @why,
+ *  answer in the client's protocol, end; @f may be gone then */
+void flow_refuse(struct flow *f, enum gate_reason decision,
+		 enum gate_reason why);
+/** flow_deny() - a judge's denial after the flow was allowed: told at once,
+ *  nothing more of the client passes */
+enum flow_judged flow_deny(struct flow *f, enum gate_reason why);
+/** flow_linger() - no more to the client; close when it has read the rest */
+void flow_linger(struct flow *f);
+/** flow_linger_readable() - drop what it still sends */
+void flow_linger_readable(struct flow *f);
+
+/* -- flow_udp.c -- */
+
+size_t flow_udp_count(const struct flows *all);
+void flow_udp_stop(struct flows *all);
+void flow_udp_free(struct flows *all);
+
+#endif

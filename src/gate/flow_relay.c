@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Bytes both ways by splice(2): they do not pass through the gate unless a
+ * judge wants to see them. A side that ends is told to the other one only; the
+ * flow ends with the second.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "gate/flow_int.h"
+
+enum {
+	CHUNK = 1 << 16, /* a pipe's size */
+	ROUNDS = 8,	 /* of one way before the others have their turn */
+	SMALL = 1 << 14, /* after less than this the socket is empty */
+	QUIET_MS = 50,	 /* of a server: its answers are through */
+	DRAIN_MS = 1000
+};
+
+enum moved {
+	MOVED,
+	MOVED_FAILED, /* reading: the flow cannot go on */
+	MOVED_OVER,   /* the budget, and a byte more is there */
+	MOVED_DENIED
+};
+
+struct ends {
+	struct flow *f;
+	struct flow_way *way;
+	struct loop_source *from, *to;
+	uint32_t *want_from, *want_to; /* EPOLL* */
+	uint64_t *count;
+};
+
+/* -- pipes -- */
+
+void flow_way_init(struct flow_way *w, uint64_t budget)
+{
+	*w = (struct flow_way){ .pipe = { -1, -1 },
+				.budget = budget ? budget : UINT64_MAX };
+}
+
+static bool take_pipe(struct flows *all, struct flow_way *w)
+{
+	if (w->pipe[0] >= 0)
+		return true;
+	if (!all->n_pipes)
+		return pipe2(w->pipe, O_NONBLOCK | O_CLOEXEC) == 0;
+	all->n_pipes--;
+	memcpy(w->pipe, all->pipes[all->n_pipes], sizeof(w->pipe));
+	return true;
+}
+
+void flow_way_drop(struct flows *all, struct flow_way *w)
+{
+	if (w->pipe[0] >= 0 && !w->in_pipe && all->n_pipes < FLOW_PIPES_KEPT) {
+		memcpy(all->pipes[all->n_pipes++], w->pipe, sizeof(w->pipe));
+		w->pipe[0] = w->pipe[1] = -1;
+	}
+	fd_drop(&w->pipe[0]);
+	fd_drop(&w->pipe[1]);
+	w->in_pipe = 0;
+}
+
+/* -- one way -- */
+
+static bool is_later(void)
+{
+	return errno == EAGAIN || errno == EINTR;
+}
+
+/* The reader is gone. What it said before that may still go the other way. */
+static void give_up(struct ends *e)
+{
+	flow_way_drop(e->f->g->flows, e->way);
+	e->way->eof = e->way->is_shut = e->way->is_lost = true;
+}
+
+/* true: the pipe is empty */
+static bool flush(struct ends *e)
+{
+	struct flow_way *w = e->way;
+
+	while (w->in_pipe) {
+		ssize_t n =
+			splice(w->pipe[0], NULL, e->to->fd, NULL, w->in_pipe,
+			       SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+		if (n > 0) {
+			w->in_pipe -= (size_t)n;
+			*e->count += (uint64_t)n;
+		} else if (n < 0 && is_later()) {
+			*e->want_to |= EPOLLOUT;
+			return false;
+		} else {
+			give_up(e);
+			return false;
+		}
+	}
+	flow_way_drop(e->f->g->flows, w);
+	return true;
+}
+
+/* The budget is used up: is there more to come? */
+static enum moved over(struct ends *e)
+{
+	char c;
+	ssize_t n = recv(e->from->fd, &c, 1, MSG_PEEK);
+
+	if (n > 0)
+		return MOVED_OVER;
+	if (n == 0)
+		e->way->eof = true;
+	else if (!is_later())
+		return MOVED_FAILED;
+	else
+		*e->want_from |= EPOLLIN;
+	return MOVED;
+}
+
+static size_t least(uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t n = a < b ? a : b;
+
+	return (size_t)(n < c ? n : c);
+}
+
+/* @limit: how many may pass; counted down */
+static enum moved move(struct ends *e, uint64_t *limit)
+{
+	struct flow_way *w = e->way;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		ssize_t n;
+
+		if (!flush(e) || w->eof || !*limit)
+			return MOVED;
+		if (!w->budget)
+			return over(e);
+		if (!take_pipe(e->f->g->flows, w))
+			return MOVED_FAILED;
+		n = splice(e->from->fd, NULL, w->pipe[1], NULL,
+			   least(CHUNK, *limit, w->budget),
+			   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+		if (n < 0 && !is_later())
+			return MOVED_FAILED;
+		if (n > 0) {
+			w->in_pipe = (size_t)n;
+			w->budget -= (uint64_t)n;
+			*limit -= (uint64_t)n;
+			if (!flush(e))
+				return MOVED;
+		} else {
+			flow_way_drop(e->f->g->flows, w);
+			w->eof = n == 0;
+		}
+		if (n < SMALL)
+			break;
+	}
+	if (!w->eof && *limit)
+		*e->want_from |= EPOLLIN;
+	return MOVED;
+}
+
+static void pass_end(struct ends *e)
+{
+	struct flow_way *w = e->way;
+
+	if (!w->eof || w->is_shut || w->in_pipe)
+		return;
+	w->is_shut = true;
+	if (shutdown(e->to->fd, SHUT_WR) < 0) {
+		/* it is closed already, which its other way finds out */
+	}
+}
+
+/* -- to the client -- */
+
+/* The first bytes go through our hands, then into the pipe like the others. */
+static enum moved look_at_first(struct ends *e)
+{
+	struct flow *f = e->f;
+	struct flow_way *w = e->way;
+	size_t max = least(FLOW_FIRST - f->n_first, w->budget, FLOW_FIRST);
+	ssize_t n = recv(e->from->fd, f->first + f->n_first, max, 0);
+
+	if (n < 0)
+		return is_later() ? MOVED : MOVED_FAILED;
+	if (n == 0) {
+		w->eof = true;
+		f->see(f, true);
+		return MOVED;
+	}
+	if (!take_pipe(f->g->flows, w) ||
+	    write(w->pipe[1], f->first + f->n_first, (size_t)n) != n)
+		return MOVED_FAILED;
+	w->in_pipe = (size_t)n;
+	w->budget -= (uint64_t)n;
+	f->n_first += (size_t)n;
+	f->see(f, f->n_first == FLOW_FIRST);
+	return MOVED;
+}
+
+static enum moved move_down(struct ends *e)
+{
+	uint64_t all = UINT64_MAX;
+	enum moved m;
+
+	if (e->f->see && e->way->budget && !e->way->eof && flush(e)) {
+		m = look_at_first(e);
+		if (m)
+			return m;
+	}
+	if (e->f->see && e->way->budget && !e->way->eof) {
+		if (flush(e))
+			*e->want_from |= EPOLLIN;
+		return MOVED;
+	}
+	return move(e, &all);
+}
+
+/* -- to the server -- */
+
+struct slice flow_unjudged(const struct flow *f)
+{
+	size_t at = f->sent + f->ready;
+
+	if (at == f->in.len)
+		return (struct slice){ NULL, 0 };
+	return (struct slice){ f->in.p + at, f->in.len - at };
+}
+
+static void forget_sent(struct flow *f)
+{
+	if (!f->sent)
+		return;
+	f->in.len -= f->sent;
+	memmove(f->in.p, f->in.p + f->sent, f->in.len);
+	f->sent = 0;
+}
+
+bool flow_keep(struct flow *f, const void *p, size_t n)
+{
+	forget_sent(f);
+	wbuf_put(&f->in, p, n);
+	return !f->in.failed;
+}
+
+/* MOVED with f->ready: the server takes no more now */
+static enum moved send_ready(struct ends *e)
+{
+	struct flow *f = e->f;
+
+	while (f->ready) {
+		size_t max = least(f->ready, e->way->budget, UINT64_MAX);
+		ssize_t n;
+
+		if (!max)
+			return MOVED_OVER;
+		n = send(e->to->fd, f->in.p + f->sent, max,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0) {
+			if (is_later())
+				*e->want_to |= EPOLLOUT;
+			else
+				give_up(e);
+			return MOVED;
+		}
+		f->sent += (size_t)n;
+		f->ready -= (size_t)n;
+		e->way->budget -= (uint64_t)n;
+		*e->count += (uint64_t)n;
+	}
+	/* a flow that rests holds no buffer */
+	if (f->sent == f->in.len) {
+		wbuf_drop(&f->in);
+		f->sent = 0;
+	}
+	return MOVED;
+}
+
+/* false: none now, or never again */
+static bool read_more(struct ends *e, enum moved *ret)
+{
+	struct flows *all = e->f->g->flows;
+	ssize_t n;
+
+	if (e->way->eof)
+		return false;
+	n = recv(e->from->fd, all->scratch, sizeof(all->scratch), 0);
+	if (n > 0) {
+		*ret = flow_keep(e->f, all->scratch, (size_t)n) ? MOVED
+								: MOVED_FAILED;
+		return *ret == MOVED;
+	}
+	if (n == 0)
+		e->way->eof = true; /* a head that was begun goes nowhere */
+	else if (!is_later())
+		*ret = MOVED_FAILED;
+	else
+		*e->want_from |= EPOLLIN;
+	return false;
+}
+
+static enum moved move_up(struct ends *e)
+{
+	struct flow *f = e->f;
+	uint64_t all = UINT64_MAX;
+	enum moved m = MOVED;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		m = send_ready(e);
+		if (m || f->ready || e->way->is_shut)
+			return m;
+		if (f->pass) {
+			m = move(e, &f->pass);
+			if (m || f->pass || e->way->in_pipe)
+				return m;
+		}
+		if (!f->judge && flow_unjudged(f).n)
+			f->ready = flow_unjudged(f).n;
+		else if (!f->judge)
+			return move(e, &all);
+		else
+			switch (f->judge(f)) {
+			case FLOW_READY:
+				break;
+			case FLOW_NEEDS:
+				if (!read_more(e, &m))
+					return m;
+				break;
+			case FLOW_HELD:
+				return MOVED;
+			case FLOW_DENIED:
+				return MOVED_DENIED;
+			}
+	}
+	/* the server can be written to: it calls again at once */
+	*e->want_to |= EPOLLOUT;
+	return MOVED;
+}
+
+/* -- both -- */
+
+/* The client keeps what it was sent; the server learns of a cut by a reset. */
+static void part(struct flow *f)
+{
+	flow_tell(f);
+	flow_linger(f);
+}
+
+static void over_budget(struct flow *f, enum gate_reason why)
+{
+	f->rec.reason = (uint8_t)why;
+	part(f);
+}
+
+static void drain(struct flow *f)
+{
+	struct gate *g = f->g;
+
+	f->state = FLOW_DRAINS;
+	f->until_ns = loop_now(g->loop) + (uint64_t)DRAIN_MS * 1000000;
+	f->see = NULL;
+	loop_remove(g->loop, &f->client);
+	if (!flow_timer(f, QUIET_MS))
+		flow_end(f, true);
+}
+
+void flow_relay(struct flow *f)
+{
+	uint32_t client = 0, server = 0;
+	struct ends down = { f,	      &f->down, &f->server,  &f->client,
+			     &server, &client,	&f->rec.down };
+	struct ends up = { f,	    &f->up,  &f->client, &f->server,
+			   &client, &server, &f->rec.up };
+	uint64_t before = f->rec.up + f->rec.down;
+	enum moved m;
+
+	/* down first: what the server says may let the client's bytes go */
+	m = move_down(&down);
+	if (m == MOVED_OVER) {
+		over_budget(f, GATE_REASON_BUDGET_DOWN);
+		return;
+	}
+	if (!m && f->state == FLOW_RELAYS) {
+		if (f->sniffs)
+			flow_sniff(f);
+		m = move_up(&up);
+		if (m == MOVED_OVER) {
+			over_budget(f, GATE_REASON_BUDGET_UP);
+			return;
+		}
+		pass_end(&up);
+	}
+	if (m == MOVED_FAILED || f->down.is_lost) {
+		flow_end(f, true);
+		return;
+	}
+	if (f->rec.up + f->rec.down != before)
+		f->active_ns = loop_now(f->g->loop);
+	if (m == MOVED_DENIED) {
+		drain(f);
+		return;
+	}
+	pass_end(&down);
+	if (f->down.is_shut && f->state == FLOW_DRAINS)
+		part(f);
+	else if (f->down.is_shut && f->up.is_shut)
+		flow_end(f, false);
+	else if (!flow_watch(f, &f->client, client) ||
+		 !flow_watch(f, &f->server, server))
+		flow_end(f, true);
+}
+
+void flow_relay_begin(struct flow *f)
+{
+	const struct gate_policy *p = f->g->policy;
+
+	f->state = FLOW_RELAYS;
+	f->active_ns = loop_now(f->g->loop);
+	if (f->rec.rule >= 0) {
+		flow_way_init(&f->up, p->rules[f->rec.rule].max_up);
+		flow_way_init(&f->down, p->rules[f->rec.rule].max_down);
+	}
+	if (flow_timer(f, p->idle_ms))
+		flow_relay(f);
+	else
+		flow_end(f, true);
+}
+
+void flow_relay_late(struct flow *f)
+{
+	uint64_t now = loop_now(f->g->loop);
+	uint64_t limit =
+		f->state == FLOW_DRAINS ? QUIET_MS : f->g->policy->idle_ms;
+	uint64_t idle = (now - f->active_ns) / 1000000;
+
+	if (idle < limit && (f->state == FLOW_RELAYS || now < f->until_ns)) {
+		if (!flow_timer(f, limit - idle))
+			flow_end(f, true);
+		return;
+	}
+	if (f->state == FLOW_RELAYS)
+		flow_end(f, false);
+	else
+		part(f);
+}
