@@ -5,91 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/ascii.h"
 #include "base/clock.h"
 
-enum { NO_RCODE = 255, OCTETS = 4, NIBBLES = 32 };
+enum { NO_RCODE = 255 };
 
 static const uint64_t NS = 1000000000;
 
 /* -- judgement -- */
-
-/* A label as a number of @base, @max at most; -1 if it is none. */
-static int label_number(struct slice s, int base, int max)
-{
-	int v = 0;
-
-	if (s.n == 0)
-		return -1;
-	for (size_t i = 0; i < s.n; i++) {
-		int d = ascii_hex(s.p[i]);
-
-		if (d < 0 || d >= base)
-			return -1;
-		v = v * base + d;
-		if (v > max)
-			return -1;
-	}
-	return v;
-}
-
-/* Takes the last label off; false if there is none. */
-static bool last_label(struct slice *s, struct slice *ret)
-{
-	size_t at = s->n;
-
-	if (s->n == 0)
-		return false;
-	while (at > 0 && s->p[at - 1] != '.')
-		at--;
-	*ret = (struct slice){ s->p + at, s->n - at };
-	s->n = at ? at - 1 : 0;
-	return true;
-}
-
-static bool ends_in(const struct hostname *h, const char *suffix,
-		    struct slice *ret_before)
-{
-	size_t n = strlen(suffix);
-
-	if (h->len <= n || strcmp(h->text + h->len - n, suffix) != 0)
-		return false;
-	*ret_before = (struct slice){ h->text, h->len - n };
-	return true;
-}
-
-/*
- * Reverse zones of special addresses (RFC 6303 and what else ip_class()
- * names): who owns the address behind such a name is nobody's business
- * outside. A zone counts as its first address.
- */
-static bool is_special_reverse(const struct hostname *h)
-{
-	struct ip_addr a = { 0 };
-	struct slice rest, label;
-	int v;
-
-	if (ends_in(h, ".in-addr.arpa", &rest)) {
-		a.family = 4;
-		for (size_t i = 0; i < OCTETS && last_label(&rest, &label);
-		     i++) {
-			v = label_number(label, 10, 255);
-			if (v < 0)
-				break;
-			a.b[i] = (uint8_t)v;
-		}
-	} else if (ends_in(h, ".ip6.arpa", &rest)) {
-		a.family = 6;
-		for (size_t i = 0; i < NIBBLES && last_label(&rest, &label);
-		     i++) {
-			v = label_number(label, 16, 15);
-			if (v < 0)
-				break;
-			a.b[i / 2] |= (uint8_t)(i % 2 ? v : v << 4);
-		}
-	}
-	return a.family && ip_class(&a) != IP_ORDINARY;
-}
 
 /* What is answered without asking anybody; DNS_NOERROR: it may be asked. */
 static enum dns_rcode judge(struct dns_proxy *p, const struct dns_query *q,
@@ -102,15 +24,14 @@ static enum dns_rcode judge(struct dns_proxy *p, const struct dns_query *q,
 	/* tells browsers to stay with their host's resolver: us */
 	if (slice_is(hostname_slice(&q->name), "use-application-dns.net"))
 		return DNS_NXDOMAIN;
-	if (!dns_type_word(q->type) ||
-	    !policy_has_query_type(policy, q->type)) {
+	if (!policy_has_query_type(policy, q->type)) {
 		r->reason = GATE_QUERY_TYPE;
 		return DNS_REFUSED;
 	}
 	if (q->is_root)
 		return DNS_REFUSED;
 	i = policy_resolvable(policy, &q->name);
-	if (i < 0 || is_special_reverse(&q->name))
+	if (i < 0)
 		return DNS_REFUSED;
 	if (!dns_budget_take(p->budget, policy, (size_t)i, &q->name)) {
 		r->over_budget = true;

@@ -12,7 +12,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/cursor.h"
 #include "base/fd.h"
 
@@ -414,7 +413,7 @@ int dns_upstream_ask(struct dns_upstream *u, const struct dns_client *client,
 	w->query = *q;
 	memcpy(w->question, q->question.p, q->question.n);
 	w->query.question.p = w->question;
-	w->since_ns = clock_mono_ns();
+	w->since_ns = loop_now(u->proxy->g->loop);
 	w->next = a->waiters;
 	a->waiters = w;
 	a->n_waiters++;
