@@ -2,20 +2,9 @@
 /* Queries in, queries out, and answers without records. */
 #include "wire/dns.h"
 
-#include <string.h>
+#include "wire/dns_wire.h"
 
-#include "base/cursor.h"
-
-enum {
-	FLAG_QR = 0x8000,
-	FLAG_OPCODE = 0x7800,
-	FLAG_RD = 0x0100,
-	FLAG_RA = 0x0080,
-	FLAG_CD = 0x0010,
-	EDNS_DO = 0x8000,
-	CLASS_IN = 1,
-	LABEL_MAX = 63
-};
+enum { EDNS_DO = 0x8000 };
 
 const char *dns_type_word(unsigned type)
 {
@@ -41,48 +30,29 @@ const char *dns_fault_text(enum dns_fault f)
 	return (unsigned)f < DNS_FAULT_NUM ? words[f] : "";
 }
 
-static bool take_u16(struct slice *c, uint32_t *ret)
-{
-	return cursor_uint(c, 2, ret);
-}
-
-static void put_u16(struct wbuf *b, unsigned v)
-{
-	wbuf_byte(b, (char)(v >> 8));
-	wbuf_byte(b, (char)v);
-}
-
-/* The labels of a question, each behind its dot, to the canonical form. */
+/* The labels of a question, uncompressed, to the canonical form. */
 static enum dns_fault take_name(struct slice *c, struct dns_query *q)
 {
-	char text[DNS_NAME_MAX + 1];
+	const char *start = c->p;
+	struct dns_name name;
 	struct slice label;
-	size_t n = 0, wire = 1;
 	uint32_t len;
 
-	for (;;) {
+	do {
 		if (!cursor_uint(c, 1, &len))
 			return DNS_FAULT_CUT;
-		if (len == 0)
-			break;
-		if (len > LABEL_MAX)
+		if (len > HOSTNAME_LABEL_MAX)
 			return len >= 0xc0 ? DNS_FAULT_COMPRESSED
 					   : DNS_FAULT_LABEL;
 		if (!cursor_take(c, len, &label))
 			return DNS_FAULT_CUT;
-		wire += 1 + len;
-		if (wire > DNS_NAME_MAX)
+		if (c->p - start > DNS_NAME_MAX)
 			return DNS_FAULT_NAME_LENGTH;
-		/* a dot inside a label spells another name */
-		if (memchr(label.p, '.', label.n))
-			return DNS_FAULT_LABEL;
-		if (n)
-			text[n++] = '.';
-		memcpy(text + n, label.p, label.n);
-		n += label.n;
-	}
-	q->is_root = n == 0;
-	if (n && hostname_parse_service((struct slice){ text, n }, &q->name))
+	} while (len);
+	name.n = (uint8_t)(c->p - start);
+	memcpy(name.b, start, name.n);
+	q->is_root = name.n == 1;
+	if (!q->is_root && dns_name_host(&name, &q->name))
 		return DNS_FAULT_LABEL;
 	return DNS_FAULT_NONE;
 }
@@ -95,11 +65,11 @@ static enum dns_fault take_question(struct slice *c, struct dns_query *q)
 
 	if (f)
 		return f;
-	if (!take_u16(c, &type) || !take_u16(c, &class))
+	if (!dns_take_u16(c, &type) || !dns_take_u16(c, &class))
 		return DNS_FAULT_CUT;
 	q->type = (uint16_t)type;
 	q->question = (struct slice){ start, (size_t)(c->p - start) };
-	return class == CLASS_IN ? DNS_FAULT_NONE : DNS_FAULT_CLASS;
+	return class == DNS_CLASS_IN ? DNS_FAULT_NONE : DNS_FAULT_CLASS;
 }
 
 /* RFC 6891 6.1.2: root, OPT, size, code and flags, options */
@@ -108,9 +78,9 @@ static enum dns_fault take_opt(struct slice *c, struct dns_query *q)
 	uint32_t name, type, size, code, flags, len;
 	struct slice options;
 
-	if (!cursor_uint(c, 1, &name) || !take_u16(c, &type) ||
-	    !take_u16(c, &size) || !take_u16(c, &code) ||
-	    !take_u16(c, &flags) || !take_u16(c, &len) ||
+	if (!cursor_uint(c, 1, &name) || !dns_take_u16(c, &type) ||
+	    !dns_take_u16(c, &size) || !dns_take_u16(c, &code) ||
+	    !dns_take_u16(c, &flags) || !dns_take_u16(c, &len) ||
 	    !cursor_take(c, len, &options))
 		return DNS_FAULT_CUT;
 	if (name != 0 || type != DNS_OPT)
@@ -127,18 +97,18 @@ static enum dns_fault parse(struct slice c, struct dns_query *q)
 	uint32_t id, flags, questions, answers, authority, additional;
 	enum dns_fault f;
 
-	if (!take_u16(&c, &id))
+	if (!dns_take_u16(&c, &id))
 		return DNS_FAULT_SHORT;
 	q->id = (uint16_t)id;
-	if (!take_u16(&c, &flags) || !take_u16(&c, &questions) ||
-	    !take_u16(&c, &answers) || !take_u16(&c, &authority) ||
-	    !take_u16(&c, &additional))
+	if (!dns_take_u16(&c, &flags) || !dns_take_u16(&c, &questions) ||
+	    !dns_take_u16(&c, &answers) || !dns_take_u16(&c, &authority) ||
+	    !dns_take_u16(&c, &additional))
 		return DNS_FAULT_SHORT;
-	if (flags & FLAG_QR)
+	if (flags & DNS_FLAG_QR)
 		return DNS_FAULT_RESPONSE;
-	q->is_recursive = flags & FLAG_RD;
-	q->is_checking_off = flags & FLAG_CD;
-	if (flags & FLAG_OPCODE)
+	q->is_recursive = flags & DNS_FLAG_RD;
+	q->is_checking_off = flags & DNS_FLAG_CD;
+	if (flags & DNS_FLAG_OPCODE)
 		return DNS_FAULT_OPCODE;
 	if (questions != 1 || answers || authority)
 		return DNS_FAULT_COUNTS;
@@ -177,57 +147,80 @@ int dns_query_parse(struct slice msg, struct dns_query *ret)
 	return DNS_FORMERR;
 }
 
-static void put_header(struct wbuf *b, unsigned id, unsigned flags,
-		       bool question, bool additional)
+void dns_put_u16(struct wbuf *b, unsigned v)
 {
-	put_u16(b, id);
-	put_u16(b, flags);
-	put_u16(b, question);
-	put_u16(b, 0);
-	put_u16(b, 0);
-	put_u16(b, additional);
+	wbuf_byte(b, (char)(v >> 8));
+	wbuf_byte(b, (char)v);
 }
 
-static void put_opt(struct wbuf *b, bool dnssec)
+void dns_put_u32(struct wbuf *b, uint32_t v)
+{
+	dns_put_u16(b, v >> 16);
+	dns_put_u16(b, v & 0xffff);
+}
+
+void dns_put_length(struct wbuf *b, size_t at)
+{
+	size_t n;
+
+	if (b->failed)
+		return;
+	n = b->len - at - 2;
+	b->p[at] = (char)(n >> 8);
+	b->p[at + 1] = (char)n;
+}
+
+static void put_header(struct wbuf *b, unsigned id, unsigned flags,
+		       bool question, unsigned answers, bool additional)
+{
+	dns_put_u16(b, id);
+	dns_put_u16(b, flags);
+	dns_put_u16(b, question);
+	dns_put_u16(b, answers);
+	dns_put_u16(b, 0);
+	dns_put_u16(b, additional);
+}
+
+void dns_put_opt(struct wbuf *b, bool dnssec)
 {
 	wbuf_byte(b, 0);
-	put_u16(b, DNS_OPT);
-	put_u16(b, DNS_UDP_OURS);
-	put_u16(b, 0);
-	put_u16(b, dnssec ? EDNS_DO : 0);
-	put_u16(b, 0);
+	dns_put_u16(b, DNS_OPT);
+	dns_put_u16(b, DNS_UDP_OURS);
+	dns_put_u16(b, 0);
+	dns_put_u16(b, dnssec ? EDNS_DO : 0);
+	dns_put_u16(b, 0);
+}
+
+void dns_put_reply(struct wbuf *b, const struct dns_query *q, unsigned more,
+		   uint16_t n_records)
+{
+	unsigned flags = DNS_FLAG_QR | DNS_FLAG_RA | more;
+
+	if (q->is_recursive)
+		flags |= DNS_FLAG_RD;
+	if (q->is_checking_off)
+		flags |= DNS_FLAG_CD;
+	put_header(b, q->id, flags, q->question.n > 0, n_records, q->has_edns);
+	wbuf_slice(b, q->question);
 }
 
 void dns_query_build(struct wbuf *b, uint16_t id, const struct hostname *name,
 		     uint16_t type, bool dnssec)
 {
-	size_t at = 0;
+	struct dns_name n;
 
-	put_header(b, id, FLAG_RD, true, true);
-	while (at < name->len) {
-		size_t n = strcspn(name->text + at, ".");
-
-		wbuf_byte(b, (char)n);
-		wbuf_put(b, name->text + at, n);
-		at += n + 1;
-	}
-	wbuf_byte(b, 0);
-	put_u16(b, type);
-	put_u16(b, CLASS_IN);
-	put_opt(b, dnssec);
+	dns_name_of(name, &n);
+	put_header(b, id, DNS_FLAG_RD, true, 0, true);
+	wbuf_slice(b, dns_name_slice(&n));
+	dns_put_u16(b, type);
+	dns_put_u16(b, DNS_CLASS_IN);
+	dns_put_opt(b, dnssec);
 }
 
 void dns_reply_build(struct wbuf *b, const struct dns_query *q,
 		     enum dns_rcode rcode)
 {
-	unsigned flags = FLAG_QR | FLAG_RA | (unsigned)rcode;
-
-	if (q->is_recursive)
-		flags |= FLAG_RD;
-	if (q->is_checking_off)
-		flags |= FLAG_CD;
-	put_header(b, q->id, flags, q->question.n > 0, q->has_edns);
-	wbuf_slice(b, q->question);
+	dns_put_reply(b, q, (unsigned)rcode, 0);
 	if (q->has_edns)
-		put_opt(b, q->wants_dnssec);
+		dns_put_opt(b, q->wants_dnssec);
 }

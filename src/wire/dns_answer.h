@@ -14,8 +14,8 @@
 
 enum {
 	DNS_CHAIN_MAX = 16,	  /* aliases from the question to its records */
-	DNS_RECORDS_MAX = 256,	  /* of an answer; more is a fault */
-	DNS_ANSWER_ADDRS_MAX = 64 /* addresses that are kept */
+	DNS_RECORDS_MAX = 256,	  /* of each section; more is a fault */
+	DNS_ANSWER_ADDRS_MAX = 64 /* different addresses that are kept */
 };
 
 /* Why an upstream's message is no answer. */
@@ -27,7 +27,7 @@ enum {
 	X(NAME, "a name that is cut, loops or is too long")                \
 	X(RECORD, "a record that goes past the end or lies in its length") \
 	X(CHAIN, "aliases that loop or are too many")                      \
-	X(COUNT, "more records than are read")
+	X(COUNT, "more records than are read or fit")
 
 enum dns_answer_fault {
 #define X(id, words) DNS_ANSWER_##id,
@@ -48,11 +48,12 @@ struct dns_answer_judge {
 
 struct dns_answer {
 	enum dns_answer_fault fault;
-	uint8_t rcode;	   /* as the upstream says, 0..15 */
-	bool is_truncated; /* TC: ask again by TCP */
+	uint8_t rcode;	   /* as the upstream says; SERVFAIL for one over 15 */
+	bool is_truncated; /* TC: ask again by TCP; no record is read */
 	bool is_authentic; /* AD */
-	uint32_t ttl;	   /* of the shortest record kept, moved; for a negative
-			    * answer from the SOA (RFC 2308 5), else ttl_min */
+	uint32_t ttl;	   /* of the shortest record kept, moved; if none of the
+			    * asked type is kept not over that of the SOA
+			    * (RFC 2308 5), without one ttl_min */
 	/* addresses at the end of the chain that the judge passed */
 	struct ip_addr addr[DNS_ANSWER_ADDRS_MAX];
 	size_t n_addr;
@@ -75,8 +76,10 @@ struct dns_answer {
  *        message whose question is @name, names uncompressed but for pointers
  *        to the question at offset 12; @ret_n their number
  *
+ * Records of another code than NOERROR and NXDOMAIN are not kept.
+ *
  * Return: 0, or -1 with ret->fault: the message is to be treated as not having
- * come (another may)
+ * come (another may); @body is as it was, but may have failed
  */
 int dns_answer_read(struct slice msg, uint16_t id, const struct hostname *name,
 		    uint16_t type, const struct dns_answer_judge *judge,
@@ -89,7 +92,7 @@ int dns_answer_read(struct slice msg, uint16_t id, const struct hostname *name,
  * @body: records; their pointers to offset 12 fit every spelling of the name
  * @age:  seconds since the records were kept; taken off each TTL, not below 1
  * @max:  bytes the client takes; if it does not fit: TC and no record
- * @b:    appended to; OPT if the client sent one
+ * @b:    appended to; OPT if the client sent one. Failed if @body is none
  */
 void dns_answer_build(struct wbuf *b, const struct dns_query *q, uint8_t rcode,
 		      struct slice body, uint16_t n_records, uint32_t age,

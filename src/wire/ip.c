@@ -83,12 +83,8 @@ static bool parse_v6(struct slice s, uint8_t *b)
 			break;
 		if (!take_char(&s, ':'))
 			return false;
-		if (!take_char(&s, ':')) {
-			/* a single colon at the end */
-			if (s.n == 0)
-				return false;
+		if (!take_char(&s, ':'))
 			continue;
-		}
 		if (gap != SIZE_MAX)
 			return false;
 		gap = at;
@@ -160,7 +156,7 @@ static size_t longest_zeros(const unsigned *group, size_t *ret_n)
 {
 	size_t best = 0;
 
-	*ret_n = 1;
+	*ret_n = 0;
 	for (size_t i = 0; i < V6_GROUPS; i++) {
 		size_t n = 0;
 
