@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Connections of the cell (RFC 7766): queries one behind the other, answered
+ * as their answers come. What a cell does not take stops what is read from it.
+ */
+#include "gate/dns_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/cursor.h"
+#include "base/fd.h"
+
+enum {
+	LENGTH = 2,
+	OUT_HIGH = 64 * 1024, /* not taken yet: no more queries */
+	/* answers of queries that waited go beyond it */
+	OUT_MAX = 4 * OUT_HIGH
+};
+
+struct conn {
+	struct loop_source source;
+	struct loop_timer timer;
+	struct dns_conns *all;
+	uint32_t generation;
+	unsigned n_waiting;
+	bool is_at_end; /* the cell sends no more */
+	bool is_broken; /* what it sends is not read as queries any more */
+	char in[LENGTH + DNS_QUERY_MAX];
+	size_t n_in;
+	struct wbuf out;
+};
+
+struct dns_conns {
+	struct dns_proxy *proxy;
+	struct wbuf reply;
+	struct conn conns[DNS_CONNS_MAX]; /* fd -1: free */
+};
+
+static const uint64_t MS = 1000000;
+
+struct dns_conns *dns_conns_new(struct dns_proxy *p)
+{
+	struct dns_conns *cs = calloc(1, sizeof(*cs));
+
+	if (!cs)
+		return NULL;
+	cs->proxy = p;
+	cs->reply = WBUF_INIT(DNS_MESSAGE_MAX);
+	for (size_t i = 0; i < DNS_CONNS_MAX; i++)
+		cs->conns[i].source.fd = -1;
+	return cs;
+}
+
+static struct loop *loop_of_conn(const struct conn *c)
+{
+	return c->all->proxy->g->loop;
+}
+
+/* What waits for it is told of all the same when it has its answer. */
+static void drop(struct conn *c)
+{
+	loop_remove(loop_of_conn(c), &c->source);
+	loop_timer_clear(loop_of_conn(c), &c->timer);
+	fd_drop(&c->source.fd);
+	wbuf_drop(&c->out);
+	c->generation++;
+}
+
+void dns_conns_free(struct dns_conns **cs)
+{
+	if (!*cs)
+		return;
+	for (size_t i = 0; i < DNS_CONNS_MAX; i++)
+		if ((*cs)->conns[i].source.fd >= 0)
+			drop(&(*cs)->conns[i]);
+	wbuf_drop(&(*cs)->reply);
+	free(*cs);
+	*cs = NULL;
+}
+
+static void on_idle(struct loop_timer *t)
+{
+	drop(loop_of(t, struct conn, timer));
+}
+
+static bool keep(struct conn *c)
+{
+	return loop_timer_set(loop_of_conn(c), &c->timer,
+			      loop_now(loop_of_conn(c)) + DNS_IDLE_MS * MS) ==
+	       0;
+}
+
+static void put_answer(struct conn *c, struct slice msg)
+{
+	wbuf_byte(&c->out, (char)(msg.n >> 8));
+	wbuf_byte(&c->out, (char)msg.n);
+	wbuf_slice(&c->out, msg);
+}
+
+/* -- queries -- */
+
+/* The first message of what was read; false if it is not there whole. */
+static bool next_query(struct conn *c, struct slice *ret)
+{
+	struct slice s = { c->in, c->n_in };
+	uint32_t n;
+
+	if (!cursor_uint(&s, LENGTH, &n))
+		return false;
+	/* neither can be a query; the second never fits */
+	if (n == 0 || n > DNS_QUERY_MAX) {
+		*ret = (struct slice){ NULL, 0 };
+		return true;
+	}
+	return cursor_take(&s, n, ret);
+}
+
+static void serve(struct conn *c, struct slice msg)
+{
+	struct dns_conns *cs = c->all;
+	struct dns_client client = { .conn = (uint32_t)(c - cs->conns),
+				     .generation = c->generation };
+
+	wbuf_reset(&cs->reply);
+	switch (dns_proxy_serve(cs->proxy, &client, msg, false, &cs->reply)) {
+	case DNS_DONE:
+		put_answer(c, wbuf_as_slice(&cs->reply));
+		c->out.failed |= cs->reply.failed;
+		break;
+	case DNS_WAITS:
+		c->n_waiting++;
+		break;
+	case DNS_BROKEN:
+		c->is_broken = true;
+		break;
+	}
+}
+
+static bool may_take(const struct conn *c)
+{
+	return !c->is_broken && c->n_waiting < DNS_PIPELINE_MAX &&
+	       c->out.len < OUT_HIGH;
+}
+
+/* Return: false if there was none to take. */
+static bool take_query(struct conn *c)
+{
+	struct slice msg;
+	size_t n;
+
+	if (!may_take(c) || !next_query(c, &msg))
+		return false;
+	if (msg.n == 0) {
+		dns_proxy_broken(c->all->proxy);
+		c->is_broken = true;
+		return true;
+	}
+	serve(c, msg);
+	n = LENGTH + msg.n;
+	c->n_in -= n;
+	memmove(c->in, c->in + n, c->n_in);
+	return true;
+}
+
+/* -- the stream -- */
+
+static bool flush(struct conn *c)
+{
+	struct wbuf *out = &c->out;
+	ssize_t n;
+
+	if (out->failed)
+		return false;
+	while (out->len) {
+		n = send(c->source.fd, out->p, out->len,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n < 0)
+			return errno == EAGAIN;
+		out->len -= (size_t)n;
+		memmove(out->p, out->p + n, out->len);
+		if (!keep(c))
+			return false;
+	}
+	return true;
+}
+
+static void pump(struct conn *c)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		while (take_query(c))
+			more = true;
+		if (!flush(c)) {
+			drop(c);
+			return;
+		}
+	}
+	if ((c->is_at_end || c->is_broken) && !c->n_waiting && !c->out.len) {
+		drop(c);
+		return;
+	}
+	loop_want(loop_of_conn(c), &c->source,
+		  (may_take(c) && !c->is_at_end ? EPOLLIN : 0u) |
+			  (c->out.len ? EPOLLOUT : 0u));
+}
+
+static void on_event(struct loop_source *s, uint32_t events)
+{
+	struct conn *c = loop_of(s, struct conn, source);
+	ssize_t n = 0;
+
+	if (events & (EPOLLERR | EPOLLHUP)) {
+		drop(c);
+		return;
+	}
+	if (events & EPOLLIN) {
+		n = recv(s->fd, c->in + c->n_in, sizeof(c->in) - c->n_in,
+			 MSG_DONTWAIT);
+		if (n < 0 && errno != EAGAIN) {
+			drop(c);
+			return;
+		}
+		if (n == 0)
+			c->is_at_end = true;
+		else if (n > 0)
+			c->n_in += (size_t)n;
+	}
+	pump(c);
+}
+
+void dns_conns_add(struct dns_conns *cs, int fd)
+{
+	struct conn *c = cs->conns;
+
+	while (c < cs->conns + DNS_CONNS_MAX && c->source.fd >= 0)
+		c++;
+	if (c == cs->conns + DNS_CONNS_MAX) {
+		fd_drop(&fd);
+		return;
+	}
+	*c = (struct conn){ .source = { .fd = fd, .fn = on_event },
+			    .timer.fn = on_idle,
+			    .all = cs,
+			    .generation = c->generation,
+			    .out = WBUF_INIT(OUT_MAX) };
+	if (loop_add(cs->proxy->g->loop, &c->source, EPOLLIN, true) || !keep(c))
+		drop(c);
+}
+
+void dns_conns_answer(struct dns_conns *cs, const struct dns_client *client,
+		      struct slice msg)
+{
+	struct conn *c = &cs->conns[client->conn];
+
+	if (c->source.fd < 0 || c->generation != client->generation)
+		return;
+	c->n_waiting--;
+	put_answer(c, msg);
+	pump(c);
+}

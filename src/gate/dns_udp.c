@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Datagrams of the cell, in batches. A wildcard socket stands for every
+ * address there is: what a query was sent to is what its answer comes from.
+ */
+#include "gate/dns_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+enum { BATCH = 64, CONTROL_SIZE = 64 };
+
+struct control {
+	_Alignas(struct cmsghdr) char bytes[CONTROL_SIZE];
+};
+
+struct dns_listener {
+	struct loop_source source;
+	struct dns_udp *udp;
+};
+
+struct dns_udp {
+	struct dns_proxy *proxy;
+	struct dns_listener listeners[DNS_LISTENERS_MAX];
+	size_t n;
+	/* one batch; a slot that is answered now is sent from where it lies */
+	char in[BATCH][DNS_UDP_OURS];
+	struct wbuf out[BATCH];
+	struct dns_client clients[BATCH];
+	struct control controls[BATCH];
+	struct iovec vec[BATCH];
+	struct mmsghdr msg[BATCH];
+};
+
+struct dns_udp *dns_udp_new(struct dns_proxy *p)
+{
+	struct dns_udp *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return NULL;
+	u->proxy = p;
+	for (size_t i = 0; i < BATCH; i++)
+		u->out[i] = WBUF_INIT(DNS_UDP_REPLY_MAX);
+	return u;
+}
+
+void dns_udp_free(struct dns_udp **u)
+{
+	if (!*u)
+		return;
+	for (size_t i = 0; i < (*u)->n; i++) {
+		struct loop_source *s = &(*u)->listeners[i].source;
+
+		loop_remove((*u)->proxy->g->loop, s);
+		fd_drop(&s->fd);
+	}
+	for (size_t i = 0; i < BATCH; i++)
+		wbuf_drop(&(*u)->out[i]);
+	free(*u);
+	*u = NULL;
+}
+
+/* -- headers -- */
+
+static struct ip_addr asked_of(const struct msghdr *m)
+{
+	/* there is one at most: nothing else is asked for */
+	const struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	struct ip_addr a = { 0 };
+	struct in_pktinfo v4;
+	struct in6_pktinfo v6;
+
+	if (!c)
+		return a;
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		memcpy(&v4, CMSG_DATA(c), sizeof(v4));
+		a.family = 4;
+		memcpy(a.b, &v4.ipi_addr, 4);
+	} else if (c->cmsg_level == IPPROTO_IPV6 &&
+		   c->cmsg_type == IPV6_PKTINFO) {
+		memcpy(&v6, CMSG_DATA(c), sizeof(v6));
+		a.family = 6;
+		memcpy(a.b, &v6.ipi6_addr, 16);
+	}
+	return a;
+}
+
+static void put_control(struct msghdr *m, int level, int type, const void *p,
+			size_t n)
+{
+	struct cmsghdr *c;
+
+	m->msg_controllen = (socklen_t)CMSG_SPACE(n);
+	c = CMSG_FIRSTHDR(m);
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = (socklen_t)CMSG_LEN(n);
+	memcpy(CMSG_DATA(c), p, n);
+}
+
+static void answer_header(struct msghdr *m, const struct dns_client *client,
+			  struct control *control, struct iovec *vec)
+{
+	struct in_pktinfo v4 = { 0 };
+	struct in6_pktinfo v6 = { 0 };
+
+	*control = (struct control){ 0 };
+	*m = (struct msghdr){ .msg_name = (void *)&client->from,
+			      .msg_namelen = client->from_len,
+			      .msg_iov = vec,
+			      .msg_iovlen = 1,
+			      .msg_control = control };
+	if (client->asked.family == 4) {
+		memcpy(&v4.ipi_spec_dst, client->asked.b, 4);
+		put_control(m, IPPROTO_IP, IP_PKTINFO, &v4, sizeof(v4));
+	} else if (client->asked.family == 6) {
+		memcpy(&v6.ipi6_addr, client->asked.b, 16);
+		put_control(m, IPPROTO_IPV6, IPV6_PKTINFO, &v6, sizeof(v6));
+	}
+}
+
+void dns_udp_answer(const struct dns_client *client, struct slice msg)
+{
+	struct control control;
+	struct iovec vec = { (char *)msg.p, msg.n };
+	struct msghdr m;
+
+	answer_header(&m, client, &control, &vec);
+	if (sendmsg(client->udp->source.fd, &m, MSG_DONTWAIT) < 0) {
+		/* lost, as datagrams are; the client asks again */
+	}
+}
+
+/* -- batches -- */
+
+/* As the kernel declares it: musl would make a call of every message. */
+static int send_messages(int fd, struct mmsghdr *msg, size_t n)
+{
+	return (int)syscall(SYS_sendmmsg, fd, msg, n, MSG_DONTWAIT);
+}
+
+static int receive(struct dns_udp *u, int fd)
+{
+	for (size_t i = 0; i < BATCH; i++) {
+		u->vec[i] = (struct iovec){ u->in[i], sizeof(u->in[i]) };
+		u->msg[i].msg_hdr =
+			(struct msghdr){ .msg_name = &u->clients[i].from,
+					 .msg_namelen =
+						 sizeof(u->clients[i].from),
+					 .msg_iov = &u->vec[i],
+					 .msg_iovlen = 1,
+					 .msg_control = &u->controls[i],
+					 .msg_controllen = CONTROL_SIZE };
+	}
+	return (int)syscall(SYS_recvmmsg, fd, u->msg, BATCH, MSG_DONTWAIT,
+			    NULL);
+}
+
+static void readable(struct loop_source *s, uint32_t events)
+{
+	struct dns_listener *l = loop_of(s, struct dns_listener, source);
+	struct dns_udp *u = l->udp;
+	int n = receive(u, s->fd);
+	size_t n_out = 0;
+
+	(void)events;
+	for (int i = 0; i < n; i++) {
+		struct msghdr *m = &u->msg[i].msg_hdr;
+		struct dns_client *c = &u->clients[i];
+		struct wbuf *out = &u->out[i];
+		struct slice msg = { u->in[i], u->msg[i].msg_len };
+
+		c->udp = l;
+		c->from_len = m->msg_namelen;
+		c->asked = asked_of(m);
+		wbuf_reset(out);
+		if (dns_proxy_serve(u->proxy, c, msg, m->msg_flags & MSG_TRUNC,
+				    out) == DNS_WAITS ||
+		    out->failed || out->len == 0)
+			continue;
+		/* slots behind this one are still to be read */
+		u->vec[n_out] = (struct iovec){ out->p, out->len };
+		answer_header(&u->msg[n_out].msg_hdr, c, &u->controls[n_out],
+			      &u->vec[n_out]);
+		n_out++;
+	}
+	for (size_t at = 0; at < n_out;) {
+		int r = send_messages(s->fd, &u->msg[at], n_out - at);
+
+		/* one that cannot be sent is lost, as datagrams are */
+		at += r > 0 ? (size_t)r : 1;
+	}
+}
+
+int dns_udp_add(struct dns_udp *u, int fd)
+{
+	struct dns_listener *l = &u->listeners[u->n];
+	int r;
+
+	if (u->n == DNS_LISTENERS_MAX) {
+		fd_drop(&fd);
+		return -ENOSPC;
+	}
+	*l = (struct dns_listener){ .source = { .fd = fd, .fn = readable },
+				    .udp = u };
+	r = loop_add(u->proxy->g->loop, &l->source, EPOLLIN, true);
+	if (r)
+		fd_drop(&l->source.fd);
+	else
+		u->n++;
+	return r;
+}
