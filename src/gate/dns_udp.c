@@ -4,6 +4,7 @@
  * address there is: what a query was sent to is what its answer comes from.
  */
 #include "gate/dns_int.h"
+#include "sys/pktinfo.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,11 +13,7 @@
 
 #include "base/fd.h"
 
-enum { BATCH = 64, CONTROL_SIZE = 64 };
-
-struct control {
-	_Alignas(struct cmsghdr) char bytes[CONTROL_SIZE];
-};
+enum { BATCH = 64 };
 
 struct dns_listener {
 	struct loop_source source;
@@ -31,7 +28,7 @@ struct dns_udp {
 	char in[BATCH][DNS_UDP_OURS];
 	struct wbuf out[BATCH];
 	struct dns_client clients[BATCH];
-	struct control controls[BATCH];
+	struct pktinfo controls[BATCH];
 	struct iovec vec[BATCH];
 	struct mmsghdr msg[BATCH];
 };
@@ -66,66 +63,19 @@ void dns_udp_free(struct dns_udp **u)
 
 /* -- headers -- */
 
-static struct ip_addr asked_of(const struct msghdr *m)
-{
-	/* there is one at most: nothing else is asked for */
-	const struct cmsghdr *c = CMSG_FIRSTHDR(m);
-	struct ip_addr a = { 0 };
-	struct in_pktinfo v4;
-	struct in6_pktinfo v6;
-
-	if (!c)
-		return a;
-	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-		memcpy(&v4, CMSG_DATA(c), sizeof(v4));
-		a.family = 4;
-		memcpy(a.b, &v4.ipi_addr, 4);
-	} else if (c->cmsg_level == IPPROTO_IPV6 &&
-		   c->cmsg_type == IPV6_PKTINFO) {
-		memcpy(&v6, CMSG_DATA(c), sizeof(v6));
-		a.family = 6;
-		memcpy(a.b, &v6.ipi6_addr, 16);
-	}
-	return a;
-}
-
-static void put_control(struct msghdr *m, int level, int type, const void *p,
-			size_t n)
-{
-	struct cmsghdr *c;
-
-	m->msg_controllen = (socklen_t)CMSG_SPACE(n);
-	c = CMSG_FIRSTHDR(m);
-	c->cmsg_level = level;
-	c->cmsg_type = type;
-	c->cmsg_len = (socklen_t)CMSG_LEN(n);
-	memcpy(CMSG_DATA(c), p, n);
-}
-
 static void answer_header(struct msghdr *m, const struct dns_client *client,
-			  struct control *control, struct iovec *vec)
+			  struct pktinfo *control, struct iovec *vec)
 {
-	struct in_pktinfo v4 = { 0 };
-	struct in6_pktinfo v6 = { 0 };
-
-	*control = (struct control){ 0 };
-	*m = (struct msghdr){ .msg_name = (void *)&client->from,
+	*m = (struct msghdr){ .msg_name = (void *)(uintptr_t)&client->from,
 			      .msg_namelen = client->from_len,
 			      .msg_iov = vec,
-			      .msg_iovlen = 1,
-			      .msg_control = control };
-	if (client->asked.family == 4) {
-		memcpy(&v4.ipi_spec_dst, client->asked.b, 4);
-		put_control(m, IPPROTO_IP, IP_PKTINFO, &v4, sizeof(v4));
-	} else if (client->asked.family == 6) {
-		memcpy(&v6.ipi6_addr, client->asked.b, 16);
-		put_control(m, IPPROTO_IPV6, IPV6_PKTINFO, &v6, sizeof(v6));
-	}
+			      .msg_iovlen = 1 };
+	pktinfo_put(m, control, &client->asked);
 }
 
 void dns_udp_answer(const struct dns_client *client, struct slice msg)
 {
-	struct control control;
+	struct pktinfo control;
 	struct iovec vec = { (char *)msg.p, msg.n };
 	struct msghdr m;
 
@@ -154,7 +104,7 @@ static int receive(struct dns_udp *u, int fd)
 					 .msg_iov = &u->vec[i],
 					 .msg_iovlen = 1,
 					 .msg_control = &u->controls[i],
-					 .msg_controllen = CONTROL_SIZE };
+					 .msg_controllen = sizeof(u->controls[i]) };
 	}
 	return (int)syscall(SYS_recvmmsg, fd, u->msg, BATCH, MSG_DONTWAIT,
 			    NULL);
@@ -176,7 +126,7 @@ static void readable(struct loop_source *s, uint32_t events)
 
 		c->udp = l;
 		c->from_len = m->msg_namelen;
-		c->asked = asked_of(m);
+		(void)pktinfo_read(m, &c->asked);
 		wbuf_reset(out);
 		if (dns_proxy_serve(u->proxy, c, msg, m->msg_flags & MSG_TRUNC,
 				    out) == DNS_WAITS ||

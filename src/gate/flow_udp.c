@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "gate/flow_int.h"
+#include "sys/pktinfo.h"
 
 enum {
 	BATCH = 16, /* datagrams of one socket, a turn */
@@ -48,11 +49,6 @@ struct flow_udp {
 	struct udp_flow *oldest, *newest;
 	size_t n, n_alive;
 	char data[BATCH][DATAGRAM_MAX];
-};
-
-struct control {
-	_Alignas(struct cmsghdr) char space[CMSG_SPACE(
-		sizeof(struct in6_pktinfo))];
 };
 
 /* -- table -- */
@@ -167,27 +163,6 @@ static void on_timer(struct loop_timer *t)
 
 /* -- answers -- */
 
-static void put_source(struct msghdr *m, struct control *c,
-		       const struct ip_addr *a)
-{
-	struct in_pktinfo v4 = { .ipi_ifindex = 0 };
-	struct in6_pktinfo v6 = { .ipi6_ifindex = 0 };
-	bool is_v6 = a->family == 6;
-	size_t n = is_v6 ? sizeof(v6) : sizeof(v4);
-	struct cmsghdr *h;
-
-	memset(c, 0, sizeof(*c));
-	m->msg_control = c->space;
-	m->msg_controllen = CMSG_SPACE(n);
-	memcpy(&v4.ipi_spec_dst, a->b, sizeof(v4.ipi_spec_dst));
-	memcpy(&v6.ipi6_addr, a->b, sizeof(v6.ipi6_addr));
-	h = CMSG_FIRSTHDR(m);
-	h->cmsg_level = is_v6 ? IPPROTO_IPV6 : IPPROTO_IP;
-	h->cmsg_type = is_v6 ? IPV6_PKTINFO : IP_PKTINFO;
-	h->cmsg_len = CMSG_LEN(n);
-	memcpy(CMSG_DATA(h), is_v6 ? (void *)&v6 : (void *)&v4, n);
-}
-
 static void answer(struct udp_flow *f, char *p, size_t n)
 {
 	struct sockaddr_storage to;
@@ -195,10 +170,10 @@ static void answer(struct udp_flow *f, char *p, size_t n)
 	struct msghdr m = { .msg_name = &to,
 			    .msg_iov = &part,
 			    .msg_iovlen = 1 };
-	struct control c;
+	struct pktinfo c;
 
 	m.msg_namelen = ip_sockaddr(&f->rec.src, f->rec.src_port, &to);
-	put_source(&m, &c, &f->rec.dst);
+	pktinfo_put(&m, &c, &f->rec.dst);
 	/* a full buffer loses a datagram, as any router's does */
 	if (sendmsg(f->listener->source.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >=
 	    0)
@@ -367,37 +342,12 @@ static void forward(struct udp_listener *l, struct gate_flow *r, const char *p,
 		f->rec.up += n;
 }
 
-/* Where it was sent to; false if the kernel does not say */
-static bool read_destination(struct msghdr *m, struct ip_addr *ret)
-{
-	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
-		struct in_pktinfo v4;
-		struct in6_pktinfo v6;
-
-		*ret = (struct ip_addr){ .family = 0 };
-		if (h->cmsg_level == IPPROTO_IP && h->cmsg_type == IP_PKTINFO) {
-			memcpy(&v4, CMSG_DATA(h), sizeof(v4));
-			ret->family = 4;
-			memcpy(ret->b, &v4.ipi_addr, 4);
-			return true;
-		}
-		if (h->cmsg_level == IPPROTO_IPV6 &&
-		    h->cmsg_type == IPV6_PKTINFO) {
-			memcpy(&v6, CMSG_DATA(h), sizeof(v6));
-			ret->family = 6;
-			memcpy(ret->b, &v6.ipi6_addr, 16);
-			return true;
-		}
-	}
-	return false;
-}
-
 static void on_datagrams(struct loop_source *s, uint32_t events)
 {
 	struct udp_listener *l = loop_of(s, struct udp_listener, source);
 	struct flow_udp *u = l->g->flows->udp;
 	struct sockaddr_storage from[BATCH];
-	struct control control[BATCH];
+	struct pktinfo control[BATCH];
 	struct iovec part[BATCH];
 	struct mmsghdr m[BATCH] = { 0 };
 	int n;
@@ -410,7 +360,7 @@ static void on_datagrams(struct loop_source *s, uint32_t events)
 			.msg_namelen = sizeof(from[i]),
 			.msg_iov = &part[i],
 			.msg_iovlen = 1,
-			.msg_control = control[i].space,
+			.msg_control = &control[i],
 			.msg_controllen = sizeof(control[i]),
 		};
 	}
@@ -422,7 +372,7 @@ static void on_datagrams(struct loop_source *s, uint32_t events)
 				       .rule = -1 };
 
 		if (!ip_of_sockaddr(&from[i], &r.src, &r.src_port) &&
-		    read_destination(&m[i].msg_hdr, &r.dst))
+		    pktinfo_read(&m[i].msg_hdr, &r.dst))
 			forward(l, &r, u->data[i], m[i].msg_len);
 	}
 }
