@@ -270,6 +270,8 @@ int main(void)
 			_exit(0);
 		look_whether_idle();
 	}
+	/* refused before the command ended, and not read yet */
+	refused_drain(g);
 	flows_free(g);
 	dns_proxy_free(g);
 	recorder_end(g);

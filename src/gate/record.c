@@ -226,6 +226,7 @@ static void aggregate(struct recorder *c, struct gate_record *r, uint64_t up,
 	struct gate_record *a;
 	bool is_new;
 
+	r->of = r->type;
 	r->type = GATE_AGGREGATE;
 	/* the last quarter is for what has no more name to it */
 	keep_common(r, c->n_aggregates < AGGREGATES / 4 * 3);
@@ -275,9 +276,7 @@ static bool may_tell(struct recorder *c)
 void record_query(struct gate *g, const struct gate_query *q)
 {
 	struct recorder *c = g->recorder;
-	struct gate_record r = { .type = GATE_QUERY,
-				 .of = GATE_QUERY,
-				 .query = *q };
+	struct gate_record r = { .type = GATE_QUERY, .query = *q };
 
 	if (!c->is_open)
 		return;
@@ -292,9 +291,7 @@ void record_flow(struct gate *g, enum gate_record_type type,
 		 const struct gate_flow *f)
 {
 	struct recorder *c = g->recorder;
-	struct gate_record r = { .type = (uint32_t)type,
-				 .of = (uint32_t)type,
-				 .flow = *f };
+	struct gate_record r = { .type = (uint32_t)type, .flow = *f };
 
 	if (!c->is_open)
 		return;
