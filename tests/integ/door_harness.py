@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Running cells on a host of the world: rules, clients, what they left."""
 
+import base64
 import json
+import pathlib
+import shutil
 
-from conftest import Cells
+from conftest import Cells, wait_until
 from world import IS_ROOT, name
 
 PYTHON = "/usr/bin/python3"
@@ -90,5 +93,55 @@ def rule(host, port, protocol=None):
     return out
 
 
-__all__ = ["IS_ROOT", "PYTHON", "WorldCells", "connections", "decisions",
-           "dns_queries", "name", "rule"]
+# -- saying bytes from inside a cell: door_speaker.py --
+
+SPEAKER = pathlib.Path(__file__).with_name("door_speaker.py")
+# TLS alerts: the gate's, and the one the world's server sends.
+DENIED = bytes.fromhex("15030100020231")
+LET_THROUGH = bytes.fromhex("15030300020228")
+
+
+def say(to, *chunks, **more):
+    """A case of the speaker."""
+    return {"to": list(to), "chunks": [base64.b64encode(c).decode()
+                                       for c in chunks], **more}
+
+
+def speak(c, rules, cases, **kw):
+    """Says them all in one cell. Return: the run, and what came back."""
+    d = c.tmp / f"speak-{c.count}"
+    d.mkdir()
+    shutil.copy(SPEAKER, d)
+    (d / "cases.json").write_text(json.dumps(cases))
+    d.chmod(0o755)
+    env = {"CELLOS_LIMIT_EVENTS_PER_SECOND": "100000", **kw.pop("env", {})}
+    r = c.run(PYTHON, d / SPEAKER.name, d / "cases.json",
+              ro=[d], env=env, flags=[x for rule_ in rules
+                                      for x in ("--allow", rule_)], **kw)
+    heard = [json.loads(line) for line in r.out.splitlines()]
+    assert len(heard) == len(cases), r
+    for h in heard:
+        if isinstance(h["got"], str):
+            h["got"] = base64.b64decode(h["got"])
+    return r, heard
+
+
+def record_of(r, heard):
+    """The connection record of what a case said, by its own port."""
+    found = [f for f in connections(r)
+             if f.get("source", {}).get("port") == heard["from"]]
+    assert len(found) == 1, (heard, found)
+    return found[0]
+
+
+def arrived(world, server, since, n):
+    """What n more connections brought to a server of the agent, whole."""
+    def whole():
+        e = world.seen(server, since)
+        return len(e) >= n and all(x.get("end") != "open" for x in e) and e
+    return wait_until(whole, 10) or world.seen(server, since)
+
+
+__all__ = ["DENIED", "IS_ROOT", "LET_THROUGH", "PYTHON", "WorldCells",
+           "arrived", "connections", "decisions", "dns_queries", "name",
+           "record_of", "rule", "say", "speak"]

@@ -334,8 +334,8 @@ class World:
     def start_raw(self):
         """Where TLS and HTTP would be, of the second address: what comes
         there is remembered as it came."""
-        self.listen("raw443", "raw", 443)
-        self.listen("raw80", "raw", 80)
+        self.listen("raw443", "tls", 443)
+        self.listen("raw80", "http", 80)
 
     def start_liar(self):
         self.listen("liar", "liar", 53, (files.LIAR4, files.LIAR6))

@@ -83,6 +83,31 @@ def raw(c, peer, name):
     c.close()
 
 
+HANDSHAKE_FAILURE = bytes.fromhex("15030300020228")
+
+
+def tls(c, peer, name):
+    """As raw(), but answers the first bytes with an alert of its own: a
+    client that hears it has been let through."""
+    entry = {"peer": peer[0], "data": "", "end": "open"}
+    with lock:
+        seen.setdefault(name, []).append(entry)
+    got = bytearray()
+    try:
+        while data := c.recv(65536):
+            if not got:
+                c.sendall(HANDSHAKE_FAILURE)
+            got += data[:max(0, (1 << 18) - len(got))]
+            with lock:
+                entry["data"] = text(bytes(got), 1 << 18)
+        end = "fin"
+    except OSError:
+        end = "reset"
+    with lock:
+        entry["end"] = end
+    c.close()
+
+
 def http(c, peer, name):
     """One request after the other; each is remembered whole, and answered
     with its own body, or its own Host."""
@@ -225,7 +250,7 @@ def capture(s, device):
 
 # -- orders --
 
-TCP = {"raw": raw, "http": http, "banner": banner, "hanging": hanging}
+TCP = {"raw": raw, "tls": tls, "http": http, "banner": banner, "hanging": hanging}
 
 
 def do_listen(o):

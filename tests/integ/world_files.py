@@ -25,7 +25,8 @@ GREETING = "this is {}\n"
 BIG_BYTES = 64 << 20
 
 # Names at the second address; ports are the servers'.
-OWN_NAMES = ["own", "ssh", "db", "echo", "banner", "other-own"]
+OWN_NAMES = ["own", "ssh", "db", "echo", "banner", "other-own", "api", "evil",
+             "cdn", "foo.cdn", "deep.foo.cdn", "blocked"]
 
 ECH = base64.b64encode(bytes.fromhex(
     "0045fe0d0041590020002092a01233db2218518ccbbbbc24df20686af417b37388de460e"
@@ -72,6 +73,7 @@ def zone():
         "unspecified AAAA ::", "mapped AAAA ::ffff:127.0.0.1",
         "nat64 AAAA 64:ff9b::7f00:1", "sixtofour AAAA 2002:7f00:1::1",
         "teredo AAAA 2001:0:53aa:64c::1", "linklocal AAAA fe80::1",
+        *(f"large A 198.51.100.{i}" for i in range(100, 140)),
         f"mixed A 127.0.0.1\nmixed A {WEB4}\nmixed A 169.254.169.254",
     ]
     return "\n".join(lines) + "\n"
