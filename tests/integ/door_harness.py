@@ -31,10 +31,11 @@ class WorldCells(Cells):
 
     def allow(self, rules, *cmd, ro=(), env=None, flags=(), **kw):
         """cellos run --allow ... -- CMD. Variables of @env reach the
-        command."""
+        command, but for those of cellos."""
         env = env or {}
         more = [x for r in rules for x in ("--allow", r)]
-        more += [x for k in env for x in ("--env", k)]
+        more += [x for k in env if not k.startswith("CELLOS_")
+                 for x in ("--env", k)]
         return self.run(*cmd, ro=[self.world.dir / "ca", *ro], env=env,
                         flags=[*more, *flags], **kw)
 

@@ -337,6 +337,9 @@ class World:
         self.listen("raw443", "tls", 443)
         self.listen("raw80", "http", 80)
 
+    def start_retry(self):
+        self.listen("retry", "retry", 8444)
+
     def start_liar(self):
         self.listen("liar", "liar", 53, (files.LIAR4, files.LIAR6))
 

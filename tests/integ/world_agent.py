@@ -139,6 +139,28 @@ def http(c, peer, name):
         c.close()
 
 
+def retry_request():
+    """RFC 8446 4.1.4, for the group x25519."""
+    random = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891"
+                           "c2a211167abb8c5e079e09e2c8a8339c")
+    extensions = bytes.fromhex("002b00020304" "00330002001d")
+    body = (b"\3\3" + random + b"\0" + b"\x13\x01" + b"\0" +
+            struct.pack("!H", len(extensions)) + extensions)
+    message = b"\2" + struct.pack("!I", len(body))[1:] + body
+    return b"\x16\3\3" + struct.pack("!H", len(message)) + message
+
+
+def retry(c, peer, name):
+    """Asks for the hello once more, then is as tls()."""
+    try:
+        first = c.recv(65536)
+        c.sendall(retry_request())
+    except OSError:
+        first = b""
+    note(name + " first", data=text(first))
+    tls(c, peer, name)
+
+
 def banner(c, peer, name):
     """Speaks first, as SSH and SMTP do; then echoes lines."""
     note(name, peer=peer[0])
@@ -250,7 +272,8 @@ def capture(s, device):
 
 # -- orders --
 
-TCP = {"raw": raw, "tls": tls, "http": http, "banner": banner, "hanging": hanging}
+TCP = {"raw": raw, "tls": tls, "retry": retry,
+       "http": http, "banner": banner, "hanging": hanging}
 
 
 def do_listen(o):

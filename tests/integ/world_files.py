@@ -203,7 +203,8 @@ def site(d):
 
 def nginx_conf(d, modules=""):
     """Every vhost on one address, TLS 1.2 and 1.3, h2 inside TLS. A POST to
-    /echo comes back from the recording server of the agent."""
+    /echo comes back from the recording server of the agent. Port 8443 takes
+    one group only, so that it asks most clients for a second hello."""
     servers = "".join(f"""
     server {{
         server_name {n}.{ZONE}{' *.wild.' + ZONE if n == 'wild' else ''}\
@@ -229,6 +230,13 @@ http {{
     ssl_certificate_key {d}/web.key;
     ssl_protocols TLSv1.2 TLSv1.3;
     keepalive_requests 1000000;
+    server {{
+        server_name allowed.{ZONE};
+        listen {WEB4}:8443 ssl;
+        listen [{WEB6}]:8443 ssl;
+        ssl_ecdh_curve secp384r1;
+        root {d}/site/allowed;
+    }}
     server {{ {listen(' default_server')} return 404 "no such vhost\\n"; }}
 {servers}
 }}
