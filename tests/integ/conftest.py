@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from world import world  # noqa: F401, a fixture
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CELLOS_BUILD", SOURCE / "build")).resolve()
 # Where the break-out programs are: dynamic ones, to be run in a cell.

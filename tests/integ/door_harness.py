@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Running cells on a host of the world: rules, clients, what they left."""
+
+import base64
+import json
+import pathlib
+import shutil
+
+from conftest import Cells, wait_until
+from world import IS_ROOT, name
+
+PYTHON = "/usr/bin/python3"
+
+
+class WorldCells(Cells):
+    """As Cells, on a host of the world. Its CA is at {ca} in every cell."""
+
+    def __init__(self, tmp, world, variant):
+        super().__init__(tmp)
+        self.world, self.host = world, world.need("unbound").host(variant)
+
+    def call(self, argv, *args, **kw):
+        return super().call([*self.host.enter, *argv], *args, **kw)
+
+    def start(self, *cmd, prefix=(), **kw):
+        return super().start(*cmd, prefix=[*self.host.enter, *prefix], **kw)
+
+    @property
+    def ca(self):
+        return self.world.dir / "ca" / "ca.pem"
+
+    def allow(self, rules, *cmd, ro=(), env=None, flags=(), **kw):
+        """cellos run --allow ... -- CMD. Variables of @env reach the
+        command, but for those of cellos."""
+        env = env or {}
+        more = [x for r in rules for x in ("--allow", r)]
+        more += [x for k in env if not k.startswith("CELLOS_")
+                 for x in ("--env", k)]
+        return self.run(*cmd, ro=[self.world.dir / "ca", *ro], env=env,
+                        flags=[*more, *flags], **kw)
+
+    def python(self, rules, code, *argv, **kw):
+        """The same, of a program's text."""
+        return self.allow(rules, PYTHON, "-c", code, *argv, **kw)
+
+    def door(self, argv, egress=None, dns=None, flags=(), env=None,
+             mounts=(), supervisor=False, timeout=60, ttl=60, **run):
+        """A document with an authority, run signed."""
+        path = self.document(argv, ttl=ttl, mounts=[
+            (self.world.dir / "ca", "ro"), *mounts], **run)
+        with open(path, encoding="utf-8") as f:
+            body = json.load(f)
+        authority = body["spec"]["authority"]
+        if egress is not None:
+            authority["egressRules"] = egress
+        if dns is not None:
+            authority["dnsAuthority"] = dns
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(body, f)
+        if supervisor:
+            return self.supervise(path, env, timeout)
+        return self.run_document(path, flags, env, timeout)
+
+    def verified(self, r, ended=0):
+        """The journal of a run holds what was written, all of it."""
+        v = self.verify(r.events_path)
+        assert v.rc == ended, (v, r)
+        return r
+
+
+def decisions(r):
+    """(action, reasonCode, sniHost) of every judged connection."""
+    return [(e["data"]["action"], e["data"]["reasonCode"],
+             e["data"]["sniHost"]) for e in r.of_type("l7_egress_decision")]
+
+
+def dns_queries(r):
+    """(decision, reasonCode, name, type) of every query."""
+    return [(e["data"]["decision"], e["data"]["reasonCode"],
+             e["data"]["queryName"], e["data"]["queryType"])
+            for e in r.of_type("observability.v1.dns_query")]
+
+
+def connections(r):
+    """Our own records, one a flow."""
+    return [e["data"] for e in r.of_type("evidence.v1.connection")]
+
+
+def rule(host, port, protocol=None):
+    out = {"host": host if "." in host or ":" in host else name(host),
+           "port": port}
+    if protocol:
+        out["protocol"] = protocol
+    return out
+
+
+# -- saying bytes from inside a cell: door_speaker.py --
+
+SPEAKER = pathlib.Path(__file__).with_name("door_speaker.py")
+# TLS alerts: the gate's, and the one the world's server sends.
+DENIED = bytes.fromhex("15030100020231")
+LET_THROUGH = bytes.fromhex("15030300020228")
+
+
+def say(to, *chunks, **more):
+    """A case of the speaker."""
+    return {"to": list(to), "chunks": [base64.b64encode(c).decode()
+                                       for c in chunks], **more}
+
+
+def speak(c, rules, cases, **kw):
+    """Says them all in one cell. Return: the run, and what came back."""
+    d = c.tmp / f"speak-{c.count}"
+    d.mkdir()
+    shutil.copy(SPEAKER, d)
+    (d / "cases.json").write_text(json.dumps(cases))
+    d.chmod(0o755)
+    env = {"CELLOS_LIMIT_EVENTS_PER_SECOND": "100000", **kw.pop("env", {})}
+    r = c.run(PYTHON, d / SPEAKER.name, d / "cases.json",
+              ro=[d], env=env, flags=[x for rule_ in rules
+                                      for x in ("--allow", rule_)], **kw)
+    heard = [json.loads(line) for line in r.out.splitlines()]
+    assert len(heard) == len(cases), r
+    for h in heard:
+        if isinstance(h["got"], str):
+            h["got"] = base64.b64decode(h["got"])
+    return r, heard
+
+
+def record_of(r, heard):
+    """The connection record of what a case said, by its own port."""
+    found = [f for f in connections(r)
+             if f.get("source", {}).get("port") == heard["from"]]
+    assert len(found) == 1, (heard, found)
+    return found[0]
+
+
+def arrived(world, server, since, n):
+    """What n more connections brought to a server of the agent, whole."""
+    def whole():
+        e = world.seen(server, since)
+        return len(e) >= n and all(x.get("end") != "open" for x in e) and e
+    return wait_until(whole, 10) or world.seen(server, since)
+
+
+__all__ = ["DENIED", "IS_ROOT", "LET_THROUGH", "PYTHON", "WorldCells",
+           "arrived", "connections", "decisions", "dns_queries", "name",
+           "record_of", "rule", "say", "speak"]
