@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Loopback of a fresh network namespace. */
+/* Links, addresses and routes of a fresh network namespace, over rtnetlink. */
 #include "sys/netns.h"
 
 #include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/ip.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -38,4 +42,81 @@ int netns_count_links(void)
 		n++;
 	if_freenameindex(list);
 	return n;
+}
+
+static uint8_t family_of(const struct ip_addr *a)
+{
+	return a->family == 4 ? AF_INET : AF_INET6;
+}
+
+static uint16_t size_of(const struct ip_addr *a)
+{
+	return a->family == 4 ? 4 : 16;
+}
+
+void netns_put_addr(struct nl_buf *b, uint32_t ifindex, const struct ip_addr *a)
+{
+	struct ifaddrmsg m = {
+		.ifa_family = family_of(a),
+		.ifa_prefixlen = (uint8_t)(size_of(a) * 8),
+		.ifa_flags = IFA_F_NODAD,
+		.ifa_scope = RT_SCOPE_UNIVERSE,
+		.ifa_index = ifindex,
+	};
+
+	nl_open(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof(m));
+	nl_put(b, IFA_LOCAL, a->b, size_of(a));
+}
+
+static void put_route(struct nl_buf *b, struct rtmsg m, uint32_t ifindex,
+		      const struct ip_addr *src)
+{
+	m.rtm_family = family_of(src);
+	m.rtm_table = RT_TABLE_LOCAL;
+	m.rtm_protocol = RTPROT_STATIC;
+	nl_open(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof(m));
+	nl_put_u32(b, RTA_OIF, ifindex);
+	nl_put(b, RTA_PREFSRC, src->b, size_of(src));
+}
+
+void netns_put_default(struct nl_buf *b, const struct ip_addr *src)
+{
+	put_route(b,
+		  (struct rtmsg){ .rtm_type = RTN_LOCAL,
+				  .rtm_scope = RT_SCOPE_HOST },
+		  NETNS_LO, src);
+}
+
+void netns_put_neighbour(struct nl_buf *b, uint32_t ifindex,
+			 const struct ip_addr *a, const struct ip_addr *src)
+{
+	put_route(b,
+		  (struct rtmsg){ .rtm_type = RTN_UNICAST,
+				  .rtm_scope = RT_SCOPE_LINK,
+				  .rtm_dst_len = (uint8_t)(size_of(a) * 8) },
+		  ifindex, src);
+	nl_put(b, RTA_DST, a->b, size_of(a));
+}
+
+void netns_put_leg_up(struct nl_buf *b, uint32_t ifindex, bool has_v6)
+{
+	struct ifinfomsg m = { .ifi_index = (int)ifindex,
+			       .ifi_flags = IFF_UP,
+			       .ifi_change = IFF_UP };
+	size_t all, inet, conf;
+
+	nl_open(b, RTM_SETLINK, 0, &m, sizeof(m));
+	all = nl_nest(b, IFLA_AF_SPEC);
+	inet = nl_nest(b, AF_INET);
+	conf = nl_nest(b, IFLA_INET_CONF);
+	nl_put_u32(b, IPV4_DEVCONF_ARP_ANNOUNCE, 2);
+	nl_nest_end(b, conf);
+	nl_nest_end(b, inet);
+	if (has_v6) {
+		inet = nl_nest(b, AF_INET6);
+		nl_put(b, IFLA_INET6_ADDR_GEN_MODE,
+		       &(uint8_t){ IN6_ADDR_GEN_MODE_NONE }, 1);
+		nl_nest_end(b, inet);
+	}
+	nl_nest_end(b, all);
 }
