@@ -19,11 +19,12 @@ enum {
 	DIVERT_PRIORITY = -150, /* "mangle" */
 	ICMP4_UNREACHABLE = 3,
 	ICMP6_UNREACHABLE = 1,
-	ICMP6_MLD_FIRST = 130,
-	ICMP6_ROUTER_ASKED = 133,
-	ICMP6_MLD2 = 143,
+	/* listeners (RFC 2710, 3810), routers and neighbours (RFC 4861) */
+	ICMP6_LISTENER_ASKED = 130,
 	ICMP6_NEIGHBOUR_ASKED = 135,
 	ICMP6_NEIGHBOUR = 136,
+	ICMP6_REDIRECT = 137,
+	ICMP6_LISTENER2 = 143,
 	ICMP6 = 58,
 };
 
@@ -259,10 +260,10 @@ static void chatter(struct nft_batch *t)
 	icmp(t, 6, ICMP6_UNREACHABLE, ICMP6_UNREACHABLE);
 	nft_verdict(t, NF_DROP, NULL);
 	nft_rule(t, "chatter");
-	icmp(t, 6, ICMP6_MLD_FIRST, ICMP6_ROUTER_ASKED);
+	icmp(t, 6, ICMP6_LISTENER_ASKED, ICMP6_REDIRECT);
 	nft_verdict(t, NF_DROP, NULL);
 	nft_rule(t, "chatter");
-	icmp(t, 6, ICMP6_MLD2, ICMP6_MLD2);
+	icmp(t, 6, ICMP6_LISTENER2, ICMP6_LISTENER2);
 	nft_verdict(t, NF_DROP, NULL);
 }
 
