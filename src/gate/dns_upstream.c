@@ -38,7 +38,7 @@ struct ask {
 	uint64_t end_ns;	 /* of all tries */
 	/* the try */
 	uint16_t id, resolver;
-	bool is_tcp, is_again;
+	bool is_tcp;
 	uint64_t until_ns;
 	struct wbuf query; /* behind the length of TCP */
 	size_t sent;
@@ -140,7 +140,6 @@ static int begin_try(struct ask *a, bool tcp)
 		return r;
 	a->source = (struct loop_source){ .fd = r, .fn = on_event };
 	a->is_tcp = tcp;
-	a->is_again = tcp; /* the transport repeats what is lost */
 	a->sent = 0;
 	a->until_ns = now + all < a->end_ns ? now + all : a->end_ns;
 	r = loop_add(loop_of_ask(a), &a->source, tcp ? EPOLLOUT : EPOLLIN,
@@ -219,11 +218,11 @@ static void on_time(struct loop_timer *t)
 {
 	struct ask *a = loop_of(t, struct ask, timer);
 
-	if (a->is_again || loop_now(loop_of_ask(a)) >= a->until_ns) {
+	if (loop_now(loop_of_ask(a)) >= a->until_ns) {
 		fail_try(a, true);
 		return;
 	}
-	a->is_again = true;
+	/* half of the time has gone, the query or its answer too perhaps */
 	if (send_datagram(a) ||
 	    loop_timer_set(loop_of_ask(a), &a->timer, a->until_ns))
 		fail_try(a, true);
