@@ -321,16 +321,34 @@ static int check_run(const struct spec *s, struct err *e)
 	return check_limits(run->limits, e);
 }
 
+static int check_budget(const struct spec_opt_u64 *bytes, const char *member,
+			size_t i, struct err *e)
+{
+	if (!bytes->present || bytes->v)
+		return 0;
+	return err_set(e, ERR_SPEC, 0,
+		       "authority.egressRules[].%s must be >= 1: leave it out "
+		       "for no budget (at /spec/authority/egressRules/%zu/%s)",
+		       member, i, member);
+}
+
 /* Rule 24 */
 static int check_egress(const struct spec *s, struct err *e)
 {
-	for (size_t i = 0; i < s->authority.egress_rules.n; i++)
-		if (s->authority.egress_rules.p[i].host.n == 0)
+	for (size_t i = 0; i < s->authority.egress_rules.n; i++) {
+		const struct spec_egress_rule *r =
+			&s->authority.egress_rules.p[i];
+
+		if (r->host.n == 0)
 			return err_set(e, ERR_SPEC, 0,
 				       "authority.egressRules[].host must be "
 				       "non-empty (at /spec/authority/"
 				       "egressRules/%zu/host)",
 				       i);
+		if (check_budget(&r->max_bytes_up, "maxBytesUp", i, e) ||
+		    check_budget(&r->max_bytes_down, "maxBytesDown", i, e))
+			return -1;
+	}
 	return 0;
 }
 

@@ -147,6 +147,10 @@ static const struct field egress_rows[] = {
 	{ "protocol", FIELD_STR, NUL, AT(spec_egress_rule, protocol) },
 	{ "dnsEgressJustification", FIELD_STR, NUL | OMIT,
 	  AT(spec_egress_rule, dns_egress_justification) },
+	{ "maxBytesUp", FIELD_OPT_U64, NUL | OMIT,
+	  AT(spec_egress_rule, max_bytes_up) },
+	{ "maxBytesDown", FIELD_OPT_U64, NUL | OMIT,
+	  AT(spec_egress_rule, max_bytes_down) },
 };
 static const struct object egress = OBJECT(spec_egress_rule, egress_rows);
 

@@ -103,6 +103,7 @@ struct spec_egress_rule {
 	struct slice host;
 	uint16_t port;
 	struct slice protocol, dns_egress_justification;
+	struct spec_opt_u64 max_bytes_up, max_bytes_down; /* ours */
 };
 
 struct spec_egress_rules {

@@ -305,7 +305,7 @@ static void test_stalled_ones_cost_little_and_delay_nobody(void **state)
 	}
 	each = (mallinfo2().uordblks - before) / STALLED;
 	assert_int_equal(flows_count(&world.g), STALLED);
-	assert_in_range(each, 1, 4096);
+	assert_in_range(each, 0, 4096); /* 0: a sanitizer's malloc */
 	c = connect_gate();
 	world_send(c, hello.b, hello.n);
 	expect_allowed(c, 2);
