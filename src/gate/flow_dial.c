@@ -109,11 +109,29 @@ static void try_next(struct flow *f)
 	failed(f);
 }
 
+static void find_addresses(struct flow *f)
+{
+	const struct ip_addr *first = f->is_explicit ? NULL : &f->rec.dst;
+	struct flow_dial *d = f->dial;
+	struct ip_addr all[FLOW_DIAL_MAX];
+	size_t n;
+
+	if (!d->by_name) {
+		d->addrs[d->n++] = f->rec.dst;
+		return;
+	}
+	n = pins_addrs(f->g->pins, &f->rec.question, first,
+		       loop_now(f->g->loop), all, FLOW_DIAL_MAX);
+	/* what was answered was judged then; it costs nothing to look again */
+	for (size_t i = 0; i < n; i++)
+		if (verdict_answer(f->g->policy, &f->rec.question, &all[i]))
+			d->addrs[d->n++] = all[i];
+}
+
 void flow_dial(struct flow *f, const struct hostname *name, uint16_t port)
 {
 	struct gate *g = f->g;
 	struct flow_dial *d = calloc(1, sizeof(*d));
-	const struct ip_addr *first = f->is_explicit ? NULL : &f->rec.dst;
 
 	if (name)
 		f->rec.question = *name;
@@ -130,10 +148,7 @@ void flow_dial(struct flow *f, const struct hostname *name, uint16_t port)
 	d->port = port;
 	d->by_name = name != NULL;
 	d->end_ns = loop_now(g->loop) + (uint64_t)ALL_MS * 1000000;
-	d->addrs[0] = f->rec.dst;
-	d->n = name ? pins_addrs(g->pins, &f->rec.question, first,
-				 loop_now(g->loop), d->addrs, FLOW_DIAL_MAX)
-		    : 1;
+	find_addresses(f);
 	try_next(f);
 }
 

@@ -104,8 +104,9 @@ static bool flush(struct ends *e)
 	return true;
 }
 
-/* The budget is used up: is there more to come? */
-static enum moved over(struct ends *e)
+/* Nothing may be read now: is there something, or the end?
+ * @want: what to ask for if there is neither; MOVED_OVER: there is something */
+static enum moved look_ahead(struct ends *e, uint32_t want)
 {
 	char c;
 	ssize_t n = recv(e->from->fd, &c, 1, MSG_PEEK);
@@ -117,7 +118,7 @@ static enum moved over(struct ends *e)
 	else if (!is_later())
 		return MOVED_FAILED;
 	else
-		*e->want_from |= EPOLLIN;
+		*e->want_from |= want;
 	return MOVED;
 }
 
@@ -139,7 +140,7 @@ static enum moved move(struct ends *e, uint64_t *limit)
 		if (!flush(e) || w->eof || !*limit)
 			return MOVED;
 		if (!w->budget)
-			return over(e);
+			return look_ahead(e, EPOLLIN);
 		if (!take_pipe(e->f->g->flows, w))
 			return MOVED_FAILED;
 		n = splice(e->from->fd, NULL, w->pipe[1], NULL,
@@ -333,7 +334,10 @@ static enum moved move_up(struct ends *e)
 					return m;
 				break;
 			case FLOW_HELD:
-				return MOVED;
+				if (flow_unjudged(f).n)
+					return MOVED;
+				m = look_ahead(e, EPOLLRDHUP);
+				return m == MOVED_OVER ? MOVED : m;
 			case FLOW_DENIED:
 				return MOVED_DENIED;
 			}
