@@ -78,7 +78,7 @@ static int become(uid_t uid, gid_t gid)
 	return 0;
 }
 
-static int limits(void)
+int gate_limits(void)
 {
 	struct rlimit files = { GATE_FILES, GATE_FILES }, now;
 	const struct rlimit none = { 0, 0 };
@@ -122,8 +122,6 @@ int gate_confine(uid_t uid, gid_t gid, const char **ret_what)
 	r = own_namespaces(uid != 0);
 	if (!r)
 		*ret_what = "root", r = empty_root();
-	if (!r)
-		*ret_what = "limits", r = limits();
 	if (!r)
 		*ret_what = "bounding set", r = caps_drop_bounding();
 	if (!r)

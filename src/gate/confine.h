@@ -7,6 +7,9 @@
 
 #include "base/attr.h"
 
+/** gate_limits() - as many descriptors as there are, no process, no file; the
+ *  tables are sized by it. 0 or -errno */
+int gate_limits(void) MUST_USE;
 /**
  * gate_confine() - an empty read-only root, another user, no capability, no
  * new privileges, not dumpable, few calls

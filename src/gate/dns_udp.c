@@ -97,14 +97,14 @@ static int receive(struct dns_udp *u, int fd)
 {
 	for (size_t i = 0; i < BATCH; i++) {
 		u->vec[i] = (struct iovec){ u->in[i], sizeof(u->in[i]) };
-		u->msg[i].msg_hdr =
-			(struct msghdr){ .msg_name = &u->clients[i].from,
-					 .msg_namelen =
-						 sizeof(u->clients[i].from),
-					 .msg_iov = &u->vec[i],
-					 .msg_iovlen = 1,
-					 .msg_control = &u->controls[i],
-					 .msg_controllen = sizeof(u->controls[i]) };
+		u->msg[i].msg_hdr = (struct msghdr){
+			.msg_name = &u->clients[i].from,
+			.msg_namelen = sizeof(u->clients[i].from),
+			.msg_iov = &u->vec[i],
+			.msg_iovlen = 1,
+			.msg_control = &u->controls[i],
+			.msg_controllen = sizeof(u->controls[i])
+		};
 	}
 	return (int)syscall(SYS_recvmmsg, fd, u->msg, BATCH, MSG_DONTWAIT,
 			    NULL);

@@ -235,8 +235,8 @@ static struct flow *flow_new(struct gate *g, int *fd, const struct gate_flow *r)
 					  .fn = flow_serve_server,
 					  .slot = -1 };
 	f->timer.fn = on_timer;
-	flow_way_init(&f->up, 0);
-	flow_way_init(&f->down, 0);
+	flow_way_init(&f->up, &flow_budget(g, -1)->up);
+	flow_way_init(&f->down, &flow_budget(g, -1)->down);
 	f->next = all->first;
 	if (f->next)
 		f->next->prev = f;
@@ -354,6 +354,23 @@ static void on_accept(struct loop_source *s, uint32_t events)
 
 /* -- the outside -- */
 
+struct flow_budget *flow_budget(struct gate *g, int32_t rule)
+{
+	return &g->flows->budgets[rule >= 0 ? rule : GATE_RULES_MAX];
+}
+
+static void fill_budgets(struct flows *all, const struct gate_policy *p)
+{
+	for (uint32_t i = 0; i <= GATE_RULES_MAX; i++) {
+		bool is_rule = i < p->n_rules;
+		uint64_t up = is_rule ? p->rules[i].max_up : 0;
+		uint64_t down = is_rule ? p->rules[i].max_down : 0;
+
+		all->budgets[i].up = up ? up : UINT64_MAX;
+		all->budgets[i].down = down ? down : UINT64_MAX;
+	}
+}
+
 struct flows *flows_new(struct gate *g)
 {
 	struct flows *all = calloc(1, sizeof(*all));
@@ -362,6 +379,7 @@ struct flows *flows_new(struct gate *g)
 	if (!all)
 		return NULL;
 	all->g = g;
+	fill_budgets(all, g->policy);
 	all->rest.fn = on_rested;
 	all->joined = WBUF_INIT(TLS_HELLO_MAX);
 	all->max = FLOW_MAX;

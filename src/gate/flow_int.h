@@ -53,10 +53,10 @@ enum flow_state {
 struct flow_way {
 	int pipe[2];
 	size_t in_pipe;
-	uint64_t budget; /* bytes it may still carry */
-	bool eof;	 /* nothing more comes */
-	bool is_shut;	 /* and the other side was told */
-	bool is_lost;	 /* the other side takes nothing more */
+	uint64_t *budget; /* bytes that all of its rule may still carry */
+	bool eof;	  /* nothing more comes */
+	bool is_shut;	  /* and the other side was told */
+	bool is_lost;	  /* the other side takes nothing more */
 };
 
 /* What a judge says of the client's bytes that were not yet sent. */
@@ -108,6 +108,11 @@ struct flow_listener {
 struct flow_udp;
 struct flow_seen;
 
+/* What is left of a rule's budget; UINT64_MAX if it has none. */
+struct flow_budget {
+	uint64_t up, down;
+};
+
 struct flows {
 	struct gate *g;
 	struct flow *first; /* of all */
@@ -117,6 +122,7 @@ struct flows {
 	struct loop_timer rest; /* of the listeners: out of descriptors */
 	struct flow_udp *udp;	/* made with the first socket */
 	struct flow_seen *seen; /* 5-tuples */
+	struct flow_budget budgets[GATE_RULES_MAX + 1]; /* the last: no rule */
 	int pipes[FLOW_PIPES_KEPT][2];
 	size_t n_pipes;
 	struct wbuf joined;
@@ -131,6 +137,8 @@ struct flow_names {
 
 /* -- flow.c -- */
 
+/** flow_budget() - of @rule, shared by all flows of it; -1: of none */
+struct flow_budget *flow_budget(struct gate *g, int32_t rule);
 /** flow_names() - what there is to judge by at @a, @port */
 void flow_names(struct gate *g, const struct ip_addr *a, uint16_t port,
 		bool udp, struct flow_names *ret);
@@ -193,8 +201,8 @@ void flow_relay_begin(struct flow *f);
 void flow_relay(struct flow *f);
 /** flow_relay_late() - idle for too long, or drained */
 void flow_relay_late(struct flow *f);
-/** flow_way_init() - @budget in bytes, 0: none */
-void flow_way_init(struct flow_way *w, uint64_t budget);
+/** flow_way_init() - @budget: of its rule, see flow_budget() */
+void flow_way_init(struct flow_way *w, uint64_t *budget);
 void flow_way_drop(struct flows *all, struct flow_way *w);
 /** flow_unjudged() - the client's bytes behind those that are ready */
 struct slice flow_unjudged(const struct flow *f);

@@ -260,6 +260,7 @@ int main(void)
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	must(only_channel(), "descriptors");
+	must(gate_limits(), "limits");
 	g->policy = take_policy(&o);
 	make_gate();
 	r = gate_confine(o.uid, o.gid, &what);

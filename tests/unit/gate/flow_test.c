@@ -201,6 +201,8 @@ static void test_bulk_arrives_in_order(void **state)
 	free(in);
 }
 
+static int listener;
+
 static void open_with_budget(uint64_t up, uint64_t down, int *c, int *s)
 {
 	struct gate_rule *r = world_net_rule(GATE_TCP, "192.0.2.10", SSH);
@@ -208,9 +210,34 @@ static void open_with_budget(uint64_t up, uint64_t down, int *c, int *s)
 
 	r->max_up = up;
 	r->max_down = down;
+	world_new_flows();
 	world_listen(SSH, false);
 	*c = world_client("192.0.2.10", SSH);
 	*s = world_accept(l);
+	listener = l;
+}
+
+/* It is the rule's, whatever it takes to use it up. */
+static void test_budget_is_shared_by_the_flows_of_a_rule(void **state)
+{
+	char buf[64];
+	int c, s, c2, s2;
+
+	(void)state;
+	open_with_budget(10, 0, &c, &s);
+	c2 = world_client("192.0.2.10", SSH);
+	s2 = world_accept(listener);
+	world_say(c, "012345");
+	world_expect(s, "012345");
+	world_say(c2, "6789a");
+	assert_int_equal(world_read(s2, buf, sizeof(buf)), 4);
+	assert_memory_equal(buf, "6789", 4);
+	world_told(1);
+	assert_int_equal(world_last(GATE_FLOW)->reason, GATE_REASON_BUDGET_UP);
+	assert_int_equal(world_last(GATE_FLOW)->up, 4);
+	world_say(c, "b");
+	assert_int_equal(world_read(s, buf, 1), -ECONNRESET);
+	world_told(2);
 }
 
 static void test_budget_up(void **state)
@@ -455,6 +482,7 @@ int main(void)
 		TEST(test_budget_up),
 		TEST(test_budget_up_in_one_write),
 		TEST(test_budget_down),
+		TEST(test_budget_is_shared_by_the_flows_of_a_rule),
 		TEST(test_budget_that_is_just_enough),
 		TEST(test_idle_ends_it),
 		TEST(test_port_53_is_the_resolvers),

@@ -136,6 +136,7 @@ static void test_budgets(void **state)
 
 	(void)state;
 	r->max_up = 6;
+	world_new_flows();
 	world_listen_udp(NTP, 4);
 	s = world_udp(true, "192.0.2.40", NTP);
 	c = world_udp(false, "192.0.2.1", 5000);

@@ -130,6 +130,13 @@ int world_teardown(void **state)
 	return fd_close_range((unsigned)outside_ns + 1, ~0u);
 }
 
+void world_new_flows(void)
+{
+	flows_free(&world.g);
+	world.g.flows = flows_new(&world.g);
+	assert_non_null(world.g.flows);
+}
+
 static struct gate_rule *rule(enum gate_protocol p, uint16_t port)
 {
 	struct gate_rule *r = &world.policy.rules[world.policy.n_rules];

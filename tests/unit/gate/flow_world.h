@@ -42,6 +42,9 @@ int world_run(const char *name, const struct CMUnitTest *tests, size_t n);
 int world_setup(void **state);
 int world_teardown(void **state);
 
+/** world_new_flows() - made anew: budgets are read then */
+void world_new_flows(void);
+
 struct gate_rule *world_name_rule(enum gate_protocol p, const char *pattern,
 				  uint16_t port);
 struct gate_rule *world_net_rule(enum gate_protocol p, const char *net,
