@@ -270,8 +270,9 @@ static int fill(struct door_setup *d, const struct limits *l, struct err *e)
 	return 0;
 }
 
-int door_setup_load(const struct spec *s, bool strict, const struct limits *l,
-		    struct door_setup **ret, struct err *e)
+int door_setup_load(const struct spec *s, enum policy_face face,
+		    const struct limits *l, struct door_setup **ret,
+		    struct err *e)
 {
 	struct door_setup *d;
 
@@ -282,7 +283,7 @@ int door_setup_load(const struct spec *s, bool strict, const struct limits *l,
 	if (!d)
 		return err_set(e, ERR_PLAIN, ENOMEM, "gate policy");
 	*ret = d;
-	if (policy_compile(s, strict, &d->policy, e) || fill(d, l, e)) {
+	if (policy_compile(s, face, &d->policy, e) || fill(d, l, e)) {
 		door_setup_drop(ret);
 		return -1;
 	}

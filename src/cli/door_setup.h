@@ -19,13 +19,14 @@ struct door_setup {
 
 /**
  * door_setup_load() - @ret NULL: the document lets nothing out
- * @strict: as policy_compile()
+ * @face: as policy_compile()
  * @e: names the member or the variable, the rule and the remedy
  *
  * Return: 0 or -1; drop with door_setup_drop()
  */
-int door_setup_load(const struct spec *s, bool strict, const struct limits *l,
-		    struct door_setup **ret, struct err *e) MUST_USE;
+int door_setup_load(const struct spec *s, enum policy_face face,
+		    const struct limits *l, struct door_setup **ret,
+		    struct err *e) MUST_USE;
 void door_setup_drop(struct door_setup **d);
 
 /** door_setup_nameservers() - `nameserver` lines of a resolv.conf(5); pure

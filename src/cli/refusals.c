@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/attr.h"
+
 static void note(struct refusals *r, const char *what, bool is_name,
 		 uint64_t count)
 {
@@ -55,6 +57,21 @@ static void note_flow(struct refusals *r, const struct gate_flow *f,
 	note(r, what, false, count);
 }
 
+/* What failed for another reason no rule would mend. */
+static bool a_rule_would_do(const struct gate_flow *f)
+{
+	static const enum gate_reason why[] = {
+		GATE_REASON_NO_RULE,   GATE_REASON_ADDRESS_NOT_NAMED,
+		GATE_REASON_SNI_MISS,  GATE_REASON_HOST_MISS,
+		GATE_REASON_HOST_PORT,
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(why); i++)
+		if (f->reason == why[i])
+			return true;
+	return false;
+}
+
 void refusals_note(struct refusals *r, const struct gate_record *g)
 {
 	uint64_t count = g->type == GATE_AGGREGATE ? g->count : 1;
@@ -65,8 +82,7 @@ void refusals_note(struct refusals *r, const struct gate_record *g)
 		    g->query.name.len)
 			note(r, g->query.name.text, true, count);
 	} else if (of == GATE_REFUSED ||
-		   (of == GATE_FLOW &&
-		    !gate_reason_allows((enum gate_reason)g->flow.reason))) {
+		   (of == GATE_FLOW && a_rule_would_do(&g->flow))) {
 		note_flow(r, &g->flow, count);
 	}
 }

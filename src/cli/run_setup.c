@@ -99,7 +99,8 @@ int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
 		return -1;
 	if (config_load(false, &s->cfg, e) || state_dirs_find(&s->dirs, e))
 		return -1;
-	if (door_setup_load(&s->doc.spec, true, &s->cfg.limits, &s->door, e))
+	if (door_setup_load(&s->doc.spec, POLICY_CELLOS, &s->cfg.limits,
+			    &s->door, e))
 		return -1;
 	s->backend = backend_by_name("host");
 	if (!s->backend)

@@ -115,7 +115,9 @@ static int run_cell(const struct document *d, struct config *c,
 				.journal = lc.journal_path };
 	if (!lc.request.portable && reach_check(&reach, e))
 		return -1;
-	if (door_setup_load(&d->spec, !c->portable, &c->limits, &door, e))
+	if (door_setup_load(&d->spec,
+			    c->portable ? POLICY_PORTABLE : POLICY_SUPERVISOR,
+			    &c->limits, &door, e))
 		return -1;
 	lc.door = door;
 	gc_at_start(&dirs);

@@ -25,7 +25,7 @@ int compile_refuse(struct compile *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (c->strict)
+	if (c->face != POLICY_PORTABLE)
 		return err_set(c->e, ERR_SPEC, 0, "%s", text);
 	log_line(LOG_WARN, TARGET, "%s; it permits nothing", text);
 	return 0;
@@ -179,7 +179,7 @@ static int check_listed(struct compile *c, const struct gate_rule *r, size_t i)
 	for (size_t k = 0; k < c->p->n_names; k++)
 		if (covers(c->p->names[k], r->pattern))
 			return 0;
-	if (c->strict)
+	if (c->face == POLICY_CELLOS)
 		return err_set(c->e, ERR_SPEC, 0, text, r->pattern, i);
 	/* it stays: some names of a wildcard may be listed */
 	log_line(LOG_WARN, TARGET, text, r->pattern, i);
@@ -319,10 +319,10 @@ static int compile_entry(struct compile *c, size_t i)
 	return add_rule(c, &r, at);
 }
 
-int policy_compile(const struct spec *s, bool strict, struct gate_policy *ret,
-		   struct err *e)
+int policy_compile(const struct spec *s, enum policy_face face,
+		   struct gate_policy *ret, struct err *e)
 {
-	struct compile c = { s, strict, ret, e };
+	struct compile c = { s, face, ret, e };
 
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < allowlist(&c).n; i++)

@@ -77,10 +77,16 @@ struct gate_policy {
 	struct gate_net nets[GATE_NETS_MAX];
 };
 
+/* Whose rules about what a document says amiss. */
+enum policy_face {
+	POLICY_PORTABLE,   /* it permits nothing, and is told by log */
+	POLICY_SUPERVISOR, /* an error; what can do no harm is told by log */
+	POLICY_CELLOS	   /* an error */
+};
+
 /**
  * policy_compile() - from a checked document
- * @strict: `cellos`, and every profile but portable: a word or address that
- *          cannot be is an error; else it permits nothing and is told by log
+ * @face: what becomes of a word or an address that cannot be
  * @ret:    zeroed, then filled; the fields that come from the environment
  *          (resolvers if the document names none, limits, own) are the
  *          caller's and stay as the caller sets them afterwards
@@ -88,11 +94,11 @@ struct gate_policy {
  *
  * Errors: protocol word, port 0, 53/udp is fine, 853 is refused, loopback and
  * unspecified addresses are refused, a name rule the allowlist excludes
- * (strict), more rules than GATE_RULES_MAX, a host that is neither name
+ * (POLICY_CELLOS), more rules than GATE_RULES_MAX, a host that is neither name
  * pattern, address nor CIDR.
  */
-int policy_compile(const struct spec *s, bool strict, struct gate_policy *ret,
-		   struct err *e) MUST_USE;
+int policy_compile(const struct spec *s, enum policy_face face,
+		   struct gate_policy *ret, struct err *e) MUST_USE;
 
 /** policy_needs_gate() - has the document any egress or name to resolve */
 bool policy_needs_gate(const struct spec *s);

@@ -7,7 +7,7 @@
 
 struct compile {
 	const struct spec *s;
-	bool strict;
+	enum policy_face face;
 	struct gate_policy *p;
 	struct err *e;
 };
@@ -15,7 +15,7 @@ struct compile {
 /**
  * compile_refuse() - something of the document cannot be
  *
- * Return: -1 with the error if @c is strict; else 0: it was told by log, and
+ * Return: -1 with the error but in portable: 0, it was told by log, and
  * the caller leaves out what it belongs to
  */
 int compile_refuse(struct compile *c, const char *fmt, ...)

@@ -8,7 +8,8 @@
 static struct gate_policy policy;
 
 /* @authority: the members of spec.authority */
-static inline int compile(const char *authority, bool strict, struct err *e)
+static inline int compile(const char *authority, enum policy_face face,
+			  struct err *e)
 {
 	OWNED(wbuf_drop) struct wbuf text = WBUF_INIT(1 << 20);
 	struct spec s = { 0 };
@@ -23,7 +24,7 @@ static inline int compile(const char *authority, bool strict, struct err *e)
 	if (spec_parse(wbuf_as_slice(&text), &s, e) || spec_check(&s, e))
 		fail_msg("%s: %s", authority, e->text);
 	memset(&policy, 0xff, sizeof(policy));
-	rc = policy_compile(&s, strict, &policy, e);
+	rc = policy_compile(&s, face, &policy, e);
 	spec_drop(&s);
 	return rc;
 }

@@ -35,7 +35,7 @@ static void query_types(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		size_t n = 0;
 
-		assert_int_equal(compile(rows[i].dns, true, &e), 0);
+		assert_int_equal(compile(rows[i].dns, POLICY_CELLOS, &e), 0);
 		while (rows[i].want[n])
 			n++;
 		assert_int_equal(policy.n_query_types, n);
@@ -91,7 +91,7 @@ static void resolvers(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct gate_resolver *r = policy.resolvers;
-		int rc = compile(rows[i].dns, true, &e);
+		int rc = compile(rows[i].dns, POLICY_CELLOS, &e);
 
 		if ((rc == 0) != (rows[i].addr != NULL))
 			fail_msg("%s: %s", rows[i].dns, e.text);
@@ -100,7 +100,8 @@ static void resolvers(void **state)
 			assert_non_null(strstr(e.text, "no address and port"));
 			assert_non_null(
 				strstr(e.text, DNS "resolvers/0/endpoint)"));
-			assert_int_equal(compile(rows[i].dns, false, &e), 0);
+			assert_int_equal(
+				compile(rows[i].dns, POLICY_PORTABLE, &e), 0);
 			assert_int_equal(policy.n_resolvers, 0);
 			continue;
 		}
@@ -124,8 +125,11 @@ static void other_transports(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		for (int strict = 0; strict < 2; strict++) {
-			assert_int_equal(compile(rows[i], strict, &e), -1);
+		for (int face = POLICY_PORTABLE; face <= POLICY_CELLOS;
+		     face++) {
+			assert_int_equal(
+				compile(rows[i], (enum policy_face)face, &e),
+				-1);
 			assert_non_null(
 				strstr(e.text, "only do53-udp and do53-tcp"));
 			assert_non_null(
@@ -165,7 +169,7 @@ static void resolver_bounds(void **state)
 		for (size_t k = 0; k < rows[i].n; k++)
 			put_resolver(&b, rows[i].id_n, k);
 		wbuf_str(&b, "]}");
-		assert_int_equal(compile(wbuf_cstr(&b), false, &e),
+		assert_int_equal(compile(wbuf_cstr(&b), POLICY_PORTABLE, &e),
 				 rows[i].text ? -1 : 0);
 		if (rows[i].text)
 			assert_non_null(strstr(e.text, rows[i].text));
@@ -191,7 +195,7 @@ static void broken_entry_binds(void **state)
 	put_nets(&nets);
 	assert_string_equal(wbuf_cstr(&nets), "h@none/0 i@none/0 j@1.1.1.1/32");
 	assert_true(policy.reject_on_rebind);
-	assert_int_equal(compile("", true, &e), 0);
+	assert_int_equal(compile("", POLICY_CELLOS, &e), 0);
 	assert_false(policy.reject_on_rebind);
 }
 
