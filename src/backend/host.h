@@ -62,6 +62,10 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 int host_destroy(struct backend_cell *c, struct report_residue *r,
 		 struct err *e);
 size_t host_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
+/** host_give_socket() - hand the gate what pid 1 made; takes @fd, sets the
+ *  fault if it cannot be given */
+void host_give_socket(struct backend_cell *c, const struct cell_message *m,
+		      int *fd);
 /** host_reap() - wait for pid 1 after it was killed or has ended
  *  Return: false if it does not end */
 bool host_reap(struct backend_cell *c);

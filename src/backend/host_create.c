@@ -311,6 +311,18 @@ static int watch_signals(struct backend_cell *c)
 	return c->sigfd < 0 ? -errno : 0;
 }
 
+/* Without pid 1 there is no cell any more, and nobody who dials in it. */
+static int dial(void *wall, uint8_t family, bool is_udp, unsigned n)
+{
+	struct backend_cell *c = wall;
+	const struct cell_message m = {
+		.type = CELL_MSG_DIAL,
+		.door = { .family = family, .port = is_udp, .rules = n }
+	};
+
+	return c->init_sock < 0 ? -EPIPE : cell_send(c->init_sock, &m, -1);
+}
+
 int host_create(const struct cell_request *req, const struct plan *plan,
 		struct backend_cell **ret, struct err *e)
 {
@@ -338,6 +350,10 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 #endif
 	c->stage.ns = plan->ns;
 	c->relay = RELAY_INIT;
+	if (req->gate) {
+		req->gate->dial = dial;
+		req->gate->wall = c;
+	}
 	*ret = c;
 	r = watch_signals(c);
 	if (r)

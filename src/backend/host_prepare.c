@@ -22,8 +22,8 @@
 enum { STAGING_LIMIT_MS = 20000, REAP_LIMIT_MS = 10000 };
 
 /* The gate gets what pid 1 made inside; only where a door was asked for. */
-static void give_socket(struct backend_cell *c, const struct cell_message *m,
-			int *fd)
+void host_give_socket(struct backend_cell *c, const struct cell_message *m,
+		      int *fd)
 {
 	struct cell_gate *g = c->req->gate;
 	struct door_socket s = { .kind = m->door.kind,
@@ -97,7 +97,7 @@ static void take_message(struct backend_cell *c, int *sock)
 		c->got_namespaces = true;
 		break;
 	case CELL_MSG_DOOR_SOCKET:
-		give_socket(c, &m, &fd);
+		host_give_socket(c, &m, &fd);
 		break;
 	case CELL_MSG_DOOR:
 		c->made = m;
@@ -108,6 +108,7 @@ static void take_message(struct backend_cell *c, int *sock)
 		c->status = m.status;
 		break;
 	case CELL_MSG_GO:
+	case CELL_MSG_DIAL:
 	case CELL_MSG_TERM:
 		break; /* only we send these */
 	}

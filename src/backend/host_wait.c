@@ -134,11 +134,13 @@ static void take_init(struct watch *t)
 	int fd = -1;
 	int r = cell_recv(c->init_sock, &m, &fd, NULL);
 
-	fd_drop(&fd);
 	if (r <= 0) {
 		fd_drop(&c->init_sock);
 		return;
 	}
+	if (m.type == CELL_MSG_DOOR_SOCKET)
+		host_give_socket(c, &m, &fd);
+	fd_drop(&fd);
 	if (m.type == CELL_MSG_ENDED) {
 		c->ended = true;
 		c->status = m.status;

@@ -56,6 +56,10 @@ struct cell_gate {
 	/** serve() - take what it says; -1: it is lost, and with it the cell */
 	int (*serve)(void *arg);
 	void *arg;
+	/** dial() - the wall's: have @n sockets made in the cell, which come by
+	 *  give() */
+	int (*dial)(void *wall, uint8_t family, bool is_udp, unsigned n);
+	void *wall;
 };
 
 struct cell_request {

@@ -215,6 +215,33 @@ static int make_listeners(const struct door *d, const struct door_ports *udp,
 	return r;
 }
 
+int door_dial_socket(uint8_t family, bool is_udp)
+{
+	int fd = socket(family == 4 ? AF_INET : AF_INET6,
+			(is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK |
+				SOCK_CLOEXEC,
+			0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int make_inside(const struct door *d, struct door_made *m)
+{
+	for (size_t i = 0; i < (size_t)d->n_inside * DOOR_INSIDE; i++) {
+		uint8_t family = d->inside[i / DOOR_INSIDE].family;
+		bool is_udp = d->inside[i / DOOR_INSIDE].is_udp;
+		int fd = door_dial_socket(family, is_udp);
+
+		if (fd < 0)
+			return fd;
+		m->sockets[m->n++] = (struct door_socket){ .kind = DOOR_DIAL,
+							   .family = family,
+							   .port = is_udp,
+							   .fd = fd };
+	}
+	return 0;
+}
+
 static int make_sockets(const struct door *d, struct door_made *m)
 {
 	NO_INIT struct door_ports tcp, udp;
@@ -226,6 +253,8 @@ static int make_sockets(const struct door *d, struct door_made *m)
 	r = make_named(d, &udp, m);
 	if (!r)
 		r = make_listeners(d, &udp, m);
+	if (!r)
+		r = make_inside(d, m);
 	if (r)
 		return r;
 	r = nflog_open(d->nflog_group, DOOR_NFLOG_COPY);

@@ -31,7 +31,10 @@
 enum {
 	DOOR_PORTS_MAX = 512, /* of TCP and of UDP, each */
 	DOOR_LISTEN_MAX = 4,
-	DOOR_SOCKETS_MAX = 2 + 2 * (DOOR_PORTS_MAX + 1) + 1 + DOOR_LISTEN_MAX,
+	DOOR_INSIDE_MAX = 3,
+	DOOR_INSIDE = 16, /* made of each kind at a time */
+	DOOR_SOCKETS_MAX = 2 + 2 * (DOOR_PORTS_MAX + 1) + 1 + DOOR_LISTEN_MAX +
+			   DOOR_INSIDE_MAX * DOOR_INSIDE,
 	DOOR_MARK = 0x63656c6c, /* SO_MARK of the gate's sockets */
 	DOOR_NFLOG_GROUP = 100,
 	DOOR_NFLOG_COPY = 64, /* bytes of a refused packet that are told */
@@ -54,6 +57,12 @@ struct door {
 		bool is_udp;
 	} listen[DOOR_LISTEN_MAX];
 	uint16_t n_listen;
+	/* sockets to dial something inside the cell with, DOOR_INSIDE each */
+	struct {
+		uint8_t family; /* 4 or 6 */
+		bool is_udp;
+	} inside[DOOR_INSIDE_MAX];
+	uint16_t n_inside;
 };
 
 enum door_socket_kind {
@@ -62,7 +71,9 @@ enum door_socket_kind {
 	DOOR_UDP,    /* wildcard, of one port: IP_PKTINFO tells the destination,
 		      * and is the source of an answer */
 	DOOR_LISTEN, /* explicit: listen[port] */
-	DOOR_NFLOG   /* netlink: refused packets */
+	DOOR_NFLOG,  /* netlink: refused packets */
+	DOOR_DIAL    /* unconnected, of the cell as a command's is; port: 1 UDP,
+		      * 0 TCP */
 };
 
 struct door_socket {
@@ -95,5 +106,8 @@ struct door_made {
  */
 int door_make(const struct door *d, struct door_made *ret,
 	      const char **ret_what) MUST_USE;
+
+/** door_dial_socket() - one DOOR_DIAL socket; Return: it, or -errno */
+int door_dial_socket(uint8_t family, bool is_udp) MUST_USE;
 
 #endif

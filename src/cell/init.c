@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cell/door.h"
 #include "cell/stage.h"
 #include "sys/caps.h"
 #include "sys/cgroup.h"
@@ -266,6 +267,24 @@ static void reap(const struct stage *s, pid_t child)
 			ended(s, status);
 }
 
+/* For the gate, which has no way to make them itself. */
+static void dial_sockets(const struct stage *s, const struct cell_message *m)
+{
+	struct cell_message told = { .type = CELL_MSG_DOOR_SOCKET,
+				     .door = { .kind = DOOR_DIAL,
+					       .family = m->door.family,
+					       .port = m->door.port } };
+
+	for (uint32_t i = 0; i < m->door.rules && i < DOOR_INSIDE; i++) {
+		OWNED(fd_drop)
+		int fd = door_dial_socket(m->door.family, m->door.port == 1);
+
+		/* without descriptors now it asks again later */
+		if (fd < 0 || cell_send(s->init_sock, &told, fd))
+			return;
+	}
+}
+
 static void serve(const struct stage *s, pid_t child, int sigfd) NORETURN;
 static void serve(const struct stage *s, pid_t child, int sigfd)
 {
@@ -292,6 +311,8 @@ static void serve(const struct stage *s, pid_t child, int sigfd)
 		}
 		if (m.type == CELL_MSG_TERM)
 			signal_all(s, m.sys);
+		else if (m.type == CELL_MSG_DIAL)
+			dial_sockets(s, &m);
 	}
 }
 

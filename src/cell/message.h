@@ -5,7 +5,8 @@
  * the cell; `child` is the process that becomes the command, and speaks only
  * until exec. Both are our own code, but the supervisor checks size and type.
  *
- *  supervisor -> init : GO (maps, cgroup are in place), TERM (signal all)
+ *  supervisor -> init : GO (maps, cgroup are in place), TERM (signal all),
+ *                       DIAL (make DOOR_DIAL sockets)
  *  supervisor -> child: GO (exec now)
  *  init  -> supervisor: FAULT (stage failed), NAMESPACES (their numbers),
  *                       ENDED (wait status), DOOR_SOCKET (fd), DOOR (made,
@@ -31,7 +32,8 @@ enum cell_message_type {
 	CELL_MSG_READY,
 	CELL_MSG_NAMESPACES,
 	CELL_MSG_DOOR_SOCKET,
-	CELL_MSG_DOOR
+	CELL_MSG_DOOR,
+	CELL_MSG_DIAL
 };
 
 enum { CELL_PROBES = 24 };
@@ -43,9 +45,9 @@ struct cell_message {
 	int32_t status; /* ENDED: wait status of the command */
 	struct {
 		uint8_t kind, family; /* DOOR_SOCKET: of struct door_socket */
-		uint16_t port;
-		uint32_t rules;	    /* DOOR: of the filter, as read back */
-		uint8_t digest[32]; /* DOOR: of them */
+		uint16_t port;	      /* DIAL: family, 1 for UDP, how many */
+		uint32_t rules;	      /* DOOR: of the filter, as read back */
+		uint8_t digest[32];   /* DOOR: of them */
 	} door;
 	uint64_t ns_inode[7];	    /* NAMESPACES: in the order of CELL_NS_* */
 	uint8_t probe[CELL_PROBES]; /* READY: errno of each self-test */

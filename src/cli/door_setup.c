@@ -235,6 +235,55 @@ static int sni_proxy(struct door_setup *d, struct err *e)
 	return 0;
 }
 
+/* Dialled inside the cell, whatever stands at the door. */
+static void dial_inside(struct door_setup *d, uint8_t family, bool is_udp)
+{
+	for (uint16_t i = 0; i < d->door.n_inside; i++)
+		if (d->door.inside[i].family == family &&
+		    d->door.inside[i].is_udp == is_udp)
+			return;
+	d->door.inside[d->door.n_inside].family = family;
+	d->door.inside[d->door.n_inside++].is_udp = is_udp;
+}
+
+/* 1: there is one; 0: none; -1: it is none */
+static int override_of(const char *name, struct ip_addr *ret,
+		       uint16_t *ret_port, struct err *e)
+{
+	char v[128];
+
+	if (!env_nonblank(name, v, sizeof(v)))
+		return 0;
+	if (door_setup_endpoint(v, ret, ret_port))
+		return 1;
+	return err_set(e, ERR_PLAIN, 0,
+		       "%s: \"%s\" is not an address and port, as "
+		       "127.0.0.1:53",
+		       name, v);
+}
+
+static int overrides(struct door_setup *d, struct err *e)
+{
+	struct gate_policy *p = &d->policy;
+	int dns = 0, sni = 0;
+
+	if (env_truthy("CELLOS_DNS_PROXY"))
+		dns = override_of("CELLOS_DNS_PROXY_UPSTREAM_OVERRIDE",
+				  &p->dns_override, &p->dns_override_port, e);
+	if (dns >= 0 && env_truthy("CELLOS_SNI_PROXY"))
+		sni = override_of("CELLOS_SNI_PROXY_UPSTREAM_OVERRIDE",
+				  &p->sni_override, &p->sni_override_port, e);
+	if (dns < 0 || sni < 0)
+		return -1;
+	if (dns > 0) {
+		dial_inside(d, p->dns_override.family, true);
+		dial_inside(d, p->dns_override.family, false);
+	}
+	if (sni > 0)
+		dial_inside(d, p->sni_override.family, false);
+	return 0;
+}
+
 static void dns_proxy(struct door_setup *d)
 {
 	const struct gate_resolver *r = &d->policy.resolvers[0];
@@ -264,7 +313,7 @@ static int fill(struct door_setup *d, const struct limits *l, struct err *e)
 	d->door.n_tcp = (uint16_t)policy_ports(p, false, d->door.tcp);
 	d->door.n_udp = (uint16_t)policy_ports(p, true, d->door.udp);
 	d->door.nflog_group = DOOR_NFLOG_GROUP;
-	if (sni_proxy(d, e))
+	if (sni_proxy(d, e) || overrides(d, e))
 		return -1;
 	dns_proxy(d);
 	return 0;

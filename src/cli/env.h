@@ -145,8 +145,9 @@ enum env_status {
 	X("CELLOS_DNS_PROXY", TRUTHY, "", ACTIVE,                             \
 	  "the resolver also listens at the endpoint of the first resolver, " \
 	  "inside the cell")                                                  \
-	X("CELLOS_DNS_PROXY_UPSTREAM_OVERRIDE", STRING, "", REFUSED,          \
-	  "the resolvers of the document are asked, outside the cell")        \
+	X("CELLOS_DNS_PROXY_UPSTREAM_OVERRIDE", STRING, "", ACTIVE,           \
+	  "ip:port inside the cell that is asked in place of the resolvers, " \
+	  "with CELLOS_DNS_PROXY")                                            \
 	X("CELLOS_DNS_UPSTREAM_PROTOCOL", ENUM, "", ACTIVE,                   \
 	  "do53-udp or do53-tcp: how every resolver is asked, whatever the "  \
 	  "document says; dot, doh and doq are refused")                      \
@@ -158,8 +159,9 @@ enum env_status {
 	  "the gate also listens at CELLOS_SNI_PROXY_BIND inside the cell")   \
 	X("CELLOS_SNI_PROXY_BIND", STRING, "127.0.0.1:8443", ACTIVE,          \
 	  "ip:port of that")                                                  \
-	X("CELLOS_SNI_PROXY_UPSTREAM_OVERRIDE", STRING, "", REFUSED,          \
-	  "an allowed name is dialled where it was resolved")                 \
+	X("CELLOS_SNI_PROXY_UPSTREAM_OVERRIDE", STRING, "", ACTIVE,           \
+	  "ip:port inside the cell that allowed connections to "              \
+	  "CELLOS_SNI_PROXY_BIND lead to")                                    \
 	X("CELLOS_PER_FLOW_ENFORCEMENT_EVENTS", EXACT, "", ACTIVE,            \
 	  "1: write network_flow_decision for each rule after the command")   \
 	X("CELLOS_PER_FLOW_REALTIME", EXACT, "", ACTIVE,                      \

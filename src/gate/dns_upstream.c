@@ -14,6 +14,7 @@
 
 #include "base/cursor.h"
 #include "base/fd.h"
+#include "gate/inside.h"
 
 enum {
 	LENGTH = 2,
@@ -82,18 +83,35 @@ static void end_try(struct ask *a)
 	wbuf_drop(&a->in);
 }
 
-static int open_socket(const struct gate_resolver *r, bool tcp)
+/* One of the cell's own, or one outside of it; *@to is where it is to lead. */
+static int new_socket(struct gate *g, const struct gate_resolver *r, bool tcp,
+		      struct sockaddr_storage *to, socklen_t *ret_n)
 {
-	OWNED(fd_drop) int fd = -1;
-	struct sockaddr_storage to;
-	socklen_t n = ip_sockaddr(&r->addr, r->port, &to);
+	const struct gate_policy *p = g->policy;
+	int fd;
 
-	fd = socket(to.ss_family,
+	if (p->dns_override_port) {
+		*ret_n =
+			ip_sockaddr(&p->dns_override, p->dns_override_port, to);
+		return inside_take(g, p->dns_override.family, !tcp);
+	}
+	*ret_n = ip_sockaddr(&r->addr, r->port, to);
+	fd = socket(to->ss_family,
 		    (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC |
 			    SOCK_NONBLOCK,
 		    0);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_socket(struct gate *g, const struct gate_resolver *r, bool tcp)
+{
+	OWNED(fd_drop) int fd = -1;
+	struct sockaddr_storage to;
+	socklen_t n;
+
+	fd = new_socket(g, r, tcp, &to, &n);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (connect(fd, (struct sockaddr *)&to, n) < 0 && errno != EINPROGRESS)
 		return -errno;
 	return fd_take(&fd);
@@ -135,7 +153,7 @@ static int begin_try(struct ask *a, bool tcp)
 
 	if (r)
 		return r;
-	r = open_socket(&policy->resolvers[a->resolver], tcp);
+	r = open_socket(a->up->proxy->g, &policy->resolvers[a->resolver], tcp);
 	if (r < 0)
 		return r;
 	a->source = (struct loop_source){ .fd = r, .fn = on_event };

@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "gate/flow_int.h"
+#include "gate/inside.h"
 
 enum {
 	ONE_MS = 5000,	/* of one address */
@@ -43,7 +44,7 @@ static void connected(struct flow *f)
 	f->rec.is_dialled = true;
 	f->rec.dial = d->addrs[d->next - 1];
 	f->rec.dial_port = d->port;
-	if (d->by_name) {
+	if (d->by_name && !flow_is_overridden(f)) {
 		pins_hold(g->pins, &f->rec.question, &f->rec.dial);
 		f->holds_pin = true;
 	}
@@ -54,11 +55,14 @@ static void connected(struct flow *f)
 	flow_relay_begin(f);
 }
 
-static int open_socket(const struct ip_addr *a)
+static int open_socket(struct flow *f, const struct ip_addr *a)
 {
 	static const int on = 1, idle = KEEPALIVE_IDLE_S;
-	int fd = socket(a->family == 6 ? AF_INET6 : AF_INET,
-			SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd =
+		flow_is_overridden(f)
+			? inside_take(f->g, a->family, false)
+			: socket(a->family == 6 ? AF_INET6 : AF_INET,
+				 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;
@@ -79,7 +83,7 @@ static bool start(struct flow *f, const struct ip_addr *a, bool *ret_done)
 	if (f->dial->end_ns <= now)
 		return false;
 	left = (f->dial->end_ns - now) / 1000000;
-	f->server.fd = open_socket(a);
+	f->server.fd = open_socket(f, a);
 	if (f->server.fd < 0)
 		return false;
 	*ret_done = connect(f->server.fd, (struct sockaddr *)&sa, n) == 0;
@@ -116,6 +120,11 @@ static void find_addresses(struct flow *f)
 	struct ip_addr all[FLOW_DIAL_MAX];
 	size_t n;
 
+	if (flow_is_overridden(f)) {
+		d->port = f->g->policy->sni_override_port;
+		d->addrs[d->n++] = f->g->policy->sni_override;
+		return;
+	}
 	if (!d->by_name) {
 		d->addrs[d->n++] = f->rec.dst;
 		return;

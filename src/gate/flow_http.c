@@ -83,7 +83,11 @@ static enum flow_judged judge_next(struct flow *f, const struct http1_head *h)
 	struct flow_names n;
 	struct verdict v;
 
-	flow_names(f->g, &f->rec.dial, f->rec.dial_port, false, &n);
+	if (!flow_is_overridden(f))
+		flow_names(f->g, &f->rec.dial, f->rec.dial_port, false, &n);
+	else if (!flow_override(f, h->host_is_name ? &h->host : NULL, GATE_HTTP,
+				&n))
+		return deny(f, GATE_REASON_HOST_MISS, h);
 	v = flow_http_verdict(f, h, &n.target);
 	if (v.action == VERDICT_ALLOW) {
 		f->ready = h->len;

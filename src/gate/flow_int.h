@@ -142,6 +142,20 @@ struct flow_budget *flow_budget(struct gate *g, int32_t rule);
 /** flow_names() - what there is to judge by at @a, @port */
 void flow_names(struct gate *g, const struct ip_addr *a, uint16_t port,
 		bool udp, struct flow_names *ret);
+/**
+ * flow_override() - the same where what a name leads to is named by the
+ * operator: for connections to the explicit proxy, with an upstream override.
+ * The name's rule judges; the address is nobody's, and not dialled
+ *
+ * Return: false: there is none, or no rule takes @name (may be NULL)
+ */
+bool flow_override(const struct flow *f, const struct hostname *name,
+		   enum gate_protocol protocol, struct flow_names *ret);
+/** flow_is_overridden() */
+static inline bool flow_is_overridden(const struct flow *f)
+{
+	return f->is_explicit && f->g->policy->sni_override_port;
+}
 /** flow_decision() - record a GATE_DECISION with @reason */
 void flow_decision(struct flow *f, enum gate_reason reason);
 /** flow_tell() - record the flow's end; once */

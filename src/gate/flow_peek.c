@@ -48,13 +48,48 @@ void flow_peek_late(struct flow *f)
 
 /* -- verdicts -- */
 
+static const struct gate_rule *rule_of(const struct gate_policy *p,
+				       const struct hostname *name,
+				       enum gate_protocol protocol)
+{
+	for (uint32_t i = 0; i < p->n_rules; i++) {
+		const struct gate_rule *r = &p->rules[i];
+
+		if (!r->is_net && r->protocol == protocol &&
+		    hostname_matches(name, slice_of(r->pattern)))
+			return r;
+	}
+	return NULL;
+}
+
+bool flow_override(const struct flow *f, const struct hostname *name,
+		   enum gate_protocol protocol, struct flow_names *ret)
+{
+	/* TEST-NET-1 (RFC 5737) */
+	static const struct ip_addr nobody = { .family = 4,
+					       .b = { 192, 0, 2, 1 } };
+	const struct gate_rule *r =
+		name && flow_is_overridden(f)
+			? rule_of(f->g->policy, name, protocol)
+			: NULL;
+
+	if (!r)
+		return false;
+	ret->names[0] = name;
+	ret->target = (struct verdict_target){ .addr = nobody,
+					       .port = r->port,
+					       .names = ret->names,
+					       .n_names = 1 };
+	return true;
+}
+
 /* Of an explicit proxy: the port of the first rule that takes this name, and
  * the first address it leads to. */
 static bool find_target(struct flow *f, const struct hostname *name,
 			enum gate_protocol protocol, enum gate_reason *ret_why,
 			struct flow_names *ret)
 {
-	const struct gate_policy *p = f->g->policy;
+	const struct gate_rule *r;
 	bool tls = protocol == GATE_TLS;
 	struct ip_addr a;
 
@@ -63,23 +98,20 @@ static bool find_target(struct flow *f, const struct hostname *name,
 			       : GATE_REASON_HOST_MISSING;
 		return false;
 	}
-	for (uint32_t i = 0; i < p->n_rules; i++) {
-		const struct gate_rule *r = &p->rules[i];
-
-		if (r->is_net || r->protocol != protocol ||
-		    !hostname_matches(name, slice_of(r->pattern)))
-			continue;
-		if (!pins_addrs(f->g->pins, name, NULL, loop_now(f->g->loop),
-				&a, 1)) {
-			*ret_why = tls ? GATE_REASON_SNI_NOT_PINNED
-				       : GATE_REASON_HOST_NOT_PINNED;
-			return false;
-		}
-		flow_names(f->g, &a, r->port, false, ret);
+	if (flow_override(f, name, protocol, ret))
 		return true;
+	r = rule_of(f->g->policy, name, protocol);
+	if (!r) {
+		*ret_why = tls ? GATE_REASON_SNI_MISS : GATE_REASON_HOST_MISS;
+		return false;
 	}
-	*ret_why = tls ? GATE_REASON_SNI_MISS : GATE_REASON_HOST_MISS;
-	return false;
+	if (!pins_addrs(f->g->pins, name, NULL, loop_now(f->g->loop), &a, 1)) {
+		*ret_why = tls ? GATE_REASON_SNI_NOT_PINNED
+			       : GATE_REASON_HOST_NOT_PINNED;
+		return false;
+	}
+	flow_names(f->g, &a, r->port, false, ret);
+	return true;
 }
 
 static bool target(struct flow *f, const struct hostname *name,

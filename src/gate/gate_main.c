@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "gate/confine.h"
+#include "gate/inside.h"
 #include "gate/record.h"
 #include "gate/refused.h"
 #include "sys/datagram.h"
@@ -121,6 +122,9 @@ static void take_socket(const struct door_socket *s, int fd)
 		return;
 	case DOOR_LISTEN:
 		take_proxy(s, fd);
+		return;
+	case DOOR_DIAL:
+		inside_put(g, s->family, s->port == 1, fd);
 		return;
 	case DOOR_NFLOG:
 		must(refused_new(g, fd), "nflog socket");

@@ -9,7 +9,8 @@
  *                      last), OPEN (the command is let go: tell from now on),
  *                      STOP (drain, then end)
  *  gate -> supervisor: READY (first query can be answered), records, STATS
- *                      (the last), FAULT (it cannot go on)
+ *                      (the last), FAULT (it cannot go on), INSIDE (it needs
+ *                      sockets made in the cell)
  */
 #ifndef CELLOS_GATE_MESSAGE_H
 #define CELLOS_GATE_MESSAGE_H
@@ -51,7 +52,8 @@ enum gate_record_type {
 	GATE_AGGREGATE, /* @count queries or flows like this one, not told one
 			 * by one */
 	GATE_STATS,
-	GATE_FAULT
+	GATE_FAULT,
+	GATE_INSIDE /* more DOOR_DIAL sockets are wanted */
 };
 
 /* X(id, word in dns_query, denies) */
@@ -129,6 +131,11 @@ struct gate_record {
 			int32_t sys;
 			char text[160];
 		} fault;
+		struct {
+			uint8_t family; /* 4 or 6 */
+			bool is_udp;
+			uint16_t n; /* 1 to DOOR_INSIDE */
+		} inside;
 		struct {
 			struct ip_addr addr; /* first TCP listener */
 			uint16_t port;

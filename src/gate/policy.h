@@ -71,6 +71,10 @@ struct gate_policy {
 	/* the host's own addresses: never dialled but by address rules */
 	struct ip_addr own[32];
 	uint32_t n_own;
+	/* Upstreams inside the cell, in place of what names lead to; port 0:
+	 * none. @sni_override is of connections to the explicit proxy. */
+	struct ip_addr dns_override, sni_override;
+	uint16_t dns_override_port, sni_override_port;
 	struct gate_rule rules[GATE_RULES_MAX];
 	char names[GATE_NAMES_MAX][GATE_PATTERN_SIZE]; /* lower case */
 	struct gate_resolver resolvers[GATE_RESOLVERS_MAX];

@@ -138,6 +138,11 @@ static int take_record(struct gate_process *p, const struct gate_record *r)
 			       r->fault.text, r->fault.sys ? ": " : "",
 			       r->fault.sys ? strerror(r->fault.sys) : "");
 		return lose(p, q);
+	case GATE_INSIDE:
+		/* a cell that has ended gives none, and needs none */
+		(void)!p->seam.dial(p->seam.wall, r->inside.family,
+				    r->inside.is_udp, r->inside.n);
+		return 0;
 	case GATE_STATS:
 		p->has_ended = true;
 		break;

@@ -97,6 +97,10 @@ static bool is_body(const struct gate_record *r, uint32_t type,
 	case GATE_FLOW:
 	case GATE_REFUSED:
 		return is_flow(&r->flow, p, type == GATE_REFUSED);
+	case GATE_INSIDE:
+		return (r->inside.family == 4 || r->inside.family == 6) &&
+		       is_bool(&r->inside.is_udp) && r->inside.n >= 1 &&
+		       r->inside.n <= DOOR_INSIDE;
 	case GATE_STATS:
 		return true; /* any number is one */
 	case GATE_FAULT:

@@ -12,12 +12,21 @@
 
 #include "base/fd.h"
 #include "gate/gate.h"
+#include "gate/record.h"
 
 static struct gate gate;
 static struct gate_policy policy;
 static bool has_ended;
 
 /* -- what the gate is told by -- */
+
+/* Sockets inside are asked for by it: no test here does. */
+void record_tell(struct gate *g, const struct gate_record *r)
+{
+	(void)g;
+	(void)r;
+	abort();
+}
 
 void record_query(struct gate *g, const struct gate_query *q)
 {

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "gate/record.h"
 
 enum { HANG_S = 120 };
 
@@ -22,6 +23,14 @@ struct world world;
 static int outside_ns = -1, cell_ns = -1;
 
 /* -- what the gate calls -- */
+
+/* Sockets inside are asked for by it: no test here does. */
+void record_tell(struct gate *g, const struct gate_record *r)
+{
+	(void)g;
+	(void)r;
+	abort();
+}
 
 void record_query(struct gate *g, const struct gate_query *q)
 {
