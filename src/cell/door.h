@@ -61,7 +61,8 @@ enum door_socket_kind {
 		      * the original destination */
 	DOOR_UDP,    /* wildcard, of one port: IP_PKTINFO tells the destination,
 		      * and is the source of an answer */
-	DOOR_LISTEN, /* explicit: listen[port] */
+	DOOR_LISTEN, /* explicit: listen[port]; none for UDP of a port that
+		      * has a DOOR_UDP socket, which gets it already */
 	DOOR_NFLOG   /* netlink: refused packets */
 };
 
@@ -95,5 +96,14 @@ struct door_made {
  */
 int door_make(const struct door *d, struct door_made *ret,
 	      const char **ret_what) MUST_USE;
+
+/**
+ * door_refused_total() - packets refused so far, those that were not told too
+ *
+ * Needs CAP_NET_ADMIN over this thread's network namespace.
+ *
+ * Return: 0 or -errno
+ */
+int door_refused_total(uint64_t *ret) MUST_USE;
 
 #endif
