@@ -315,3 +315,10 @@ int door_make(const struct door *d, struct door_made *ret,
 		ret->n = 0;
 	return r;
 }
+
+int door_refused_total(uint64_t *ret)
+{
+	OWNED(fd_drop) int fd = nl_socket(NETLINK_NETFILTER);
+
+	return fd < 0 ? fd : nft_counted(fd, DOOR_TABLE, NULL, ret);
+}

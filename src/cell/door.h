@@ -70,7 +70,8 @@ enum door_socket_kind {
 		      * the original destination */
 	DOOR_UDP,    /* wildcard, of one port: IP_PKTINFO tells the destination,
 		      * and is the source of an answer */
-	DOOR_LISTEN, /* explicit: listen[port] */
+	DOOR_LISTEN, /* explicit: listen[port]; none for UDP of a port that
+		      * has a DOOR_UDP socket, which gets it already */
 	DOOR_NFLOG,  /* netlink: refused packets */
 	DOOR_DIAL    /* unconnected, of the cell as a command's is; port: 1 UDP,
 		      * 0 TCP */
@@ -109,5 +110,13 @@ int door_make(const struct door *d, struct door_made *ret,
 
 /** door_dial_socket() - one DOOR_DIAL socket; Return: it, or -errno */
 int door_dial_socket(uint8_t family, bool is_udp) MUST_USE;
+/**
+ * door_refused_total() - packets refused so far, those that were not told too
+ *
+ * Needs CAP_NET_ADMIN over this thread's network namespace.
+ *
+ * Return: 0 or -errno
+ */
+int door_refused_total(uint64_t *ret) MUST_USE;
 
 #endif

@@ -187,7 +187,7 @@ static int receive(int fd, char *buf, struct slice *ret)
 	return 0;
 }
 
-/* What an NLMSG_ERROR says, 0 or -errno */
+/* What an NLMSG_ERROR or NLMSG_DONE says, 0 or -errno */
 static int answer_of(const struct nl_msg *m)
 {
 	int32_t e;
@@ -218,24 +218,38 @@ int nl_request(int fd, const struct nl_buf *b)
 	return r;
 }
 
+/* One message of a dump: 1 at the end of it, 0, or -errno */
+static int one_of_dump(const struct nl_msg *m, nl_seen_fn fn, void *arg,
+		       int *first)
+{
+	int r = 0;
+
+	/* both carry what a failure was */
+	if (m->type == NLMSG_ERROR || m->type == NLMSG_DONE) {
+		r = answer_of(m);
+		return r < 0 ? r : 1;
+	}
+	if (m->flags & NLM_F_DUMP_INTR)
+		r = -EINTR;
+	else if (!*first)
+		r = fn(arg, m);
+	if (!*first)
+		*first = r;
+	return 0;
+}
+
 int nl_dump(int fd, const struct nl_buf *b, nl_seen_fn fn, void *arg)
 {
 	NO_INIT char buf[DATAGRAM_MAX];
 	struct nl_msg m;
 	struct slice got;
-	int r = send_all(fd, b);
+	int r = send_all(fd, b), first = 0;
 
 	while (!r) {
 		r = receive(fd, buf, &got);
-		while (!r && nl_next_msg(&got, &m)) {
-			if (m.seq != b->seq)
-				continue;
-			if (m.flags & NLM_F_DUMP_INTR)
-				return -EINTR;
-			if (m.type == NLMSG_DONE)
-				return 0;
-			r = m.type == NLMSG_ERROR ? answer_of(&m) : fn(arg, &m);
-		}
+		while (!r && nl_next_msg(&got, &m))
+			if (m.seq == b->seq)
+				r = one_of_dump(&m, fn, arg, &first);
 	}
-	return r;
+	return r < 0 ? r : first;
 }

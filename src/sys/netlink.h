@@ -72,11 +72,13 @@ void nl_nest_end(struct nl_buf *b, size_t nest);
  */
 int nl_request(int fd, const struct nl_buf *b) MUST_USE;
 
-/* Of one message of a dump; not 0 ends it */
+/* Of one message of a dump; after one that is not 0 it is not called again */
 typedef int (*nl_seen_fn)(void *arg, const struct nl_msg *m);
 
 /**
  * nl_dump() - send one request that has NLM_F_DUMP, and hand on every message
+ *
+ * The dump is read to its end in any case, so the socket can be used again.
  *
  * Return: 0; -EINTR if what was dumped changed under it; what @fn returned; or
  * -errno

@@ -103,6 +103,7 @@ int nft_read_back(int fd, const struct nft_batch *t, struct wbuf *ret_form,
 		  uint32_t *ret_rules) MUST_USE;
 /**
  * nft_counted() - packets in all counters of a chain
+ * @chain: NULL: of every chain of the table
  *
  * Return: 0 or -errno, -ENOENT without such a table
  */

@@ -273,7 +273,8 @@ int nft_counted(int fd, const char *table, const char *chain, uint64_t *ret)
 	struct nl_buf b = { .p = text, .max = sizeof(text) };
 
 	ask(&b, NFT_MSG_GETRULE, NFTA_RULE_TABLE, table);
-	nl_put_str(&b, NFTA_RULE_CHAIN, chain);
+	if (chain)
+		nl_put_str(&b, NFTA_RULE_CHAIN, chain);
 	*ret = 0;
 	return nl_dump(fd, &b, add_counters, ret);
 }

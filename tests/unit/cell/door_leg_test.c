@@ -293,6 +293,7 @@ static void false_sources_are_dropped(void **state)
 	static const struct {
 		const char *src, *dst;
 	} pairs[] = { { FALSE4, FAR4 }, { FALSE6, FAR6 } };
+	uint64_t total;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
@@ -324,6 +325,10 @@ static void false_sources_are_dropped(void **state)
 	assert_true(is_quiet(gate_fd(DOOR_TCP, 6, 0)));
 	assert_true(is_quiet(gate_fd(DOOR_UDP, 4, 123)));
 	assert_true(is_quiet(gate_fd(DOOR_UDP, 6, 123)));
+	enter(door_net);
+	assert_int_equal(door_refused_total(&total), 0);
+	assert_true(total >= 4);
+	assert_int_equal(total, counted(DOOR_REFUSE) + counted(DOOR_DISCARD));
 }
 
 static void fragments_are_dropped(void **state)
