@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Start-up, memory and signing, each beside its peers, in one run.
+"""Start-up, memory, signing and names, beside peers, in one run.
 
 Contenders take turns within every round, so that a host that slows down slows
 all of them; what is printed are medians and their ratios. Times are taken by
@@ -237,11 +237,11 @@ def memory(bench):
         p.wait()
 
 
-def signing(bench):
-    program = bench.build / "bench/sign"
-    print("\nSigned events")
+def rate(bench, title, name):
+    program = bench.build / "bench" / name
+    print(f"\n{title}")
     if not program.exists():
-        print("  bench/sign is not built")
+        print(f"  bench/{name} is not built")
         return
     for _ in range(3):
         p = subprocess.run([str(program)], stdout=subprocess.PIPE)
@@ -260,7 +260,8 @@ def main():
         start_up(bench, rounds)
         at_once(bench, max(rounds // 10, 5))
         memory(bench)
-        signing(bench)
+        rate(bench, "Signed events", "sign")
+        rate(bench, "Answers of the cell's resolver from its cache", "dns")
     door.run(build, max(rounds // 20, 3))
 
 

@@ -21,7 +21,7 @@ struct entry {
 struct dns_cache {
 	uint8_t key[crypto_shorthash_KEYBYTES];
 	size_t bytes;
-	uint16_t free;
+	uint16_t free, used; /* those behind @used have never been */
 	uint16_t buckets[BUCKETS];
 	struct entry entries[1 + DNS_CACHE_ENTRIES];
 };
@@ -30,15 +30,8 @@ struct dns_cache *dns_cache_new(void)
 {
 	struct dns_cache *c = calloc(1, sizeof(*c));
 
-	if (!c)
-		return NULL;
-	if (getrandom(c->key, sizeof(c->key), 0) != sizeof(c->key)) {
+	if (c && getrandom(c->key, sizeof(c->key), 0) != sizeof(c->key))
 		dns_cache_free(&c);
-		return NULL;
-	}
-	for (uint16_t i = 1; i < DNS_CACHE_ENTRIES; i++)
-		c->entries[i].next = (uint16_t)(i + 1);
-	c->free = 1;
 	return c;
 }
 
@@ -46,7 +39,7 @@ void dns_cache_free(struct dns_cache **c)
 {
 	if (!*c)
 		return;
-	for (size_t i = 1; i <= DNS_CACHE_ENTRIES; i++)
+	for (size_t i = 1; i <= (*c)->used; i++)
 		free((char *)(*c)->entries[i].kept.body.p);
 	free(*c);
 	*c = NULL;
@@ -113,6 +106,18 @@ static uint16_t find(struct dns_cache *c, uint64_t hash,
 	return i;
 }
 
+/* 0: all are taken. The memory of a cell that asks little is not touched. */
+static uint16_t take_entry(struct dns_cache *c)
+{
+	uint16_t i = c->free;
+
+	if (i)
+		c->free = c->entries[i].next;
+	else if (c->used < DNS_CACHE_ENTRIES)
+		i = ++c->used;
+	return i;
+}
+
 void dns_cache_put(struct dns_cache *c, const struct hostname *name,
 		   uint16_t type, const struct dns_kept *k)
 {
@@ -128,13 +133,13 @@ void dns_cache_put(struct dns_cache *c, const struct hostname *name,
 	body = malloc(k->body.n + 1);
 	if (!body)
 		return;
-	while (!c->free || c->bytes + k->body.n > DNS_CACHE_BYTES)
-		drop(c, c->entries[0].newer);
 	if (k->body.n)
 		memcpy(body, k->body.p, k->body.n);
-	i = c->free;
+	while (c->bytes + k->body.n > DNS_CACHE_BYTES)
+		drop(c, c->entries[0].newer);
+	for (i = take_entry(c); !i; i = take_entry(c))
+		drop(c, c->entries[0].newer);
 	e = &c->entries[i];
-	c->free = e->next;
 	link = bucket_of(c, hash);
 	e->kept = *k;
 	e->kept.body.p = body;

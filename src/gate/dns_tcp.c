@@ -25,6 +25,7 @@ struct conn {
 	struct dns_conns *all;
 	uint32_t generation;
 	unsigned n_waiting;
+	bool is_open;
 	bool is_at_end; /* the cell sends no more */
 	bool is_broken; /* what it sends is not read as queries any more */
 	char in[LENGTH + DNS_QUERY_MAX];
@@ -35,7 +36,7 @@ struct conn {
 struct dns_conns {
 	struct dns_proxy *proxy;
 	struct wbuf reply;
-	struct conn conns[DNS_CONNS_MAX]; /* fd -1: free */
+	struct conn conns[DNS_CONNS_MAX];
 };
 
 static const uint64_t MS = 1000000;
@@ -48,8 +49,6 @@ struct dns_conns *dns_conns_new(struct dns_proxy *p)
 		return NULL;
 	cs->proxy = p;
 	cs->reply = WBUF_INIT(DNS_MESSAGE_MAX);
-	for (size_t i = 0; i < DNS_CONNS_MAX; i++)
-		cs->conns[i].source.fd = -1;
 	return cs;
 }
 
@@ -65,6 +64,7 @@ static void drop(struct conn *c)
 	loop_timer_clear(loop_of_conn(c), &c->timer);
 	fd_drop(&c->source.fd);
 	wbuf_drop(&c->out);
+	c->is_open = false;
 	c->generation++;
 }
 
@@ -73,7 +73,7 @@ void dns_conns_free(struct dns_conns **cs)
 	if (!*cs)
 		return;
 	for (size_t i = 0; i < DNS_CONNS_MAX; i++)
-		if ((*cs)->conns[i].source.fd >= 0)
+		if ((*cs)->conns[i].is_open)
 			drop(&(*cs)->conns[i]);
 	wbuf_drop(&(*cs)->reply);
 	free(*cs);
@@ -236,7 +236,7 @@ void dns_conns_add(struct dns_conns *cs, int fd)
 {
 	struct conn *c = cs->conns;
 
-	while (c < cs->conns + DNS_CONNS_MAX && c->source.fd >= 0)
+	while (c < cs->conns + DNS_CONNS_MAX && c->is_open)
 		c++;
 	if (c == cs->conns + DNS_CONNS_MAX) {
 		fd_drop(&fd);
@@ -246,6 +246,7 @@ void dns_conns_add(struct dns_conns *cs, int fd)
 			    .timer.fn = on_idle,
 			    .all = cs,
 			    .generation = c->generation,
+			    .is_open = true,
 			    .out = WBUF_INIT(OUT_MAX) };
 	if (loop_add(cs->proxy->g->loop, &c->source, EPOLLIN, true) || !keep(c))
 		drop(c);
@@ -256,7 +257,7 @@ void dns_conns_answer(struct dns_conns *cs, const struct dns_client *client,
 {
 	struct conn *c = &cs->conns[client->conn];
 
-	if (c->source.fd < 0 || c->generation != client->generation)
+	if (!c->is_open || c->generation != client->generation)
 		return;
 	c->n_waiting--;
 	put_answer(c, msg);

@@ -49,7 +49,9 @@ struct ask {
 struct dns_upstream {
 	struct dns_proxy *proxy;
 	bool is_closed;
-	size_t n_asks;
+	size_t n_asks; /* under way */
+	/* of the arrays: those behind have never been used */
+	size_t asks_used, waiters_used;
 	struct ask *free_ask;
 	struct dns_waiter *free_waiter;
 	unsigned first; /* resolver that is asked first */
@@ -193,6 +195,12 @@ static int try_next(struct ask *a)
 
 /* -- a question -- */
 
+static void give_waiter(struct dns_upstream *u, struct dns_waiter *w)
+{
+	w->next = u->free_waiter;
+	u->free_waiter = w;
+}
+
 static void release(struct ask *a)
 {
 	end_try(a);
@@ -219,8 +227,7 @@ static void finish(struct ask *a, const struct dns_answer *answer,
 	for (; w; w = next) {
 		next = w->next;
 		dns_proxy_reply(u->proxy, w, &f);
-		w->next = u->free_waiter;
-		u->free_waiter = w;
+		give_waiter(u, w);
 	}
 }
 
@@ -373,7 +380,7 @@ static void on_event(struct loop_source *s, uint32_t events)
 
 static struct ask *find_ask(struct dns_upstream *u, const struct dns_query *q)
 {
-	for (size_t i = 0; i < DNS_ASKS_MAX; i++) {
+	for (size_t i = 0; i < u->asks_used; i++) {
 		struct ask *a = &u->asks[i];
 
 		if (a->waiters && a->type == q->type &&
@@ -384,10 +391,42 @@ static struct ask *find_ask(struct dns_upstream *u, const struct dns_query *q)
 	return NULL;
 }
 
+/* The memory of a cell that asks little is not touched: NULL at the end. */
+static struct ask *take_ask(struct dns_upstream *u)
+{
+	struct ask *a = u->free_ask;
+
+	if (a) {
+		u->free_ask = a->next;
+	} else if (u->asks_used < DNS_ASKS_MAX) {
+		a = &u->asks[u->asks_used++];
+		*a = (struct ask){ .source.fd = -1,
+				   .timer.fn = on_time,
+				   .up = u,
+				   .query = WBUF_INIT(QUERY_MAX),
+				   .in = WBUF_INIT(LENGTH + DNS_MESSAGE_MAX) };
+	} else {
+		return NULL;
+	}
+	u->n_asks++;
+	return a;
+}
+
+static struct dns_waiter *take_waiter(struct dns_upstream *u)
+{
+	struct dns_waiter *w = u->free_waiter;
+
+	if (w)
+		u->free_waiter = w->next;
+	else if (u->waiters_used < DNS_WAITERS_MAX)
+		w = &u->waiters[u->waiters_used++];
+	return w;
+}
+
 static int begin_ask(struct dns_upstream *u, const struct dns_query *q,
 		     struct ask **ret)
 {
-	struct ask *a = u->free_ask;
+	struct ask *a = take_ask(u);
 	uint64_t now = loop_now(u->proxy->g->loop);
 	int r;
 
@@ -403,29 +442,31 @@ static int begin_ask(struct dns_upstream *u, const struct dns_query *q,
 	a->end_ns = now + ALL_MS * MS;
 	r = try_next(a);
 	if (r)
-		return r;
-	u->free_ask = a->next;
-	u->n_asks++;
-	*ret = a;
-	return 0;
+		release(a);
+	else
+		*ret = a;
+	return r;
 }
 
 int dns_upstream_ask(struct dns_upstream *u, const struct dns_client *client,
 		     const struct dns_query *q)
 {
-	struct dns_waiter *w = u->free_waiter;
 	struct ask *a = find_ask(u, q);
-	int r;
+	struct dns_waiter *w;
+	int r = 0;
 
-	if (!w || u->is_closed || q->question.n > sizeof(w->question) ||
+	if (u->is_closed || q->question.n > sizeof(w->question) ||
 	    (a && a->n_waiters == DNS_SHARED_MAX))
 		return -EAGAIN;
-	if (!a) {
+	w = take_waiter(u);
+	if (!w)
+		return -EAGAIN;
+	if (!a)
 		r = begin_ask(u, q, &a);
-		if (r)
-			return r;
+	if (r) {
+		give_waiter(u, w);
+		return r;
 	}
-	u->free_waiter = w->next;
 	w->client = *client;
 	w->query = *q;
 	memcpy(w->question, q->question.p, q->question.n);
@@ -447,21 +488,6 @@ struct dns_upstream *dns_upstream_new(struct dns_proxy *p)
 		return NULL;
 	u->proxy = p;
 	u->body = WBUF_INIT(DNS_MESSAGE_MAX);
-	for (size_t i = DNS_ASKS_MAX; i-- > 0;) {
-		u->asks[i] = (struct ask){
-			.source.fd = -1,
-			.timer.fn = on_time,
-			.up = u,
-			.next = u->free_ask,
-			.query = WBUF_INIT(QUERY_MAX),
-			.in = WBUF_INIT(LENGTH + DNS_MESSAGE_MAX),
-		};
-		u->free_ask = &u->asks[i];
-	}
-	for (size_t i = DNS_WAITERS_MAX; i-- > 0;) {
-		u->waiters[i].next = u->free_waiter;
-		u->free_waiter = &u->waiters[i];
-	}
 	return u;
 }
 
@@ -475,7 +501,7 @@ void dns_upstream_free(struct dns_upstream **u)
 	if (!*u)
 		return;
 	(*u)->is_closed = true;
-	for (size_t i = 0; i < DNS_ASKS_MAX; i++) {
+	for (size_t i = 0; i < (*u)->asks_used; i++) {
 		struct ask *a = &(*u)->asks[i];
 
 		if (a->waiters)
