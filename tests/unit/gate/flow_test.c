@@ -361,7 +361,7 @@ static void test_a_full_table_refuses(void **state)
 	flows_free(&world.g);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
 	few = was;
-	few.rlim_cur = 256 + 2 * 6;
+	few.rlim_cur = 256 + 2 * 3;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	world.g.flows = flows_new(&world.g);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
@@ -402,6 +402,35 @@ static void test_out_of_descriptors_waits(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
 	(void)world_accept(l);
 	(void)c;
+}
+
+/* Every pipe is out of reach: it goes on without, in order, to the byte. */
+static void test_without_pipes(void **state)
+{
+	struct rlimit was, none;
+	char buf[8] = "";
+	int c, s, next;
+
+	(void)state;
+	open_with_budget(8, 0, &c, &s);
+	world_turn();
+	next = dup(0);
+	(void)close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	none = was;
+	none.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	world_say(c, "abc");
+	world_say(s, "down");
+	world_expect(s, "abc");
+	world_expect(c, "down");
+	world_say(c, "defghi");
+	assert_int_equal(world_read(s, buf, sizeof(buf)), 5);
+	assert_string_equal(buf, "defgh");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	world_told(1);
+	assert_int_equal(world_last(GATE_FLOW)->up, 8);
+	assert_int_equal(world_last(GATE_FLOW)->reason, GATE_REASON_BUDGET_UP);
 }
 
 static void test_many_at_once(void **state)
@@ -462,6 +491,7 @@ int main(void)
 		TEST(test_stop_lets_them_end_free_cuts_them),
 		TEST(test_a_full_table_refuses),
 		TEST(test_out_of_descriptors_waits),
+		TEST(test_without_pipes),
 		TEST(test_many_at_once),
 	};
 
