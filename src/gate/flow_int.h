@@ -25,7 +25,7 @@ enum {
 	FLOW_MAX = 8192, /* connections */
 	FLOW_UDP_MAX = 1024,
 	FLOW_LISTENERS_MAX = 16,
-	FLOW_FDS = 6,		/* of one: two sockets, a pipe each way */
+	FLOW_FDS = 3,		/* of one: two sockets, and half a pipe */
 	FLOW_FDS_RESERVE = 256, /* of the process, for everything else */
 	FLOW_DIAL_MAX = 16,	/* addresses of a name that are tried */
 	FLOW_SCRATCH = 16384,

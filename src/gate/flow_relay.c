@@ -128,6 +128,39 @@ static size_t least(uint64_t a, uint64_t b, uint64_t c)
 	return (size_t)(n < c ? n : c);
 }
 
+/* Without a pipe: what is sent is read after it is known how much that was. */
+static enum moved copy(struct ends *e, uint64_t *limit)
+{
+	struct flow_way *w = e->way;
+	char *p = e->f->g->flows->scratch;
+	ssize_t n = recv(e->from->fd, p, least(FLOW_SCRATCH, *limit, w->budget),
+			 MSG_PEEK);
+
+	if (n == 0)
+		w->eof = true;
+	if (n < 0 && !is_later())
+		return MOVED_FAILED;
+	if (n <= 0) {
+		*e->want_from |= w->eof ? 0 : EPOLLIN;
+		return MOVED;
+	}
+	n = send(e->to->fd, p, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0) {
+		if (is_later())
+			*e->want_to |= EPOLLOUT;
+		else
+			give_up(e);
+		return MOVED;
+	}
+	if (recv(e->from->fd, p, (size_t)n, 0) != n)
+		return MOVED_FAILED;
+	w->budget -= (uint64_t)n;
+	*limit -= (uint64_t)n;
+	*e->count += (uint64_t)n;
+	*e->want_from |= EPOLLIN;
+	return MOVED;
+}
+
 /* @limit: how many may pass; counted down */
 static enum moved move(struct ends *e, uint64_t *limit)
 {
@@ -141,7 +174,7 @@ static enum moved move(struct ends *e, uint64_t *limit)
 		if (!*w->budget)
 			return look_ahead(e, EPOLLIN);
 		if (!take_pipe(e->f->g->flows, w))
-			return MOVED_FAILED;
+			return copy(e, limit);
 		n = splice(e->from->fd, NULL, w->pipe[1], NULL,
 			   least(CHUNK, *limit, *w->budget),
 			   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { TLS = 443, HELLO_SIZE = 70000, STALLED = 1000 };
+enum { WEB = 80, TLS = 443, HELLO_SIZE = 70000, STALLED = 1000 };
 
 static const char alert[] = "\x15\x03\x01\x00\x02\x02\x31";
 
@@ -271,6 +271,23 @@ static void test_other_protocols_are_reset(void **state)
 	}
 }
 
+/* The right name in the wrong protocol is no way in. */
+static void test_only_the_protocol_of_the_rule(void **state)
+{
+	int c = connect_gate();
+
+	(void)state;
+	world_say(c, "GET / HTTP/1.1\r\nHost: api.example.com\r\n\r\n");
+	world_expect(c, "HTTP/1.1 403 Forbidden\r\n");
+	expect_denied(2, GATE_REASON_UNKNOWN_PROTOCOL);
+	world_name_rule(GATE_HTTP, "api.example.com", WEB);
+	world_listen(WEB, false);
+	c = world_client("192.0.2.10", WEB);
+	world_send(c, hello.b, hello.n);
+	expect_alert(c);
+	expect_denied(4, GATE_REASON_UNKNOWN_PROTOCOL);
+}
+
 static void test_silence_ends(void **state)
 {
 	int c = connect_gate();
@@ -279,6 +296,8 @@ static void test_silence_ends(void **state)
 	world_expect_end(c);
 	expect_denied(2, GATE_REASON_PEEK_TIMEOUT);
 	assert_int_equal(world.g.stats.peek_timeouts, 1);
+	/* not the 5 seconds of what was begun */
+	assert_in_range(world_last(GATE_FLOW)->duration_ms, 499, 4500);
 }
 
 static void test_a_hello_that_stops(void **state)
@@ -485,6 +504,7 @@ int main(void)
 		TEST(test_denied_names_get_an_alert),
 		TEST(test_the_alert_survives_unread_bytes),
 		TEST(test_other_protocols_are_reset),
+		TEST(test_only_the_protocol_of_the_rule),
 		TEST(test_silence_ends),
 		TEST(test_a_hello_that_stops),
 		TEST(test_stalled_ones_cost_little_and_delay_nobody),

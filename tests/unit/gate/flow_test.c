@@ -8,7 +8,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/fd.h"
+#include "base/clock.h"
 
 enum { SSH = 22, BIG = 3 << 20, MANY = 2000 };
 
@@ -388,7 +388,7 @@ static void test_a_full_table_refuses(void **state)
 	flows_free(&world.g);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
 	few = was;
-	few.rlim_cur = 256 + 2 * 6;
+	few.rlim_cur = 256 + 2 * 3;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	world.g.flows = flows_new(&world.g);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
@@ -409,6 +409,8 @@ static void test_a_full_table_refuses(void **state)
 static void test_out_of_descriptors_waits(void **state)
 {
 	struct rlimit was, none;
+	unsigned turns = 0;
+	uint64_t end;
 	int c, l, next;
 
 	(void)state;
@@ -423,12 +425,46 @@ static void test_out_of_descriptors_waits(void **state)
 	none.rlim_cur = (rlim_t)next;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	world_turn();
-	/* the listener is silent now: a turn lasts as long as its timer */
-	world_turn();
+	/* the listener is silent: a turn lasts until its timer, 1 ms */
+	for (end = clock_mono_ns() + 50000000; clock_mono_ns() < end; turns++)
+		world_turn();
+	assert_in_range(turns, 1, 60);
 	assert_int_equal(world.n_told, 0);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
 	(void)world_accept(l);
 	(void)c;
+}
+
+/* No descriptor is left for a pipe: it goes on without, to the byte. */
+static void test_without_pipes(void **state)
+{
+	struct gate_rule *r = world_net_rule(GATE_TCP, "192.0.2.10", SSH);
+	int l = world_server("192.0.2.10", SSH), next, c, s;
+	struct rlimit was, few;
+	char buf[8] = "";
+
+	(void)state;
+	r->max_up = 8;
+	world_listen(SSH, false);
+	next = dup(0);
+	(void)close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = was;
+	few.rlim_cur = (rlim_t)next + 4; /* both ends of both connections */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	c = world_client("192.0.2.10", SSH);
+	s = world_accept(l);
+	world_say(c, "abc");
+	world_say(s, "down");
+	world_expect(s, "abc");
+	world_expect(c, "down");
+	world_say(c, "defghi");
+	assert_int_equal(world_read(s, buf, sizeof(buf)), 5);
+	assert_string_equal(buf, "defgh");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	world_told(1);
+	assert_int_equal(world_last(GATE_FLOW)->up, 8);
+	assert_int_equal(world_last(GATE_FLOW)->reason, GATE_REASON_BUDGET_UP);
 }
 
 static void test_many_at_once(void **state)
@@ -490,6 +526,7 @@ int main(void)
 		TEST(test_stop_lets_them_end_free_cuts_them),
 		TEST(test_a_full_table_refuses),
 		TEST(test_out_of_descriptors_waits),
+		TEST(test_without_pipes),
 		TEST(test_many_at_once),
 	};
 
