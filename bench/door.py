@@ -38,7 +38,7 @@ FLOWS = 5000
 HAPROXY = """
 global
     nbthread 1
-    maxconn 20000
+    maxconn 6000
 defaults
     mode tcp
     timeout connect 5s
@@ -61,10 +61,10 @@ load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
 master_process off;
 worker_processes 1;
-worker_rlimit_nofile 20000;
+worker_rlimit_nofile 16000;
 pid {tmp}/nginx.pid;
 error_log stderr crit;
-events {{ worker_connections 16000; }}
+events {{ worker_connections 15000; }}
 stream {{
     tcp_nodelay on;
     map $ssl_preread_server_name $to {{ {server} {addr}:{to}; default ""; }}
@@ -81,6 +81,7 @@ UNBOUND = """server:
     chroot: ""
     pidfile: ""
     use-syslog: no
+    logfile: "{tmp}/unbound.log"
     do-daemonize: no
     num-threads: 1
     module-config: "iterator"
@@ -150,7 +151,7 @@ class Door:
             conf = HAPROXY.format("".join(HAPROXY_ONE.format(
                 port=PROXY["haproxy"] + i, server=SERVER, addr=OWN4,
                 to=PORT + i) for i in (0, 1)))
-            self.start(["haproxy", "-db", "-q", "-f",
+            self.start(["haproxy", "-db", "-f",
                         self.write("haproxy.cfg", conf)], PROXY["haproxy"])
         else:
             missing.append("haproxy")
@@ -163,7 +164,7 @@ class Door:
             missing.append("nginx")
         self.start(["unbound", "-d", "-c", self.write(
             "unbound.conf", UNBOUND.format(port=DNS_PORT["unbound"],
-                                           dns=DNS4))], DNS_PORT["unbound"])
+                                           dns=DNS4, tmp=self.tmp))], DNS_PORT["unbound"])
         if shutil.which("dnsmasq"):
             self.start(["dnsmasq", "-k", "-C", "/dev/null", "-R", "-h",
                         "--user=", "--group=", "-p",
