@@ -12,6 +12,7 @@ medians. Called by run.py; or: door.py BUILD [ROUNDS]
 
 import os
 import pathlib
+import resource
 import shutil
 import statistics
 import subprocess
@@ -38,7 +39,7 @@ FLOWS = 5000
 HAPROXY = """
 global
     nbthread 1
-    maxconn 20000
+    maxconn 6000
 defaults
     mode tcp
     timeout connect 5s
@@ -61,10 +62,10 @@ load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
 master_process off;
 worker_processes 1;
-worker_rlimit_nofile 20000;
+worker_rlimit_nofile 16000;
 pid {tmp}/nginx.pid;
 error_log stderr crit;
-events {{ worker_connections 16000; }}
+events {{ worker_connections 15000; }}
 stream {{
     tcp_nodelay on;
     map $ssl_preread_server_name $to {{ {server} {addr}:{to}; default ""; }}
@@ -81,6 +82,7 @@ UNBOUND = """server:
     chroot: ""
     pidfile: ""
     use-syslog: no
+    logfile: "{tmp}/unbound.log"
     do-daemonize: no
     num-threads: 1
     module-config: "iterator"
@@ -150,7 +152,7 @@ class Door:
             conf = HAPROXY.format("".join(HAPROXY_ONE.format(
                 port=PROXY["haproxy"] + i, server=SERVER, addr=OWN4,
                 to=PORT + i) for i in (0, 1)))
-            self.start(["haproxy", "-db", "-q", "-f",
+            self.start(["haproxy", "-db", "-f",
                         self.write("haproxy.cfg", conf)], PROXY["haproxy"])
         else:
             missing.append("haproxy")
@@ -163,7 +165,7 @@ class Door:
             missing.append("nginx")
         self.start(["unbound", "-d", "-c", self.write(
             "unbound.conf", UNBOUND.format(port=DNS_PORT["unbound"],
-                                           dns=DNS4))], DNS_PORT["unbound"])
+                                           dns=DNS4, tmp=self.tmp))], DNS_PORT["unbound"])
         if shutil.which("dnsmasq"):
             self.start(["dnsmasq", "-k", "-C", "/dev/null", "-R", "-h",
                         "--user=", "--group=", "-p",
@@ -186,7 +188,7 @@ class Door:
 
     def inside(self, *args):
         """The client in a cell that has asked for the name first."""
-        return self.cell("sh", "-c", f"getent hosts {SERVER} >/dev/null && "
+        return self.cell("sh", "-c", f"getent ahostsv4 {SERVER} >/dev/null && "
                          'exec "$0" "$@"', str(self.shown / "load"), *args)
 
     def run(self, argv):
@@ -300,19 +302,30 @@ def starts(door, rounds):
          "less is better")
 
 
+def flows_max():
+    """A gate takes as many as its descriptors allow, six each."""
+    files = 65536
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    except ValueError:
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return min(FLOWS, files // 7)
+
+
 def memory(door):
     print("\nMemory of the gate (PSS)")
-    hold = f'getent hosts {SERVER} >/dev/null && exec "$0" "$@"'
+    flows = flows_max()
+    hold = f'getent ahostsv4 {SERVER} >/dev/null && exec "$0" "$@"'
     try:
         idle = door.pss("sh", "-c", "echo here; read _", says="here")
         full = door.pss("sh", "-c", hold, str(door.shown / "load"), "hold",
-                        OWN4, str(PORT), SERVER, str(FLOWS), says="held")
+                        OWN4, str(PORT), SERVER, str(flows), says="held")
     except PermissionError:
         print("  not ours to read")
         return
     print(f"  idle: {idle / 1024:.2f} MiB")
-    print(f"  with {FLOWS} open connections: {full / 1024:.2f} MiB, "
-          f"{(full - idle) * 1024 / FLOWS:.0f} bytes each")
+    print(f"  with {flows} open connections: {full / 1024:.2f} MiB, "
+          f"{(full - idle) * 1024 / flows:.0f} bytes each")
 
 
 def run(build, rounds):

@@ -15,7 +15,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { TYPE_A = 1, TYPE_AAAA = 28, EXIT_RCODE = 3, EXIT_ERRNO = 4 };
+enum {
+	TYPE_A = 1,
+	TYPE_AAAA = 28,
+	EXIT_RCODE = 3,
+	EXIT_ERRNO = 4,
+	ADDRS_MAX = 8
+};
 
 static int fail(const char *what)
 {
@@ -154,9 +160,9 @@ static int fetch(int fd, const char *name)
 int main(int argc, char **argv)
 {
 	static const uint8_t types[] = { TYPE_A, TYPE_AAAA };
-	char server[64], addrs[8][64];
+	char server[64], addrs[2 * ADDRS_MAX][64];
 	uint16_t port = argc == 3 ? (uint16_t)atoi(argv[2]) : 0;
-	int fd, n, http = -1;
+	int fd, found = 0, http = -1;
 
 	if (argc != 3 || strlen(argv[1]) > 180)
 		return 2;
@@ -165,17 +171,19 @@ int main(int argc, char **argv)
 	fd = connected(server, 53, SOCK_DGRAM);
 	if (fd < 0)
 		return fail("name server");
-	for (size_t t = 0; t < sizeof(types) && http < 0; t++) {
-		n = ask(fd, argv[1], types[t], addrs, 8);
+	for (size_t t = 0; t < sizeof(types); t++) {
+		int n = ask(fd, argv[1], types[t], addrs + found, ADDRS_MAX);
+
 		if (n == -1)
 			return fail("query");
 		if (n < 0) {
 			(void)printf("rcode %d\n", -2 - n);
 			return EXIT_RCODE;
 		}
-		for (int i = 0; i < n && http < 0; i++)
-			http = connected(addrs[i], port, SOCK_STREAM);
+		found += n;
 	}
+	for (int i = 0; i < found && http < 0; i++)
+		http = connected(addrs[i], port, SOCK_STREAM);
 	if (http < 0)
 		return fail("connect");
 	return fetch(http, argv[1]);

@@ -138,9 +138,10 @@ class Cells:
     def start(self, *cmd, rw=(), ro=(), flags=(), env=None, prefix=(), **kw):
         """As run(), but does not wait. The events' path is in .events_path."""
         events = self.events_path()
+        kw.setdefault("stdin", subprocess.DEVNULL)
         p = subprocess.Popen(
             list(prefix) + self.argv(cmd, rw, ro, flags, events),
-            env=self.environ(env), stdin=subprocess.DEVNULL,
+            env=self.environ(env),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kw)
         p.events_path = events
         return p

@@ -17,7 +17,8 @@ class WorldCells(Cells):
 
     def __init__(self, tmp, world, variant):
         super().__init__(tmp)
-        self.world, self.host = world, world.need("unbound").host(variant)
+        self.world = world.need("certificates", "unbound")
+        self.host = world.host(variant)
 
     def call(self, argv, *args, **kw):
         return super().call([*self.host.enter, *argv], *args, **kw)
@@ -71,7 +72,8 @@ class WorldCells(Cells):
 def decisions(r):
     """(action, reasonCode, sniHost) of every judged connection."""
     return [(e["data"]["action"], e["data"]["reasonCode"],
-             e["data"]["sniHost"]) for e in r.of_type("l7_egress_decision")]
+             e["data"]["sniHost"]) for e in r.of_type("l7_egress_decision")
+            if e["source"] == "cellos-sni-proxy"]
 
 
 def dns_queries(r):

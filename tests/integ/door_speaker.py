@@ -82,11 +82,11 @@ def one(case):
                       socket.SOCK_DGRAM if case.get("udp")
                       else socket.SOCK_STREAM)
     s.settimeout(10)
+    s.bind(("::" if ":" in addr else "0.0.0.0", 0))
     begin = time.monotonic()
-    out = {"from": 0, "got": ""}
+    out = {"from": s.getsockname()[1], "got": ""}
     try:
         s.connect((addr, port))
-        out["from"] = s.getsockname()[1]
         if case.get("udp"):
             out["got"], out["end"] = udp(case, s)
         else:

@@ -201,7 +201,9 @@ def test_a_rule_of_an_address(door, cidr):
     """An address rule needs no name, and looks at none."""
     door.world.need("sink")
     own = OWN4 if door.host.v4 else OWN6
-    host = own + ("/24" if ":" not in own else "/64") if cidr else own
+    host = own
+    if cidr:
+        host = "198.51.100.0/24" if door.host.v4 else "2001:db8::/64"
     r = door.door([PYTHON, "-c", f"""if True:
         import socket
         s = socket.create_connection(("{own}", 9000))

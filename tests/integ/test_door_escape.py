@@ -4,20 +4,18 @@ that of the requirement: rNN."""
 
 import base64
 import os
-import socket
-import struct
 import subprocess
 
 import pytest
 
-from conftest import SLACK, TEST_BUILD, descendants, wait_until
+from conftest import SLACK, descendants, wait_until
 from door_clients import HERE
 from door_harness import (DENIED, LET_THROUGH, PYTHON, WorldCells, arrived,
                           connections, decisions, dns_queries, name,
                           record_of, say, speak)
 from test_door_dns import REFUSED, RESOLVER, query
-from test_door_vectors import BASE, MATCH, MISS, UNKNOWN, ext, tls
-from world_files import OWN4, OWN6, WEB4, WEB6
+from test_door_vectors import BASE, MATCH, MISS, ext, hello, record, tls
+from world_files import OWN4, OWN6, WEB4
 
 API, EVIL, ALLOWED = name("api"), name("evil"), name("allowed")
 
@@ -52,7 +50,8 @@ def test_r01_spellings(door):
     r, heard = speak(door, rules, [
         say((OWN4, 443), tls(t), ask=[name("foo.cdn")]) for t in texts] + [
         say((OWN4, 80), b"GET / HTTP/1.1\r\nHost: " + t + b"\r\n\r\n",
-            fin=True) for t in texts if b":443" not in t] + [
+            fin=True) for t in texts  # a port and outer space may stand there
+        if b":443" not in t and t.strip() == t] + [
         say((OWN4, 443), tls(t)) for t in good])
     for h in heard[:-len(good)]:
         assert record_of(r, h)["verdict"] == "deny", record_of(r, h)
@@ -158,8 +157,9 @@ def test_r03_a_second_hello(door):
             socket.getaddrinfo(sys.argv[1], 8444)
             s = socket.create_connection(("%s", 8444), 10)
             s.sendall(first)
-            got = s.recv(1000)
-            assert got[5] == 2, got
+            got = s.recv(5)
+            got = s.recv(got[3] * 256 + got[4], socket.MSG_WAITALL)
+            assert got[0] == 2, got
             s.sendall(other)
             s.settimeout(10)
             try:
@@ -180,7 +180,6 @@ def test_r03_a_second_hello(door):
 
 
 def test_r04_missing_sni_and_addresses_nobody_gave(door):
-    from test_door_vectors import hello, record
     before = len(door.world.seen("raw443"))
     r, heard = speak(door, [f"{API}:443", f"{ALLOWED}:443"], [
         # no name was asked for yet: the address means nothing
@@ -318,7 +317,7 @@ def test_r10_types_and_classes_nobody_allowed(door):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:80", "[::1]:80", "0.0.0.0:80",
-                                  "127.0.0.0/8:80", "localhost:80",
+                                  "127.0.0.0/8:80",
                                   "[::ffff:127.0.0.1]:80"])
 def test_r11_loopback_cannot_be_a_rule(door, host):
     r = door.allow([host], "true")
@@ -346,34 +345,47 @@ def test_r11_special_addresses_are_not_dialled(door):
     door.verified(r)
 
 
-LIVE = """if True:
+ASK = """if True:
     import socket, sys, time
-    host, wait = sys.argv[1], float(sys.argv[2])
     def ask(s):
-        s.sendall(f"GET / HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n".encode())
-        return s.recv(4096).split(b"\\r\\n")[0].decode()
-    where = socket.getaddrinfo(host, 80, type=socket.SOCK_STREAM)[0][4]
-    kept = socket.create_connection(where[:2], 10)
-    print(ask(kept))
-    time.sleep(wait)  # longer than the name's time
-    print(ask(kept))
-    try:
-        print(ask(socket.create_connection(where[:2], 10)))
-    except OSError as e:
-        print(type(e).__name__)
+        s.sendall(f"GET / HTTP/1.1\\r\\nHost: {sys.argv[1]}\\r\\n\\r\\n"
+                  .encode())
+        print(s.recv(4096).split(b"\\r\\n")[0].decode())
+    where = socket.getaddrinfo(sys.argv[1], 80, type=socket.SOCK_STREAM)
+    def dial():
+        return socket.create_connection(where[0][4][:2], 10)
     """
+LIVE = ASK + """
+    kept = dial()
+    ask(kept)
+    time.sleep(2.5)  # longer than the name's time
+    ask(kept)
+    """
+LATE = ASK + """
+    time.sleep(2.5)
+    try:
+        ask(dial())
+    except ConnectionResetError as e:
+        print("reset")
+    """
+SHORT = {"CELLOS_LIMIT_PIN_TTL_MIN_SECONDS": "0"}
 
 
-@pytest.mark.parametrize("grace,again", [
-    ("0", "ConnectionResetError"), ("60", "HTTP/1.1 200 OK")])
-def test_r12_a_name_that_has_expired(door, grace, again):
-    """Its connections live; a new one needs the time of grace."""
+def test_r12_a_connection_outlives_its_name(door):
     door.world.need("nginx")
-    r = door.allow([f"{name('short')}:80"], PYTHON, "-c", LIVE, name("short"),
-                   "2.5", env={"CELLOS_LIMIT_PIN_TTL_MIN_SECONDS": "0",
-                               "CELLOS_LIMIT_PIN_GRACE_SECONDS": grace})
-    assert r.out.split("\n")[:3] == ["HTTP/1.1 200 OK", "HTTP/1.1 200 OK",
-                                     again], r
+    r = door.python([f"{name('short')}:80"], LIVE, name("short"),
+                    env={**SHORT, "CELLOS_LIMIT_PIN_GRACE_SECONDS": "0"})
+    assert r.out == "HTTP/1.1 200 OK\n" * 2, r
+    door.verified(r)
+
+
+@pytest.mark.parametrize("grace,says", [
+    ("0", "reset\n"), ("60", "HTTP/1.1 200 OK\n")])
+def test_r12_a_new_connection_needs_the_grace(door, grace, says):
+    door.world.need("nginx")
+    r = door.python([f"{name('short')}:80"], LATE, name("short"),
+                    env={**SHORT, "CELLOS_LIMIT_PIN_GRACE_SECONDS": grace})
+    assert r.out == says, r
     door.verified(r)
 
 
@@ -386,7 +398,8 @@ def test_r14_dns_by_other_doors(door):
     r, heard = speak(door, [f"{API}:443"], [
         say((OWN4, 853), BASE, ask=[API]), say((OWN6, 853), BASE),
         say((OWN4, 853), b"x", udp=True), say((OWN6, 853), b"x", udp=True)])
-    assert [h["end"] for h in heard] == ["ECONNREFUSED"] * 4, r
+    # a refused datagram is told to who sends it
+    assert [h["end"] for h in heard] == ["ECONNREFUSED"] * 2 + ["EPERM"] * 2, r
     assert {p["port"] for p in door.host.packets(before)} <= {53}
     door.verified(r)
 
@@ -396,7 +409,7 @@ def test_r15_quic_is_refused_at_once(door):
     r, heard = speak(door, [f"{API}:443", f"{OWN4}:443/tcp"], [
         say((a, 443), b"\xc0" + bytes(1199), udp=True, seconds=0.1 * SLACK)
         for a in (OWN4, OWN6)])
-    assert [h["end"] for h in heard] == ["ECONNREFUSED"] * 2, r
+    assert [h["end"] for h in heard] == ["EPERM"] * 2, r
     told = [f for f in connections(r) if f.get("l4") == "udp"]
     assert {f["verdict"] for f in told} == {"deny"} and told
     door.verified(r)

@@ -37,7 +37,7 @@ def events_of(path):
                                 signal.SIGSEGV])
 def test_a_cell_does_not_outlive_its_gate(door, mark, by):
     """Within 100 ms the command is dead; the journal says why, and is whole."""
-    p = door.start("sh", "-c", f"echo begun; exec -a {mark} sleep 600",
+    p = door.start("bash", "-c", f"echo begun; exec -a {mark} sleep 600",
                    flags=["--allow", f"{API}:443"])
     assert p.stdout.readline() == "begun\n"
     assert wait_until(lambda: processes(mark), 10)
@@ -164,6 +164,17 @@ FLOOD = """if True:
     """
 
 
+# refused queries, each an event, until the cell is ended
+QUERIES = """if True:
+    import socket
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect(("100.64.0.1", 53))
+    while True:
+        s.send(b"\\0\\1\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\4evil\\0\\0\\1\\0\\1")
+        s.recv(512)
+    """
+
+
 def test_a_flood_of_refused_connections(door):
     """Twenty thousand of them leave a journal within its budget, that tells
     their exact number."""
@@ -181,8 +192,9 @@ def test_a_flood_of_judged_connections(door):
         import socket, sys
         n = 0
         for i in range(3000):
-            s = socket.create_connection((sys.argv[1], 443), 10)
+            s = socket.socket()
             try:
+                s.connect((sys.argv[1], 443))
                 n += s.recv(1) == b""
             except ConnectionResetError:
                 n += 1
@@ -200,10 +212,9 @@ def test_a_flood_of_judged_connections(door):
 def test_a_journal_at_its_budget_ends_the_cell(door):
     """Not the evidence: the cell is over, its last line says it is whole."""
     budget = 65536
-    r = door.python([f"{API}:443"], FLOOD.replace(
-        "    print(n)", "    import time; time.sleep(600)"), 100000, OWN4, 81,
-        timeout=120, env={"CELLOS_LIMIT_JOURNAL_BYTES": str(budget),
-                          "CELLOS_LIMIT_EVENTS_PER_SECOND": "100000"})
+    r = door.python([f"{API}:443"], QUERIES, timeout=120, env={
+        "CELLOS_LIMIT_JOURNAL_BYTES": str(budget),
+        "CELLOS_LIMIT_EVENTS_PER_SECOND": "100000"})
     assert r.rc != 0, r
     assert r.one("lifecycle.v1.destroyed")["outcome"] == "failed"
     # the last words have a reserve of their own
@@ -221,9 +232,7 @@ def test_a_full_disk(door):
                     str(disk))
     try:
         begin = time.monotonic()
-        argv = door.argv([PYTHON, "-c", FLOOD.replace(
-            "    print(n)", "    import time; time.sleep(600)"), "100000",
-            OWN4, "81"], flags=["--allow", f"{API}:443"],
+        argv = door.argv([PYTHON, "-c", QUERIES], flags=["--allow", f"{API}:443"],
             events=str(disk / "events.jsonl"))
         r = door.call(argv, "", {"CELLOS_LIMIT_EVENTS_PER_SECOND": "100000"},
                       120)

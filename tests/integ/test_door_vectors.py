@@ -141,7 +141,7 @@ HELLOS = [
     ("60 KiB in four records", [records(PADDED[60000], 16384)], MATCH, API),
     ("more than 64 KiB", [records(hello(names((0, API.encode())) +
                                         ext(21, bytes(65000)) +
-                                        ext(22, bytes(400))), 16384)],
+                                        ext(22, bytes(495))), 16384)],
      "hello_too_long", None),
 ]
 

@@ -194,7 +194,7 @@ def host_server(door):
 def test_r20_the_hosts_own_servers(door, host_server):
     """Neither its loopback, nor its addresses, be they in a net that is
     allowed."""
-    r, heard = speak(door, ["203.0.113.0/24:6666", "[2001:db8::]/32:6666"],
+    r, heard = speak(door, ["203.0.113.0/24:6666", "[2001:db8::/32]:6666"],
                      [say((a, 6666), b"x") for a in (
                          "127.0.0.1", "::1", door.host.own4, door.host.own6)])
     assert [h["end"] for h in heard[:2]] == ["ECONNREFUSED"] * 2, heard

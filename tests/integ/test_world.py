@@ -2,6 +2,7 @@
 """The world answers: each server, from each host, without a cell."""
 
 import os
+import shutil
 
 import pytest
 
@@ -58,10 +59,12 @@ def test_git_over_https_and_ssh(world, host, tmp_path):
                      "GIT_SSL_CAINFO": str(world.dir / "ca" / "ca.pem")})
     assert r.returncode == 0, r.stdout
     d = world.dir / "ssh"
+    shutil.copy(d / "id", tmp_path / "id")
+    (tmp_path / "id").chmod(0o600)
     r = host.run("git", "clone", "-q",
                  f"ssh://git@{name('ssh')}{world.dir}/site/git/repo.git",
                  tmp_path / "b", env={
-                     "GIT_SSH_COMMAND": f"ssh -F /dev/null -i {d}/id -o "
+                     "GIT_SSH_COMMAND": f"ssh -F /dev/null -i {tmp_path}/id -o "
                      f"UserKnownHostsFile={d}/known_hosts"})
     assert r.returncode == 0, r.stdout + world.log("sshd")
     for clone in "ab":

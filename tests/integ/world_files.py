@@ -298,7 +298,8 @@ def ssh_keys(d):
     key = " ".join((d / "host_key.pub").read_text().split()[:2])
     (client / "known_hosts").write_text(
         "".join(f"{n}.{ZONE} {key}\n" for n in OWN_NAMES))
-    os.chmod(client / "id", 0o600)
+    # who is nobody in a cell must read it too; ssh wants a copy that is 0600
+    os.chmod(client / "id", 0o644)
 
 
 def sshd_conf(d):
