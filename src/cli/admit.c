@@ -98,11 +98,13 @@ static int admit_resolvers(const struct spec_dns_authority *d, struct err *e)
 	for (size_t i = 0; i < d->n_resolvers; i++) {
 		const struct spec_resolver *r = &d->resolvers[i];
 
+		bool plain = r->protocol == SPEC_DO53_UDP ||
+			     r->protocol == SPEC_DO53_TCP;
+
 		(void)snprintf(at, sizeof(at),
 			       "/spec/authority/dnsAuthority/resolvers/%zu/%s",
-			       i, r->dnssec ? "dnssec" : "protocol");
-		if (r->protocol != SPEC_DO53_UDP &&
-		    r->protocol != SPEC_DO53_TCP)
+			       i, plain ? "dnssec" : "protocol");
+		if (!plain)
 			return unbuilt(e, at,
 				       "resolvers are asked by do53-udp or "
 				       "do53-tcp; dot, doh and doq are not "

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "cli/door_setup.h"
 #include "cli/env.h"
 #include "cli/lifecycle.h"
 
@@ -378,6 +379,7 @@ void config_lifecycle(const struct config *c, struct lifecycle_config *lc)
 	lc->resolve_egress = env_truthy("CELLOS_RESOLVE_EGRESS_DNS");
 	lc->l7_observability = env_truthy("CELLOS_L7_GATE_OBSERVABILITY");
 	lc->flow_rows = env_exact("CELLOS_PER_FLOW_ENFORCEMENT_EVENTS");
+	lc->flows_realtime = door_setup_realtime();
 	lc->keyset_id = env_text("CELLOS_TRUST_KEYSET_ID");
 	lc->resolver_kid = env_text("CELLOS_TRUST_RESOLVER_KID");
 	lc->l7_kid = env_text("CELLOS_TRUST_L7_KID");

@@ -198,7 +198,7 @@ static int transport(struct gate_policy *p, struct err *e)
 	return 0;
 }
 
-static bool realtime(void)
+bool door_setup_realtime(void)
 {
 	return env_exact("CELLOS_PER_FLOW_REALTIME") ||
 	       env_exact("CELLOS_FIRECRACKER_PER_FLOW_EBPF");
@@ -301,7 +301,7 @@ static int fill(struct door_setup *d, const struct limits *l, struct err *e)
 	struct gate_policy *p = &d->policy;
 
 	limits_of(p, l);
-	p->flows_realtime = realtime();
+	p->flows_realtime = door_setup_realtime();
 	p->has_v6 = outside_has_v6();
 	if (ech_of(p, e) || own_addresses(p, e))
 		return -1;

@@ -29,6 +29,8 @@ int door_setup_load(const struct spec *s, enum policy_face face,
 		    struct err *e) MUST_USE;
 void door_setup_drop(struct door_setup **d);
 
+/** door_setup_realtime() - is each connection to be told, and counted */
+bool door_setup_realtime(void);
 /** door_setup_nameservers() - `nameserver` lines of a resolv.conf(5); pure
  *  Return: how many, GATE_RESOLVERS_MAX at most */
 uint32_t door_setup_nameservers(const char *text, struct gate_resolver *ret);

@@ -339,12 +339,13 @@ static void emit_residue(struct life *l)
 		l->c->tap.residue(l->c->tap.arg, &l->residue);
 }
 
-/* Counted under the realtime switches only, as the original does */
+/* Counted under the realtime switches only, as the original does. Without a
+ * door the totals are those they began with: none. */
 static const uint64_t *exercised(const struct life *l)
 {
-	return l->has_totals && l->c->door->policy.flows_realtime
-		       ? &l->totals.distinct
-		       : NULL;
+	bool is_known = l->req.door ? l->has_totals : life_has_net(l);
+
+	return l->c->flows_realtime && is_known ? &l->totals.distinct : NULL;
 }
 
 /* The end of every run that had a cell */

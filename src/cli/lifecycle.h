@@ -46,7 +46,7 @@ struct lifecycle_config {
 	struct signer *signer;	  /* never NULL; stays the caller's */
 	const struct state_dirs *dirs;
 	bool trust_plane_events;
-	bool resolve_egress, l7_observability, flow_rows;
+	bool resolve_egress, l7_observability, flow_rows, flows_realtime;
 	const struct door_setup *door; /* NULL: nothing is let out */
 	const char *keyset_id, *resolver_kid, *l7_kid; /* NULL: the defaults */
 	const char *argv0_prefixes;		       /* comma list, or NULL */

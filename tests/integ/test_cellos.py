@@ -277,11 +277,11 @@ def test_what_is_not_built_is_refused_by_name(cells, tmp_path):
     path.write_text(json.dumps({
         "apiVersion": "cellos.io/v1", "kind": "ExecutionCell",
         "spec": {"id": "a", "lifetime": {"ttlSeconds": 1},
-                 "authority": {"egressRules": [
-                     {"host": "example.com", "port": 443}]},
+                 "authority": {"cdnAuthority": {}},
                  "run": {"argv": ["true"], "secretDelivery": "env"}}}))
     r = cells.verb("run", path)
-    assert r.rc == 125 and "/spec/authority/egressRules" in r.err
+    assert r.rc == 125 and "/spec/authority/cdnAuthority" in r.err
+    assert "is not supported by this build" in r.err
     assert cells.verb("validate", path).rc == 0
     assert not cells.state_dir.exists()
 

@@ -253,12 +253,32 @@ def test_grace_bound_outside_portable(sup):
 
 # -- refusals by name -----------------------------------------------------
 
-RULE = {"host": "192.0.2.1", "port": 443}
 CAP = {"egressRules": [], "secretRefs": []}
+RESOLVERS = "/spec/authority/dnsAuthority/resolvers"
+PLAIN = {"resolverId": "r1", "endpoint": "192.0.2.53:53",
+         "protocol": "do53-udp"}
+
+
+def resolvers(*list_):
+    """Behind one that is fine: what is refused is told by its number."""
+    return {"authority": {"dnsAuthority": {
+        "hostnameAllowlist": ["api.example.com"],
+        "resolvers": [PLAIN] + [{**PLAIN, "resolverId": f"r{i}", **r}
+                                for i, r in enumerate(list_, 2)]}}}
+
+
 MEMBERS = {
-    "/spec/authority/egressRules": {"authority": {"egressRules": [RULE]}},
-    "/spec/authority/dnsAuthority": {"authority": {"dnsAuthority": {}}},
     "/spec/authority/cdnAuthority": {"authority": {"cdnAuthority": {}}},
+    f"{RESOLVERS}/1/protocol": resolvers({"protocol": "dot"}),
+    f"{RESOLVERS}/2/protocol": resolvers(
+        {"protocol": "do53-tcp"},
+        {"protocol": "doh", "endpoint": "https://192.0.2.1:443/dns-query",
+         "dnssec": {"validate": False}}),
+    f"{RESOLVERS}/3/protocol": resolvers({}, {}, {"protocol": "doq"}),
+    f"{RESOLVERS}/1/dnssec": resolvers({"dnssec": {"validate": True}}),
+    # the schema's default is to validate
+    f"{RESOLVERS}/2/dnssec": resolvers({"dnssec": {"validate": False}},
+                                       {"dnssec": {}}),
     "/spec/authority/authorityDerivation": {"authority": {
         "authorityDerivation": {
             "roleRoot": "r", "parentRunId": "p", "derivationSteps": [],
@@ -284,6 +304,22 @@ def test_member_refused(sup, pointer, profile):
     assert sup.validate(spec, profile=profile).code == 0
 
 
+@BOTH
+@pytest.mark.parametrize("members", [
+    {"authority": {"egressRules": [{"host": "192.0.2.1", "port": 443}]}},
+    {"authority": {"dnsAuthority": {}}},
+    resolvers({"protocol": "do53-tcp", "dnssec": {"validate": False}}),
+    {"authority": {"dnsAuthority": {"hostnameAllowlist": ["a.example.com"],
+                                    "resolvers": [PLAIN],
+                                    "refreshPolicy": {"minTtlSeconds": 5}}}}],
+    ids=["egressRules", "empty", "resolvers", "refreshPolicy"])
+def test_member_no_longer_refused(sup, members, profile):
+    d = sup.run(document(spec=members), profile=profile)
+    assert d.code == 0, d.err
+    assert d.data("network_scope")["egressRuleCount"] == len(
+        members["authority"].get("egressRules", []))
+
+
 @pytest.mark.parametrize("members", [
     {"authority": {"egressRules": []}}, {"authority": {"secretRefs": []}},
     {"export": {}}, {"export": {"artifacts": [], "targets": []}},
@@ -307,11 +343,16 @@ def test_delivery_refused(sup, delivery):
         assert "runtimeLeasedBroker is not supported" in d.reason
 
 
-@pytest.mark.parametrize("name", [
+REFUSED = [
     "CELLOS_POLICY_PACK_PATH", "CELLOS_AUTHZ_POLICY_PATH",
     "CELLOS_AUTHORITY_KEYS_PATH", "CELLOS_TRUST_VERIFY_KEYS_PATH",
     "CELLOS_TRUST_KEYSET_PATH", "CELLOS_TRUST_KEYSET_CHAIN_PATH",
-    "CELLOS_REQUIRE_TRUST_VERIFY_KEYS", "CELL_OS_REQUIRE_JETSTREAM"])
+    "CELLOS_REQUIRE_TRUST_VERIFY_KEYS", "CELL_OS_REQUIRE_JETSTREAM",
+    "CELLOS_DNS_AUTHORITY_REFRESH", "CELLOS_DNS_PROXY_UPSTREAM_OVERRIDE",
+    "CELLOS_DNSSEC_TRUST_ANCHORS_PATH", "CELLOS_SNI_PROXY_UPSTREAM_OVERRIDE"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
 @BOTH
 def test_variable_refused(sup, name, profile):
     d = sup.run(document(), profile=profile, noop=False, **{name: "1"})
@@ -319,6 +360,25 @@ def test_variable_refused(sup, name, profile):
     assert d.reason.startswith(f"{name} is not supported by this build: ")
     if name != "CELL_OS_REQUIRE_JETSTREAM":
         assert sup.validate(document(), **{name: "1"}).code == 0
+
+
+def test_every_refused_variable_is_in_the_list(sup):
+    text = sup.exec("--help").out
+    told = re.findall(r"^  ([A-Z_]+)\n      .*\(refused\)$", text, re.M)
+    assert sorted(told) == sorted(REFUSED)
+
+
+@pytest.mark.parametrize("word", ["dot", "tls", "DoH", "https", " doq ",
+                                  "quic", "junk"])
+@pytest.mark.parametrize("name", ["CELLOS_DNS_UPSTREAM_PROTOCOL",
+                                  "CELLOS_DNS_UPSTREAM_TRANSPORT"])
+def test_upstream_transport_refused(sup, name, word):
+    spec = document(spec=resolvers())
+    d = sup.run(spec, **{name: word})
+    assert (d.code, d.events) == (1, [])
+    assert d.reason.startswith(f'{name}: "{word.strip()}" is not supported '
+                               "by this build: ")
+    assert sup.run(spec, **{name: " Do53TCP "}).code == 0
 
 
 def test_jetstream_ignored_beside_noop(sup):
