@@ -133,8 +133,8 @@ static enum moved copy(struct ends *e, uint64_t *limit)
 {
 	struct flow_way *w = e->way;
 	char *p = e->f->g->flows->scratch;
-	ssize_t n = recv(e->from->fd, p, least(FLOW_SCRATCH, *limit, w->budget),
-			 MSG_PEEK);
+	ssize_t n = recv(e->from->fd, p,
+			 least(FLOW_SCRATCH, *limit, *w->budget), MSG_PEEK);
 
 	if (n == 0)
 		w->eof = true;
@@ -154,7 +154,7 @@ static enum moved copy(struct ends *e, uint64_t *limit)
 	}
 	if (recv(e->from->fd, p, (size_t)n, 0) != n)
 		return MOVED_FAILED;
-	w->budget -= (uint64_t)n;
+	*w->budget -= (uint64_t)n;
 	*limit -= (uint64_t)n;
 	*e->count += (uint64_t)n;
 	*e->want_from |= EPOLLIN;
