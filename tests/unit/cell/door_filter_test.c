@@ -171,6 +171,38 @@ static void every_bit_counts(void **state)
 	assert_int_equal(read_back(fd, &t), 0);
 }
 
+static struct slice only_rule(struct nft_batch *t, bool logs)
+{
+	struct slice c, attrs = { 0 };
+	struct nl_msg m;
+
+	nft_begin(t, "t");
+	nft_rule(t, "c");
+	nft_counter(t);
+	if (logs)
+		nft_log(t, 1, 64, "");
+	assert_int_equal(nft_commit(-1, t), -EBADF); /* closes the rule */
+	c = (struct slice){ t->b.p, t->b.n };
+	while (nl_next_msg(&c, &m))
+		if ((m.type & 0xff) == NFT_MSG_NEWRULE && m.body.n > 4)
+			attrs = (struct slice){ m.body.p + 4, m.body.n - 4 };
+	assert_true(attrs.n > 0);
+	return attrs;
+}
+
+static void an_expression_less_or_more_is_seen(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf form = WBUF_INIT(1 << 16);
+	struct nft_batch t = batch_in(sent_bytes), u = batch_in(other_bytes);
+	struct slice one = only_rule(&t, false), two = only_rule(&u, true);
+
+	(void)state;
+	assert_true(nft_same(one, one, &form));
+	assert_true(nft_same(two, two, &form));
+	assert_false(nft_same(one, two, &form));
+	assert_false(nft_same(two, one, &form));
+}
+
 /* A hook, a priority or a policy that differs in the kernel */
 static void chains_count(void **state)
 {
@@ -274,6 +306,7 @@ int main(void)
 		TEST(another_door_is_not_shown),
 		TEST(a_rule_less_or_more_is_seen),
 		TEST(every_bit_counts),
+		TEST(an_expression_less_or_more_is_seen),
 		TEST(chains_count),
 		TEST(the_same_door_has_the_same_digest),
 		TEST(a_transaction_is_whole),

@@ -382,6 +382,38 @@ static void options_and_multicast_do_not_pass(void **state)
 	assert_true(is_quiet(gate_fd(DOOR_UDP, 6, 123)));
 }
 
+static void send_icmp(int family, uint8_t type, const char *to)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = sa_of(to, 0, &sa);
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC,
+			family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	char text[48] = { (char)type };
+
+	assert_true(fd >= 0);
+	assert_int_equal(
+		sendto(fd, text, sizeof(text), 0, (const void *)&sa, n),
+		sizeof(text));
+	(void)close(fd);
+}
+
+static void what_stacks_say_unasked_is_not_told(void **state)
+{
+	static const uint8_t types6[] = { 1,   130, 131, 132, 133,
+					  134, 135, 136, 137, 143 };
+
+	(void)state;
+	send_icmp(AF_INET, 3, FAR4);
+	for (size_t i = 0; i < sizeof(types6); i++)
+		send_icmp(AF_INET6, types6[i], FAR6);
+	send_icmp(AF_INET, 8, FAR4);
+	assert_told("refuse", IPPROTO_ICMP, DOOR_LEG_PEER4, FAR4, 0);
+	send_icmp(AF_INET6, 128, FAR6);
+	assert_told("refuse", IPPROTO_ICMPV6, DOOR_LEG_PEER6, FAR6, 0);
+	assert_int_equal(counted_there(DOOR_REFUSE), 2);
+	assert_int_equal(counted_there(DOOR_DISCARD), 0);
+}
+
 static void inside_the_loopback_way_stays(void **state)
 {
 	(void)state;
@@ -432,6 +464,7 @@ int main(void)
 		WITH_LEG(false_sources_are_dropped),
 		WITH_LEG(fragments_are_dropped),
 		WITH_LEG(options_and_multicast_do_not_pass),
+		WITH_LEG(what_stacks_say_unasked_is_not_told),
 		WITH_LEG(inside_the_loopback_way_stays),
 		cmocka_unit_test_teardown(without_v6_the_leg_has_none,
 					  teardown),

@@ -233,6 +233,27 @@ static void nobody_binds_beside_the_gate(void **state)
 				 -EADDRINUSE);
 }
 
+/* What the gate answers is known by its mark, to whatever port it goes. */
+static void a_client_may_have_the_number_of_the_gate(void **state)
+{
+	static const struct {
+		const char *from, *to;
+	} pairs[] = { { DOOR_ADDR4, FAR4 }, { DOOR_ADDR6, FAR6 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
+		struct sockaddr_storage sa;
+		socklen_t n = sa_of(pairs[i].to, 443, &sa);
+		int fd = bound(SOCK_STREAM, pairs[i].from, made.gate_port,
+			       false);
+
+		assert_true(fd >= 0);
+		assert_int_equal(connect(fd, (const void *)&sa, n), 0);
+		assert_arrives(fd, gate_fd(DOOR_TCP, i ? 6 : 4, 0), pairs[i].to,
+			       443);
+	}
+}
+
 static void own_services_work(void **state)
 {
 	static const struct {
@@ -428,7 +449,7 @@ static void explicit_listeners_are_reached(void **state)
 	(void)state;
 	door.n_listen = 4;
 	door.listen[0].addr = ip("127.0.0.1");
-	door.listen[0].port = 1080;
+	door.listen[0].port = 61000; /* which the gate would take */
 	door.listen[1].addr = ip(FAR4);
 	door.listen[1].port = 443;
 	door.listen[2].addr = ip("::1");
@@ -438,8 +459,9 @@ static void explicit_listeners_are_reached(void **state)
 	door.listen[3].port = 53;
 	door.listen[3].is_udp = true;
 	make_door();
-	assert_arrives(dial(SOCK_STREAM, "127.0.0.1", 1080),
-		       gate_fd(DOOR_LISTEN, 4, 0), "127.0.0.1", 1080);
+	assert_int_equal(made.gate_port, 61001);
+	assert_arrives(dial(SOCK_STREAM, "127.0.0.1", 61000),
+		       gate_fd(DOOR_LISTEN, 4, 0), "127.0.0.1", 61000);
 	/* before what would be diverted */
 	assert_arrives(dial(SOCK_STREAM, FAR4, 443), gate_fd(DOOR_LISTEN, 4, 1),
 		       FAR4, 443);
@@ -546,6 +568,7 @@ int main(void)
 		WITH_DOOR(udp_to_other_ports_is_refused),
 		WITH_DOOR(the_gate_is_no_loopback_service),
 		WITH_DOOR(nobody_binds_beside_the_gate),
+		WITH_DOOR(a_client_may_have_the_number_of_the_gate),
 		WITH_DOOR(own_services_work),
 		WITH_DOOR(other_protocols_are_refused),
 		WITH_DOOR(a_ping_socket_is_refused),
