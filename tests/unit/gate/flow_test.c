@@ -445,6 +445,7 @@ static void test_without_pipes(void **state)
 
 	(void)state;
 	r->max_up = 8;
+	world_new_flows();
 	world_listen(SSH, false);
 	next = dup(0);
 	(void)close(next);
