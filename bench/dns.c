@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "gate/gate.h"
+#include "gate/record.h"
 
 enum { NAMES = 256, BATCH = 64, MESSAGE = 512 };
 
@@ -28,6 +29,13 @@ void record_query(struct gate *g, const struct gate_query *q)
 {
 	(void)g;
 	(void)q;
+}
+
+/* Sockets inside are asked for by it: there is no override here. */
+void record_tell(struct gate *g, const struct gate_record *r)
+{
+	(void)g;
+	(void)r;
 }
 
 static void fail(const char *what)

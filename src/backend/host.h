@@ -32,7 +32,8 @@ struct backend_cell {
 	struct host_fault fault;
 	struct cell_message ready; /* what the child read and probed */
 	struct cell_message made;  /* the door, as read back */
-	bool got_door;
+	bool got_door, has_refused;
+	uint64_t refused;	   /* by the door's filter */
 	int init_sock, child_sock; /* our ends; -1 when closed */
 	int pidfd;		   /* of pid 1 */
 	int listener;		   /* watched system calls */

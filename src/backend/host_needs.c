@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -14,8 +15,10 @@
 
 #include "backend/host.h"
 #include "base/fd.h"
+#include "cell/door.h"
 #include "sys/landlock.h"
 #include "sys/mount.h"
+#include "sys/netns.h"
 #include "sys/pidfd.h"
 
 static struct backend_need *add(struct backend_need *v, size_t *n,
@@ -157,7 +160,8 @@ static int try_tree(void)
 	return mount_tree_attr(fd, MOUNT_RO | MOUNT_RECURSIVE);
 }
 
-static void need_namespaces(struct backend_need *v, size_t *n)
+/* Return: false: everything below stands on it */
+static bool need_namespaces(struct backend_need *v, size_t *n)
 {
 	const uint64_t all = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
 			     CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
@@ -166,7 +170,7 @@ static void need_namespaces(struct backend_need *v, size_t *n)
 	say_errno(add(v, n, "user-namespaces", true), sys,
 		  "a user namespace can be made", userns_remedy());
 	if (sys)
-		return; /* everything below stands on it */
+		return false;
 	say_errno(add(v, n, "namespaces", true), try_in(all, NULL),
 		  "mnt pid ipc uts net in one clone3",
 		  "a kernel with CONFIG_NAMESPACES and all of its kinds; see "
@@ -186,6 +190,100 @@ static void need_namespaces(struct backend_need *v, size_t *n)
 		  "a private layer over workingDirectory",
 		  "modprobe overlay; without it a workingDirectory outside "
 		  "the declared mounts is read-only");
+	return true;
+}
+
+/* -- a way out -- */
+
+/* What a trial says, in memory that it shares with us */
+static const char **door_at;
+static bool outside_has_v6;
+
+static int try_door(void)
+{
+	static const struct door d = { .tcp = { 443 },
+				       .n_tcp = 1,
+				       .nflog_group = DOOR_NFLOG_GROUP };
+	static struct door_made made;
+	struct door v = d;
+	int r = netns_lo_up();
+
+	v.has_v6 = outside_has_v6;
+	*door_at = DOOR_AT_NETWORK;
+	return r ? r : door_make(&v, &made, door_at);
+}
+
+/* In door_make()'s order */
+static const struct {
+	const char *name, *last, *ok, *modules;
+} door_parts[] = {
+	{ "door-network", DOOR_AT_NETWORK,
+	  "addresses and a local default route",
+	  "a kernel with CONFIG_INET and rtnetlink, Linux 5.7 or newer" },
+	{ "door-sockets", DOOR_AT_SOCKETS, "transparent sockets, marked",
+	  "a kernel with transparent sockets for the owner of a network "
+	  "namespace, Linux 5.7 or newer" },
+	{ "door-log", DOOR_AT_NFLOG, "refused packets are told",
+	  "modprobe nfnetlink_log (CONFIG_NETFILTER_NETLINK_LOG)" },
+	{ "door-filter", DOOR_AT_READ, "nf_tables with tproxy, log and reject",
+	  "modprobe -a nf_tables nft_tproxy nft_reject_inet nft_log nft_limit "
+	  "(CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET, CONFIG_NFT_TPROXY, "
+	  "CONFIG_NFT_REJECT, CONFIG_NFT_LOG, CONFIG_NFT_LIMIT), and keep "
+	  "them loaded: in a container nobody else loads them" },
+};
+
+static const char *door_remedy(int sys, const char *modules)
+{
+	if (sys == EPERM || sys == EACCES)
+		return "let an LSM or the profile of this container permit "
+		       "netlink and raw sockets in a network namespace of the "
+		       "cell's own";
+	if (sys == EPROTO)
+		return "this kernel shows other rules than it was given: cells "
+		       "with a way out do not start on it; use another one";
+	return modules;
+}
+
+/* Which part of the list a word of DOOR_AT_* belongs to */
+static size_t door_part(const char *at)
+{
+	if (!strcmp(at, DOOR_AT_FILTER))
+		at = DOOR_AT_READ;
+	for (size_t i = 0; i < ARRAY_SIZE(door_parts); i++)
+		if (!strcmp(at, door_parts[i].last))
+			return i;
+	return 0;
+}
+
+static void need_door(struct backend_need *v, size_t *n)
+{
+	const uint64_t flags = CLONE_NEWUSER | CLONE_NEWNET;
+	size_t bad = ARRAY_SIZE(door_parts);
+	char os[128], text[200];
+	int sys;
+
+	door_at = mmap(NULL, sizeof(*door_at), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (door_at == MAP_FAILED)
+		return;
+	*door_at = DOOR_AT_NETWORK;
+	outside_has_v6 = netns_reaches_v6();
+	sys = try_in(flags, try_door);
+	if (sys)
+		bad = door_part(*door_at); /* a constant of ours: same there */
+	for (size_t i = 0; i < ARRAY_SIZE(door_parts) && i <= bad; i++) {
+		err_os_text(sys, os, sizeof(os));
+		(void)snprintf(text, sizeof(text), "%s: %s", *door_at, os);
+		say(add(v, n, door_parts[i].name, true), i < bad,
+		    i < bad ? door_parts[i].ok : text,
+		    door_remedy(sys, door_parts[i].modules));
+	}
+	(void)munmap(door_at, sizeof(*door_at));
+	say(add(v, n, "ipv6-outside", false), outside_has_v6,
+	    outside_has_v6 ? "there is a way to IPv6 addresses"
+			   : "no way to IPv6 addresses",
+	    "give this host an IPv6 address and a route; until then a cell "
+	    "reaches IPv4 only");
 }
 
 static void need_filters(struct backend_need *v, size_t *n)
@@ -249,7 +347,8 @@ size_t host_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
 {
 	size_t n = 0;
 
-	need_namespaces(needs, &n);
+	if (need_namespaces(needs, &n))
+		need_door(needs, &n);
 	need_filters(needs, &n);
 	need_cgroups(needs, &n);
 	need_ids(needs, &n);

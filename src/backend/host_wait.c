@@ -144,6 +144,8 @@ static void take_init(struct watch *t)
 	if (m.type == CELL_MSG_ENDED) {
 		c->ended = true;
 		c->status = m.status;
+		c->has_refused = m.door.has_refused;
+		c->refused = m.door.refused;
 	}
 }
 
@@ -264,6 +266,8 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	relay_finish(&c->relay);
 	judge(&t, &x);
 	x.oom = cgroup_leaf_oom(&c->leaf);
+	x.has_refused = c->has_refused;
+	x.refused = c->refused;
 	/* the cell's own limit may hit its pid 1 as well */
 	if (x.how == CELL_LOST && x.oom && !t.lost)
 		x = (struct cell_exit){ .how = CELL_SIGNALED,

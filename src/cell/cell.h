@@ -101,6 +101,8 @@ struct cell_exit {
 	enum cell_end how;
 	int code, sig;
 	bool oom;	      /* the cell's memory limit killed something */
+	bool has_refused;     /* @refused is known */
+	uint64_t refused;     /* packets the door's filter refused, all */
 	uint64_t duration_ms; /* from start() to the end of everything */
 };
 

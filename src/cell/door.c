@@ -242,11 +242,13 @@ static int make_inside(const struct door *d, struct door_made *m)
 	return 0;
 }
 
-static int make_sockets(const struct door *d, struct door_made *m)
+static int make_sockets(const struct door *d, struct door_made *m,
+			const char **ret_what)
 {
 	NO_INIT struct door_ports tcp, udp;
 	int r;
 
+	*ret_what = DOOR_AT_SOCKETS;
 	door_ports(d, false, &tcp);
 	door_ports(d, true, &udp);
 	m->gate_port = choose_gate_port(d, &tcp);
@@ -257,6 +259,7 @@ static int make_sockets(const struct door *d, struct door_made *m)
 		r = make_inside(d, m);
 	if (r)
 		return r;
+	*ret_what = DOOR_AT_NFLOG;
 	r = nflog_open(d->nflog_group, DOOR_NFLOG_COPY);
 	if (r < 0)
 		return r;
@@ -274,14 +277,14 @@ static int make_filter(const struct door *d, struct door_made *m,
 	struct nft_batch t = { .b = { .p = text, .max = sizeof(text) } };
 	int r;
 
-	*ret_what = "packet filter";
+	*ret_what = DOOR_AT_FILTER;
 	if (fd < 0)
 		return fd;
 	door_rules(&t, d, m->gate_port);
 	r = nft_commit(fd, &t);
 	if (r)
 		return r;
-	*ret_what = "read-back of the packet filter";
+	*ret_what = DOOR_AT_READ;
 	r = nft_read_back(fd, &t, &form, &m->rules);
 	if (r)
 		return r;
@@ -296,15 +299,14 @@ int door_make(const struct door *d, struct door_made *ret,
 	int r;
 
 	ret->n = 0;
-	*ret_what = "ports and listeners of the door";
+	*ret_what = DOOR_AT_PORTS;
 	if (d->n_tcp > DOOR_PORTS_MAX || d->n_udp > DOOR_PORTS_MAX ||
 	    d->n_listen > DOOR_LISTEN_MAX)
 		return -EINVAL;
-	*ret_what = "addresses and routes";
+	*ret_what = DOOR_AT_NETWORK;
 	r = make_network(d);
 	if (!r) {
-		*ret_what = "sockets of the gate";
-		r = make_sockets(d, ret);
+		r = make_sockets(d, ret, ret_what);
 	}
 	if (!r)
 		r = make_filter(d, ret, ret_what);

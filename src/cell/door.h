@@ -93,10 +93,18 @@ struct door_made {
 			     */
 };
 
+/* What door_make() may fail at, in its order */
+#define DOOR_AT_PORTS	"ports and listeners of the door"
+#define DOOR_AT_NETWORK "addresses and routes"
+#define DOOR_AT_SOCKETS "sockets of the gate"
+#define DOOR_AT_NFLOG	"netlink socket of refused packets"
+#define DOOR_AT_FILTER	"packet filter"
+#define DOOR_AT_READ	"read-back of the packet filter"
+
 /**
  * door_make() - everything, in order: addresses, routes, sockets, filter (in
  * one transaction), read-back and comparison
- * @ret_what: what failed, a static string
+ * @ret_what: what failed, one of DOOR_AT_*
  *
  * Needs CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE over the network
  * namespace; lo is up. Linux 5.7 with nf_tables, nft_tproxy, nft_reject,

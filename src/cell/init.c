@@ -6,7 +6,8 @@
  * ends the cell.
  *
  * Not dumpable, another uid than the workload where there are two, no
- * capability but CAP_KILL, so nothing in the cell can read or stop it.
+ * capability but CAP_KILL (and with a door CAP_NET_ADMIN over the cell's own
+ * network), so nothing in the cell can read or stop it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -212,7 +213,11 @@ static int give_up(const struct stage *s)
 		r = last_errno(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 	if (r)
 		return r;
-	return s->plan->full ? caps_set(1ULL << CAP_KILL) : 0;
+	if (!s->plan->full)
+		return 0;
+	/* over the cell's own network only: to read the filter's counters */
+	return caps_set(1ULL << CAP_KILL |
+			(s->req->door ? 1ULL << CAP_NET_ADMIN : 0));
 }
 
 /* Pid 1 lives under the allowlist too, and the child inherits it: one filter
@@ -251,6 +256,8 @@ static void ended(const struct stage *s, int status)
 	struct cell_message m = { .type = CELL_MSG_ENDED, .status = status };
 
 	kill_rest(s);
+	if (s->req->door && door_refused_total(&m.door.refused) == 0)
+		m.door.has_refused = 1;
 	if (cell_send(s->init_sock, &m, -1)) {
 		/* the supervisor is gone: nobody asks */
 	}

@@ -48,6 +48,8 @@ struct cell_message {
 		uint16_t port;	      /* DIAL: family, 1 for UDP, how many */
 		uint32_t rules;	      /* DOOR: of the filter, as read back */
 		uint8_t digest[32];   /* DOOR: of them */
+		uint64_t refused;     /* ENDED: packets, if @has_refused */
+		uint8_t has_refused;
 	} door;
 	uint64_t ns_inode[7];	    /* NAMESPACES: in the order of CELL_NS_* */
 	uint8_t probe[CELL_PROBES]; /* READY: errno of each self-test */

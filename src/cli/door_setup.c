@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/env.h"
+#include "sys/netns.h"
 
 #define TARGET "cellos.supervisor.door"
 
@@ -84,20 +85,6 @@ static int system_resolvers(struct gate_policy *p, struct err *e)
 		       path);
 }
 
-/* No packet is sent: the kernel only looks whether there is a way. */
-static bool outside_has_v6(void)
-{
-	OWNED(fd_drop) int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_in6 a = {
-		.sin6_family = AF_INET6,
-		.sin6_port = htons(53),
-		.sin6_addr = { { { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 } } }
-	};
-
-	return fd >= 0 &&
-	       connect(fd, (const struct sockaddr *)&a, sizeof(a)) == 0;
-}
-
 /* What answers on them is the host's own: a name must not lead there. */
 static int own_addresses(struct gate_policy *p, struct err *e)
 {
@@ -112,6 +99,10 @@ static int own_addresses(struct gate_policy *p, struct err *e)
 		struct ip_addr a;
 
 		if (!i->ifa_addr || ip_of_sockaddr(i->ifa_addr, &a, &port))
+			continue;
+		/* no name leads to these, be they ours or not */
+		if (ip_class(&a) == IP_LOOPBACK ||
+		    ip_class(&a) == IP_LINK_LOCAL)
 			continue;
 		if (p->n_own == ARRAY_SIZE(p->own)) {
 			freeifaddrs(list);
@@ -302,7 +293,7 @@ static int fill(struct door_setup *d, const struct limits *l, struct err *e)
 
 	limits_of(p, l);
 	p->flows_realtime = door_setup_realtime();
-	p->has_v6 = outside_has_v6();
+	p->has_v6 = netns_reaches_v6();
 	if (ech_of(p, e) || own_addresses(p, e))
 		return -1;
 	if (p->n_names && !p->n_resolvers && system_resolvers(p, e))

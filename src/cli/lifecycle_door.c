@@ -106,15 +106,23 @@ static int on_record(void *arg, const struct gate_record *r)
 {
 	struct life *l = arg;
 	const struct gate_evidence ev = evidence(l);
+	struct gate_record own = *r;
 
-	flow_counts_add(&l->flows, r);
-	if (r->type == GATE_STATS) {
-		l->totals = r->stats;
+	if (own.type == GATE_STATS) {
+		/* the gate hears of some a second; the filter counts them all
+		 */
+		if (l->res->exit.has_refused &&
+		    l->res->exit.refused - own.stats.self_test >
+			    own.stats.refused)
+			own.stats.refused =
+				l->res->exit.refused - own.stats.self_test;
+		l->totals = own.stats;
 		l->has_totals = true;
 	}
+	flow_counts_add(&l->flows, &own);
 	if (l->c->tap.gate)
-		l->c->tap.gate(l->c->tap.arg, &l->c->door->policy, r);
-	return judge(l, gate_evidence_record(&ev, r)) ? -1 : 0;
+		l->c->tap.gate(l->c->tap.arg, &l->c->door->policy, &own);
+	return judge(l, gate_evidence_record(&ev, &own)) ? -1 : 0;
 }
 
 int life_gate_start(struct life *l, struct err *e)

@@ -66,8 +66,27 @@ static bool a_rule_would_do(const struct gate_flow *f)
 		GATE_REASON_HOST_PORT,
 	};
 
+	enum ip_class c = ip_class(&f->dst);
+
+	/* nor for what no rule can name */
+	if (c == IP_LOOPBACK || c == IP_MULTICAST || c == IP_UNSPECIFIED ||
+	    c == IP_MAPPED)
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(why); i++)
 		if (f->reason == why[i])
+			return true;
+	return false;
+}
+
+/* Asked by resolvers and browsers by themselves. */
+static bool is_a_habit(const struct hostname *h)
+{
+	static const char *const below[] = { "*.in-addr.arpa", "*.ip6.arpa",
+					     "use-application-dns.net" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(below); i++)
+		if (hostname_matches(
+			    h, (struct slice){ below[i], strlen(below[i]) }))
 			return true;
 	return false;
 }
@@ -79,10 +98,10 @@ void refusals_note(struct refusals *r, const struct gate_record *g)
 
 	if (of == GATE_QUERY) {
 		if (g->query.reason == GATE_QUERY_NOT_IN_ALLOWLIST &&
-		    g->query.name.len)
+		    g->query.name.len && !is_a_habit(&g->query.name))
 			note(r, g->query.name.text, true, count);
-	} else if (of == GATE_REFUSED ||
-		   (of == GATE_FLOW && a_rule_would_do(&g->flow))) {
+	} else if ((of == GATE_REFUSED || of == GATE_FLOW) &&
+		   a_rule_would_do(&g->flow)) {
 		note_flow(r, &g->flow, count);
 	}
 }

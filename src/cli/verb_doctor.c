@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "cli/lifecycle.h"
 #include "cli/run_setup.h"
 #include "cli/verb.h"
+#include "gate/process.h"
 #include "wire/json_out.h"
 
 enum { HINTS_MAX = 4, TRIAL_MS = 10000 };
@@ -86,7 +88,11 @@ static int trial(struct err *e)
 	struct run_args a = { .verb = "doctor",
 			      .argv = words,
 			      .argc = 1,
-			      .timeout_ms = TRIAL_MS };
+			      .timeout_ms = TRIAL_MS,
+			      /* of RFC 5737: nothing is sent there */
+			      .allow = { { .host = SLICE_LIT("192.0.2.1"),
+					   .port = 443 } },
+			      .n_allow = 1 };
 	uint8_t no_key[1] = { 0 };
 	OWNED(lifecycle_drop) struct lifecycle_result r = { 0 };
 	struct lifecycle_config c;
@@ -102,8 +108,31 @@ static int trial(struct err *e)
 		.run_id = "doctor",
 		.signer = signer,
 		.dirs = &s.dirs,
+		.door = s.door,
 	};
 	return lifecycle_run(&c, &r, e);
+}
+
+static void need_gate(struct doctor *d)
+{
+	struct backend_need *n = &d->needs[d->n_needs];
+	char path[PATH_MAX], os[128];
+	OWNED(fd_drop) int fd = gate_process_program(path);
+	bool runs = fd >= 0 && access(path, X_OK) == 0;
+
+	if (d->n_needs == BACKEND_NEEDS_MAX)
+		return;
+	d->n_needs++;
+	*n = (struct backend_need){ .name = "gate",
+				    .required = true,
+				    .present = runs };
+	err_os_text(fd < 0 ? -fd : EACCES, os, sizeof(os));
+	(void)snprintf(n->detail, sizeof(n->detail), "%.120s%s%s", path,
+		       runs ? "" : ": ", runs ? "" : os);
+	if (!runs)
+		(void)snprintf(n->remedy, sizeof(n->remedy),
+			       "install cellos-gate of the same build beside "
+			       "cellos, or in ../libexec");
 }
 
 static void examine(struct doctor *d)
@@ -112,6 +141,7 @@ static void examine(struct doctor *d)
 	bool met = true;
 
 	d->n_needs = b->needs(d->needs);
+	need_gate(d);
 	for (size_t i = 0; i < d->n_needs; i++)
 		met = met && (d->needs[i].present || !d->needs[i].required);
 	d->tried = met;

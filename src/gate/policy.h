@@ -22,6 +22,7 @@ enum {
 	GATE_NAMES_MAX = 512, /* names that may be resolved */
 	GATE_RESOLVERS_MAX = 8,
 	GATE_NETS_MAX = 256, /* private nets that names may lead to */
+	GATE_OWN_MAX = 256,  /* addresses of the host */
 	GATE_PATTERN_SIZE = 256,
 	GATE_ID_SIZE = 128 /* resolverId: longer ones are refused */
 };
@@ -69,7 +70,7 @@ struct gate_policy {
 	uint32_t wildcard_labels; /* distinct names below one "*." entry */
 	uint32_t drain_ms;
 	/* the host's own addresses: never dialled but by address rules */
-	struct ip_addr own[32];
+	struct ip_addr own[GATE_OWN_MAX];
 	uint32_t n_own;
 	/* Upstreams inside the cell, in place of what names lead to; port 0:
 	 * none. @sni_override is of connections to the explicit proxy. */

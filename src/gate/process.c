@@ -32,8 +32,7 @@ struct gate_process {
 
 /* -- start -- */
 
-/* Beside us as built, or in libexec as installed. */
-static int open_program(char path[PATH_MAX])
+int gate_process_program(char path[PATH_MAX])
 {
 	static const char *const at[] = { "cellos-gate",
 					  "../libexec/cellos-gate" };
@@ -42,6 +41,7 @@ static int open_program(char path[PATH_MAX])
 	char *slash;
 	int fd = -1;
 
+	(void)snprintf(path, PATH_MAX, "%s", at[0]);
 	if (n <= 0)
 		return -errno;
 	self[n] = '\0';
@@ -248,7 +248,7 @@ int gate_process_start(const struct gate_process_config *c,
 				      .serve = serve,
 				      .is_ready = is_ready,
 				      .arg = p };
-	program = open_program(path);
+	program = gate_process_program(path);
 	if (program < 0)
 		return err_set(e, ERR_HOST, -program, "gate: %s", path);
 	policy = policy_fd(c->policy);

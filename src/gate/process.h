@@ -7,6 +7,8 @@
 #ifndef CELLOS_GATE_PROCESS_H
 #define CELLOS_GATE_PROCESS_H
 
+#include <limits.h>
+
 #include "base/err.h"
 #include "cell/cell.h"
 #include "gate/message.h"
@@ -26,8 +28,15 @@ struct gate_process_config {
 };
 
 /**
+ * gate_process_program() - our own cellos-gate: beside our executable as built,
+ * in ../libexec as installed
+ * @path: where; also of the last place looked at, if it is in none
+ *
+ * Return: a descriptor, or -errno
+ */
+int gate_process_program(char path[PATH_MAX]) MUST_USE;
+/**
  * gate_process_start() - execute cellos-gate, hand it the policy
- * It stands beside our own executable, or in ../libexec.
  * @c: borrowed
  * @e: ERR_HOST
  */

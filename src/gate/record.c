@@ -326,7 +326,7 @@ struct recorder *recorder_new(struct gate *g, int sock,
 void recorder_open(struct gate *g)
 {
 	g->recorder->is_open = true;
-	g->stats = (struct gate_stats){ 0 };
+	g->stats = (struct gate_stats){ .self_test = g->stats.refused };
 }
 
 void recorder_writable(struct gate *g)

@@ -44,7 +44,8 @@ static void take(struct gate *g, int fd, unsigned batch)
 		struct nflog_record r;
 
 		if (n < 0 && errno == ENOBUFS) {
-			/* the filter's own counter has them all */
+			/* they are in the filter's counter, which pid 1 of
+			 * the cell reads at its end */
 			g->stats.refused_lost++;
 			continue;
 		}

@@ -120,3 +120,16 @@ void netns_put_leg_up(struct nl_buf *b, uint32_t ifindex, bool has_v6)
 	}
 	nl_nest_end(b, all);
 }
+
+bool netns_reaches_v6(void)
+{
+	OWNED(fd_drop) int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_in6 a = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons(53),
+		.sin6_addr = { { { 0x20, 0x01, 0x0d, 0xb8, [15] = 1 } } }
+	};
+
+	return fd >= 0 &&
+	       connect(fd, (const struct sockaddr *)&a, sizeof(a)) == 0;
+}

@@ -3,6 +3,7 @@
 #ifndef CELLOS_SYS_NETNS_H
 #define CELLOS_SYS_NETNS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -15,6 +16,10 @@ enum { NETNS_LO = 1 }; /* ifindex of lo, in every namespace */
 int netns_lo_up(void) MUST_USE;
 /** netns_count_links() - links in this namespace, lo included; or -errno */
 int netns_count_links(void) MUST_USE;
+
+/** netns_reaches_v6() - is there a way to IPv6 addresses from here; no packet
+ *  is sent, the kernel only looks for a route */
+bool netns_reaches_v6(void);
 
 /*
  * Requests for a NETLINK_ROUTE socket; nl_request() sends them.

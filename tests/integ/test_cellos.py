@@ -2,6 +2,7 @@
 """The verbs of cellos, from outside: exit status, output, messages."""
 import json
 import os
+import pathlib
 import pty
 import re
 import select
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import SLACK, SOURCE
+from conftest import BUILD, SLACK, SOURCE
 
 VERBS = ["run", "validate", "plan", "verify", "keygen", "ps", "kill", "gc",
          "doctor", "completion", "version", "help"]
@@ -479,6 +480,101 @@ def test_doctor_says_that_a_cell_works(cells):
         assert bool(need["remedy"]) != need["present"]
     r = cells.verb("doctor")
     assert r.rc == 0 and r.out.endswith("A full cell works here.\n")
+
+
+DOOR = ["door-network", "door-sockets", "door-log", "door-filter"]
+
+
+def test_doctor_tries_a_door(cells):
+    needs = {n["name"]: n for n in json.loads(
+        cells.verb("doctor", "--json").out)["needs"]}
+    assert [n for n in needs if n.startswith("door-")] == DOOR
+    assert all(needs[n]["required"] for n in [*DOOR, "gate"])
+    assert needs["gate"]["detail"] == str(BUILD / "cellos-gate")
+    assert not needs["ipv6-outside"]["required"]
+
+
+REMEDIES = {"door-network": "CONFIG_INET", "door-sockets": "Linux 5.7",
+            "door-log": "modprobe nfnetlink_log",
+            "door-filter": "modprobe -a nf_tables nft_tproxy"}
+
+
+def door_missing(cells, strace, call, k, error):
+    """Of a doctor whose k-th call fails: the part of the door it misses."""
+    r = cells.call([*strace.prefix([f"{call}:error={error}:when={k}"]),
+                    cells.cellos, "doctor", "--json"], env=strace.env)
+    report = json.loads(r.out)
+    needs = [n for n in report["needs"] if n["name"].startswith("door-")]
+    missing = [n for n in needs if not n["present"]]
+    if not missing:     # the call was of something else: the real cell, say
+        return None
+    n, = missing
+    assert [m["name"] for m in needs] == DOOR[:DOOR.index(n["name"]) + 1]
+    assert (r.rc, report["works"], report["cell"]["tried"]) == (
+        1, False, False)
+    return n
+
+
+def test_doctor_names_what_a_door_lacks(cells, strace):
+    """Calls of the trial made to fail: the part they belong to, and no later
+    one, is told as missing; then a full cell does not work here."""
+    seen = {}
+    for call in ("setsockopt", "sendto"):
+        for k in range(1, 5):
+            n = door_missing(cells, strace, call, k, "ENOENT")
+            assert strace.hit
+            if n:
+                seen.setdefault(n["name"], (call, k))
+                assert n["detail"].endswith(
+                    ": No such file or directory (os error 2)")
+                assert REMEDIES[n["name"]] in n["remedy"]
+    assert set(seen) == set(DOOR)
+    for name, (call, k) in seen.items():
+        n = door_missing(cells, strace, call, k, "EPERM")
+        assert n["name"] == name
+        assert n["detail"].endswith(": Operation not permitted (os error 1)")
+        assert n["remedy"].startswith("let an LSM or the profile")
+
+
+def test_without_a_gate_program(cells):
+    """cellos alone in a directory: doctor says so, a cell with a way out is
+    refused with the name of the file, and that is an event; one without has
+    no need of it."""
+    alone = cells.own / "alone" / "bin"
+    alone.mkdir(parents=True)
+    shutil.copy(cells.cellos, alone)
+    cells.cellos = str(alone / "cellos")
+    gate = str(alone / "cellos-gate")
+    installed = str(alone / "../libexec/cellos-gate")
+    r = cells.verb("doctor")
+    assert r.rc == 1 and r.out.endswith("A full cell does not work here.\n")
+    line, remedy = [x for x in r.out.splitlines() if "gate" in x][:2]
+    assert line == f"MISSING   {'gate':22} {installed}: No such file or " \
+        "directory (os error 2)"
+    assert remedy.split("-> ")[1] == \
+        "install cellos-gate of the same build beside cellos, or in ../libexec"
+    r = cells.run("echo", "ran", flags=["--allow", "192.0.2.1:443"])
+    assert (r.rc, r.out) == (125, "")
+    assert f"{installed}: No such file or directory (os error 2)" in r.err
+    refused = r.enforcement("refused")
+    assert (refused["stage"], refused["errno"]) == ("create", 2)
+    assert installed in refused["detail"]
+    told = r.one("l7_egress_decision")
+    assert (told["action"], told["sniHost"]) == ("deny", "(spawn-error)")
+    assert installed in told["ruleRef"]
+    assert cells.verify(r.events_path).rc == 0
+    r = cells.run("echo", "ran")
+    assert (r.rc, r.out) == (0, "ran\n")
+    # something in its place that cannot be executed
+    pathlib.Path(gate).write_text("not a program\n")
+    r = cells.verb("doctor", "--json")
+    need, = [n for n in json.loads(r.out)["needs"] if n["name"] == "gate"]
+    assert r.rc == 1 and need["detail"] == \
+        f"{gate}: Permission denied (os error 13)"
+    pathlib.Path(gate).chmod(0o755)
+    r = cells.run("echo", "ran", flags=["--allow", "192.0.2.1:443"])
+    assert (r.rc, r.out) == (125, ""), r
+    assert gate in r.err + r.enforcement("refused")["detail"], r
 
 
 # -- completion --
