@@ -227,10 +227,17 @@ static enum moved look_at_first(struct ends *e)
 		f->see(f, true);
 		return MOVED;
 	}
-	if (!take_pipe(f->g->flows, w) ||
-	    write(w->pipe[1], f->first + f->n_first, (size_t)n) != n)
-		return MOVED_FAILED;
-	w->in_pipe = (size_t)n;
+	if (take_pipe(f->g->flows, w)) {
+		if (write(w->pipe[1], f->first + f->n_first, (size_t)n) != n)
+			return MOVED_FAILED;
+		w->in_pipe = (size_t)n;
+	} else {
+		/* they are the first: the client's buffer is empty */
+		if (send(e->to->fd, f->first + f->n_first, (size_t)n,
+			 MSG_NOSIGNAL | MSG_DONTWAIT) != n)
+			return MOVED_FAILED;
+		*e->count += (uint64_t)n;
+	}
 	*w->budget -= (uint64_t)n;
 	f->n_first += (size_t)n;
 	f->see(f, f->n_first == FLOW_FIRST);

@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { WEB = 80, TLS = 443, HELLO_SIZE = 70000, STALLED = 1000 };
@@ -423,6 +424,27 @@ static void test_second_hello_sent_early(void **state)
 	assert_int_equal(world_last(GATE_FLOW)->reason, GATE_REASON_SNI_MISS);
 }
 
+static void test_the_servers_word_without_pipes(void **state)
+{
+	struct rlimit was, few;
+	int next = dup(0), c, s;
+
+	(void)state;
+	(void)close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	few = was;
+	few.rlim_cur = (rlim_t)next + 4; /* both ends of both connections */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	s = retried(&c);
+	world_send(c, hello.b, hello.n);
+	expect_bytes(s, hello.b, hello.n);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	(void)close(s);
+	(void)close(c);
+	world_told(2);
+	assert_int_equal(world_last(GATE_FLOW)->down, sizeof(retry));
+}
+
 /* -- other ways in -- */
 
 static void test_explicit_proxy_goes_where_the_name_leads(void **state)
@@ -512,6 +534,7 @@ int main(void)
 		TEST(test_second_hello_with_the_same_name),
 		TEST(test_second_hello_with_another_name),
 		TEST(test_second_hello_sent_early),
+		TEST(test_the_servers_word_without_pipes),
 		TEST(test_explicit_proxy_goes_where_the_name_leads),
 		TEST(test_an_address_rule_notes_the_name),
 		TEST(test_ech_as_the_policy_says),
