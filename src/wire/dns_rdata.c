@@ -97,7 +97,7 @@ static enum dns_answer_fault put_text(struct wbuf *b, const struct rdata *d)
 
 static bool is_h3(struct slice id)
 {
-	return slice_is(id, "h3") || (id.n > 3 && memcmp(id.p, "h3-", 3) == 0);
+	return slice_is(id, "h3") || (id.n >= 3 && memcmp(id.p, "h3-", 3) == 0);
 }
 
 /* Without HTTP/3 and its drafts: UDP to port 443 goes nowhere. */

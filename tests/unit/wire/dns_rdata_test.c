@@ -20,6 +20,7 @@ static void service_bindings(void **state)
 		{ L("\0\1\0\6" H3 H2), L("\0\1\0\3" H2), 0, true, 0, 0 },
 		{ L("\0\1\0\x0f" H2 "\5h3-29" H3 "\2hq"),
 		  L("\0\1\0\6" H2 "\2hq"), 0, true, 0, 0 },
+		{ L("\0\1\0\7" H2 "\3h3-"), L("\0\1\0\3" H2), 0, true, 0, 0 },
 		/* neither is HTTP/3 */
 		{ L("\0\1\0\x0a\3h3x\1h\3xh3"), L("\0\1\0\x0a\3h3x\1h\3xh3"), 0,
 		  false, 0, 0 },
@@ -172,7 +173,11 @@ static void service_targets(void **state)
 					     API HTTPS IN Q HTTPS IN T60 "\0"));
 		wbuf_byte(&msg, (char)targets[i].rdata.n);
 		wbuf_slice(&msg, targets[i].rdata);
-		wbuf_slice(&msg, SLICE_LIT(A_OF("\0", GOOD)));
+		/* a record that reads as parameters from its second byte on */
+		wbuf_slice(&msg, SLICE_LIT("\0"
+					   "\0\7\0\0"
+					   "\0\x08\0\0"
+					   "\0\x09\0\7xxxxxxx"));
 		(void)read_of(wbuf_as_slice(&msg), "api.example.com", DNS_HTTPS,
 			      &body, &n, &a);
 		if (a.fault != targets[i].fault)
