@@ -283,6 +283,9 @@ static void held_nothing(void **state)
 	pins_add(p, &a, &x, 5, 0);
 	pins_release(p, &a, &x);
 	assert_true(pins_has(p, &a, &x, 0));
+	pins_hold(p, &a, &x);
+	assert_true(pins_has(p, &a, &x, (5 + GRACE) * S));
+	pins_release(p, &a, &x);
 	assert_false(pins_has(p, &a, &x, (5 + GRACE) * S));
 	pins_add(p, &a, &x, 5, 0);
 	pins_hold(p, &a, &x);
@@ -352,6 +355,23 @@ static void eviction(void **state)
 	add_no(p, PIN_MAX + 1, 3600);
 	assert_false(has_no(p, 0));
 	assert_true(has_no(p, PIN_MAX + 1));
+}
+
+/* Names and addresses make room as pins do */
+static void churn(void **state)
+{
+	struct pins *p = *state;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 4 * PIN_MAX; i++)
+		add_no(p, i, 1 + i);
+	for (unsigned i = 0; i < 4 * PIN_MAX; i++) {
+		bool want = i >= 3 * PIN_MAX;
+
+		assert_int_equal(has_no(p, i), want);
+		n += want;
+	}
+	assert_int_equal(n, PIN_MAX);
 }
 
 static void all_held(void **state)
@@ -511,6 +531,7 @@ int main(void)
 		TEST(held),
 		TEST(held_nothing),
 		TEST(eviction),
+		TEST(churn),
 		TEST(all_held),
 		TEST(told_names_stay),
 		TEST(first_of_addresses),
