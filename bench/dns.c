@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/attr.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "gate/gate.h"
@@ -38,7 +39,7 @@ void record_tell(struct gate *g, const struct gate_record *r)
 	(void)r;
 }
 
-static void fail(const char *what)
+static NORETURN void fail(const char *what)
 {
 	perror(what);
 	exit(1);

@@ -110,6 +110,7 @@ struct gate_stats {
 		upstream_failures, from_cache;
 	uint64_t flows, flows_allowed, flows_denied, peek_timeouts,
 		dial_failures;
+	uint64_t self_test;    /* packets told before OPEN: our own */
 	uint64_t refused;      /* packets told by nflog */
 	uint64_t refused_lost; /* that the kernel could not tell (ENOBUFS) */
 	uint64_t up, down;

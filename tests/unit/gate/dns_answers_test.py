@@ -280,6 +280,14 @@ def what_does_not_fit_has_not_come(t):
     for s in strangers:
         s.close()
 
+    # more than is read is not taken for what was read
+    def long_answer(_, query, send, _tcp):
+        send(reply(query, *[f"{API}. 60 IN TXT {'x' * 200}{i}"
+                            for i in range(120)]).to_wire(max_size=65535))
+        send(reply(query, f"{API}. 60 IN TXT short").to_wire())
+    u.answer = long_answer
+    assert data_of(g.ask(API, "TXT")) == ['"short"']
+
 
 @case
 def nothing_that_fits_is_servfail(t):
@@ -399,6 +407,11 @@ def answers_are_kept(t):
                  reason="allowed_by_allowlist")
     assert len(u.packets) == 1
     assert g.order("stats")["stats"] == [4, 4, 0, 0, 0, 3]
+    # they grow old
+    end = time.monotonic() + WAIT
+    while g.ask(API).answer[0].ttl == 300:
+        assert time.monotonic() < end
+    assert len(u.packets) == 1
 
 
 @case

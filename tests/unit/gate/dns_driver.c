@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/attr.h"
 #include "base/fd.h"
 #include "gate/gate.h"
 #include "gate/record.h"
@@ -42,7 +43,7 @@ void record_query(struct gate *g, const struct gate_query *q)
 	(void)fflush(stdout);
 }
 
-static void fail(const char *what)
+static NORETURN void fail(const char *what)
 {
 	perror(what);
 	exit(1);

@@ -45,6 +45,7 @@ class Upstream:
     def __init__(self, answer):
         self.answer = answer
         self.packets = []  # (transport, wire, port it came from)
+        self.held = None   # a list: connections stay open in it
         self.heard = queue.Queue()
         self.tcp, self.udp = one_port()
         self.port = self.tcp.getsockname()[1]
@@ -64,6 +65,8 @@ class Upstream:
             if self.tcp in ready:
                 c, who = self.tcp.accept()
                 c.settimeout(WAIT)
+                if self.held is not None:
+                    self.held.append(c.dup())
                 with c:
                     wire = read_framed(c)
                     self.hear("tcp", wire, who,
@@ -81,7 +84,7 @@ class Upstream:
     def close(self):
         os.write(self.ended, b"x")
         self.thread.join()
-        for s in self.udp, self.tcp:
+        for s in self.udp, self.tcp, *(self.held or ()):
             s.close()
         os.close(self.end)
         os.close(self.ended)

@@ -89,7 +89,10 @@ def a_stream_that_breaks_is_the_next_resolvers_turn(t):
     ]
     for answer in how:
         u = t.upstream(answer)
-        g = t.gate(API, upstreams=[f"resolver=127.0.0.1@{u.port}@tcp", good])
+        if answer is not how[0]:
+            u.held = []  # what was sent is enough to see it
+        g = t.gate(API, "ms=60000",
+                   upstreams=[f"resolver=127.0.0.1@{u.port}@tcp", good])
         assert data_of(g.ask(API)) == ["192.0.2.9"]
         g.record(resolver=1, reason="allowed_by_allowlist")
         assert len(u.packets) == 1
@@ -115,6 +118,11 @@ def resolvers_take_turns(t):
     g.record(resolver=4)
     assert [len(u.packets) for u in (servfail, refuses, mute, good)] == \
         [1, 1, 2, 2]
+    # a port that is closed is not waited for
+    for transport in "", "@tcp":
+        g = t.gate(API, "ms=60000", upstreams=[refused + transport, good])
+        assert data_of(g.ask(API)) == ["192.0.2.9"]
+        g.record(resolver=1)
     # none has an answer
     g = t.gate(API, upstreams=[servfail, refuses, refused])
     assert g.ask(API).rcode() == 2
@@ -182,6 +190,15 @@ def questions_under_way_have_a_bound(t):
 
 
 # -- how the cell is served --
+
+@case
+def places_are_given_back(t):
+    u = t.upstream(addresses("192.0.2.1"))
+    g = t.gate("*.example.net", "labels=2000", upstreams=[u])
+    for i in range(1100):
+        assert g.ask(f"n{i}.example.net").rcode() == 0, i
+    assert len(u.packets) == 1100
+
 
 @case
 def an_answer_comes_from_where_it_was_asked(t):
@@ -333,7 +350,8 @@ def who_goes_away_is_told_of(t):
 
 @case
 def connections_have_a_bound(t):
-    g = t.gate(API)
+    u = t.upstream(silent)
+    g = t.gate("*.example.net", "ms=60000", upstreams=[u])
     conns = [g.stream() for _ in range(64)]
     q = framed(make("evil.example.org").to_wire())
     for s in conns:
@@ -341,6 +359,13 @@ def connections_have_a_bound(t):
         read_framed(s)
     extra = g.stream()
     assert extra.recv(1) == b""
+    # also of one that is not read at that time: sixteen of its queries wait
+    conns[7].sendall(b"".join(framed(make(f"n{i}.example.net").to_wire())
+                              for i in range(17)))
+    for _ in range(16):
+        u.heard.get(timeout=WAIT)
+    conns[7].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                        struct.pack("ii", 1, 0))
     conns[7].close()
     # its end is heard before what comes after it
     assert g.ask("evil.example.org").rcode() == 5
