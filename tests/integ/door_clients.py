@@ -11,7 +11,6 @@ import shutil
 import typing
 
 from conftest import TEST_BUILD
-from world import name
 
 PYTHON = "/usr/bin/python3"
 

@@ -7,7 +7,7 @@ import pathlib
 import shutil
 
 from conftest import Cells, wait_until
-from world import IS_ROOT, name
+from world import name
 
 PYTHON = "/usr/bin/python3"
 
@@ -88,14 +88,6 @@ def connections(r):
     return [e["data"] for e in r.of_type("evidence.v1.connection")]
 
 
-def rule(host, port, protocol=None):
-    out = {"host": host if "." in host or ":" in host else name(host),
-           "port": port}
-    if protocol:
-        out["protocol"] = protocol
-    return out
-
-
 # -- saying bytes from inside a cell: door_speaker.py --
 
 SPEAKER = pathlib.Path(__file__).with_name("door_speaker.py")
@@ -145,6 +137,6 @@ def arrived(world, server, since, n):
     return wait_until(whole, 10) or world.seen(server, since)
 
 
-__all__ = ["DENIED", "IS_ROOT", "LET_THROUGH", "PYTHON", "WorldCells",
+__all__ = ["DENIED", "LET_THROUGH", "PYTHON", "SPEAKER", "WorldCells",
            "arrived", "connections", "decisions", "dns_queries", "name",
-           "record_of", "rule", "say", "speak"]
+           "record_of", "say", "speak"]

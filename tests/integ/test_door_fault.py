@@ -4,9 +4,8 @@ what a workload can make it write."""
 
 import json
 import os
+import shutil
 import signal
-import subprocess
-import time
 
 import pytest
 
@@ -57,17 +56,14 @@ def test_a_cell_does_not_outlive_its_gate(door, mark, by):
 
 
 def test_without_a_gate_nothing_starts(door):
-    """A program that cannot be executed in its place: no command, no cell."""
-    for path in (door.cellos,):
-        d = door.own / "no-gate"
-        d.mkdir(parents=True)
-        door.own.chmod(0o755)
-        subprocess.run(["cp", path, str(d / "cellos")], check=True)
-        door.cellos = str(d / "cellos")
-        r = door.allow([f"{API}:443"], "echo", "ran")
-        assert r.rc == 125 and "ran" not in r.out, r
-        assert "gate" in r.err
-        door.cellos = path
+    """There is no such program beside ours: no command, no cell."""
+    d = door.own / "no-gate"
+    d.mkdir(parents=True)
+    door.own.chmod(0o755)
+    door.cellos = shutil.copy(door.cellos, d)
+    r = door.allow([f"{API}:443"], "echo", "ran")
+    assert r.rc == 125 and "ran" not in r.out, r
+    assert "gate" in r.err
 
 
 def test_the_gate_is_gone_with_the_cell(door):
@@ -231,12 +227,10 @@ def test_a_full_disk(door):
     door.host.owner("mount", "-t", "tmpfs", "-o", "size=96k,mode=777", "none",
                     str(disk))
     try:
-        begin = time.monotonic()
         argv = door.argv([PYTHON, "-c", QUERIES], flags=["--allow", f"{API}:443"],
             events=str(disk / "events.jsonl"))
         r = door.call(argv, "", {"CELLOS_LIMIT_EVENTS_PER_SECOND": "100000"},
                       120)
-        assert time.monotonic() - begin < 500  # it did end
         assert r.rc != 0 and "No space left" in r.err, r
         # inside, for the disk is in the host's mount namespace only
         v = door.verify(disk / "events.jsonl")

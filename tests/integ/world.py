@@ -116,12 +116,6 @@ class Host:
             timeout=timeout,
             env={"PATH": PATH, "LC_ALL": "C.UTF-8", **(env or {})}, **kw)
 
-    def resolvers(self):
-        """dnsAuthority.resolvers of a document."""
-        return [{"resolverId": f"r{i}", "endpoint": e, "protocol": "do53-udp"}
-                for i, e in enumerate([f"{DNS4}:53"] * self.v4 +
-                                      [f"[{DNS6}]:53"] * self.v6)]
-
     # -- what left it --
 
     def capture(self):
