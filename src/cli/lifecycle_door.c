@@ -112,10 +112,8 @@ static int on_record(void *arg, const struct gate_record *r)
 		/* the gate hears of some a second; the filter counts them all
 		 */
 		if (l->res->exit.has_refused &&
-		    l->res->exit.refused - own.stats.self_test >
-			    own.stats.refused)
-			own.stats.refused =
-				l->res->exit.refused - own.stats.self_test;
+		    l->res->exit.refused > own.stats.refused + own.count)
+			own.stats.refused = l->res->exit.refused - own.count;
 		l->totals = own.stats;
 		l->has_totals = true;
 	}

@@ -110,7 +110,6 @@ struct gate_stats {
 		upstream_failures, from_cache;
 	uint64_t flows, flows_allowed, flows_denied, peek_timeouts,
 		dial_failures;
-	uint64_t self_test;    /* packets told before OPEN: our own */
 	uint64_t refused;      /* packets told by nflog */
 	uint64_t refused_lost; /* that the kernel could not tell (ENOBUFS) */
 	uint64_t up, down;
@@ -121,8 +120,9 @@ struct gate_stats {
 
 struct gate_record {
 	uint32_t type;
-	uint32_t of; /* AGGREGATE: GATE_QUERY, GATE_FLOW or GATE_REFUSED */
-	uint64_t count;
+	uint32_t of;	  /* AGGREGATE: GATE_QUERY, GATE_FLOW or GATE_REFUSED */
+	uint64_t count;	  /* AGGREGATE; STATS: packets refused before OPEN, our
+			   * own self test's */
 	uint64_t wall_ms; /* when */
 	union {
 		struct gate_query query;

@@ -24,7 +24,8 @@ struct recorder {
 	struct loop_source sock;
 	struct loop_timer second;
 	bool is_open;
-	int lost; /* errno of a channel that is gone */
+	uint64_t self_test; /* packets refused before */
+	int lost;	    /* errno of a channel that is gone */
 	uint64_t second_began;
 	uint32_t told;
 	struct gate_record queue[QUEUE];
@@ -326,7 +327,8 @@ struct recorder *recorder_new(struct gate *g, int sock,
 void recorder_open(struct gate *g)
 {
 	g->recorder->is_open = true;
-	g->stats = (struct gate_stats){ .self_test = g->stats.refused };
+	g->recorder->self_test = g->stats.refused;
+	g->stats = (struct gate_stats){ 0 };
 }
 
 void recorder_writable(struct gate *g)
@@ -349,7 +351,8 @@ void record_tell(struct gate *g, const struct gate_record *r)
 
 void recorder_end(struct gate *g)
 {
-	struct gate_record r = { .type = GATE_STATS };
+	struct gate_record r = { .type = GATE_STATS,
+				 .count = g->recorder->self_test };
 
 	flush(g->recorder);
 	r.stats = g->stats;
