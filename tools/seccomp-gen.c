@@ -400,8 +400,8 @@ static void gate_filter(void)
 	for (size_t i = 0; i < 2; i++)
 		rule1(c, SCMP_ACT_ALLOW, memory[i],
 		      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	rule1(c, SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET));
-	rule1(c, SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+	rule1(c, SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET, 0));
+	rule1(c, SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0));
 	emit(c, "gate_filter");
 }
 

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/ascii.h"
 #include "gate/flow_int.h"
 
 enum {
@@ -245,12 +244,27 @@ static void look_at_head(struct flow *f)
 	}
 }
 
+/* A method and a space, or what can still become that: an answer in HTTP is
+ * for who speaks it. */
+static bool may_be_http(struct slice in)
+{
+	enum { METHOD_MAX = 16 };
+
+	for (size_t i = 0; i < in.n && i <= METHOD_MAX; i++) {
+		if (in.p[i] == ' ')
+			return i > 0;
+		if (in.p[i] < 'A' || in.p[i] > 'Z')
+			return false;
+	}
+	return in.n <= METHOD_MAX;
+}
+
 static void look(struct flow *f)
 {
 	if ((uint8_t)f->in.p[0] == HANDSHAKE) {
 		f->shape = FLOW_SHOWS_TLS;
 		look_at_hello(f);
-	} else if (ascii_is_alpha(f->in.p[0])) {
+	} else if (may_be_http(wbuf_as_slice(&f->in))) {
 		f->shape = FLOW_SHOWS_HTTP;
 		look_at_head(f);
 	} else {

@@ -53,8 +53,11 @@ static enum flow_judged judge_second(struct flow *f)
 		break;
 	}
 	f->rec.has_ech |= h.has_ech;
-	if (!is_same_name(f, &h))
+	if (!is_same_name(f, &h)) {
+		/* the name that was refused is what the record is about */
+		f->rec.sni = h.name;
 		return flow_deny(f, GATE_REASON_SNI_MISS);
+	}
 	f->judge = NULL;
 	return FLOW_READY;
 }

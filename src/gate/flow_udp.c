@@ -417,13 +417,23 @@ size_t flow_udp_count(const struct flows *all)
 	return all->udp ? all->udp->n_alive : 0;
 }
 
-/* The sockets stay: what lives is answered through them. */
+/* Nobody is there any more who could be answered: nothing is to be waited for.
+ */
 void flow_udp_stop(struct flows *all)
 {
-	if (!all->udp)
+	struct flow_udp *u = all->udp;
+
+	if (!u)
 		return;
-	for (struct udp_listener *l = all->udp->listeners; l; l = l->next)
+	for (struct udp_listener *l = u->listeners; l; l = l->next)
 		loop_remove(all->g->loop, &l->source);
+	while (u->oldest) {
+		struct udp_flow *f = u->oldest;
+
+		if (f->server.fd >= 0)
+			tell(f);
+		forget(f);
+	}
 }
 
 void flow_udp_free(struct flows *all)
@@ -432,15 +442,6 @@ void flow_udp_free(struct flows *all)
 
 	if (!u)
 		return;
-	while (u->oldest) {
-		struct udp_flow *f = u->oldest;
-
-		if (f->server.fd >= 0) {
-			f->rec.reason = GATE_REASON_STOPPED;
-			tell(f);
-		}
-		forget(f);
-	}
 	while (u->listeners) {
 		struct udp_listener *l = u->listeners;
 

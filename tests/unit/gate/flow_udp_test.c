@@ -150,6 +150,26 @@ static void test_budgets(void **state)
 	assert_int_equal(recv(s, buf, sizeof(buf), 0), -1);
 }
 
+/* The command is over: who would be answered? */
+static void test_stop_waits_for_no_answer(void **state)
+{
+	int c;
+
+	(void)state;
+	world_net_rule(GATE_UDP, "192.0.2.40", NTP);
+	world_listen_udp(NTP, 4);
+	c = world_udp(false, "192.0.2.1", 5000);
+	send_to(c, "192.0.2.40", NTP, "x", 1);
+	while (!flows_count(&world.g))
+		world_turn();
+	flows_stop(&world.g);
+	assert_int_equal(flows_count(&world.g), 0);
+	world_told(1);
+	assert_int_equal(world_last(GATE_FLOW)->reason,
+			 GATE_REASON_ADDRESS_RULE);
+	assert_int_equal(world_last(GATE_FLOW)->up, 1);
+}
+
 static void test_name_rule_holds_its_pin(void **state)
 {
 	struct hostname h = world_name("time.example.com");
@@ -173,7 +193,7 @@ static void test_name_rule_holds_its_pin(void **state)
 	assert_true(pins_has(world.g.pins, &h, &a, UINT64_MAX));
 	flows_free(&world.g);
 	assert_int_equal(world.n_told, 2);
-	assert_int_equal(world_last(GATE_FLOW)->reason, GATE_REASON_STOPPED);
+	assert_int_equal(world_last(GATE_FLOW)->reason, GATE_REASON_NAME_RULE);
 	assert_string_equal(world_last(GATE_FLOW)->question.text,
 			    "time.example.com");
 	assert_false(pins_has(world.g.pins, &h, &a, UINT64_MAX));
@@ -250,6 +270,7 @@ int main(void)
 		TEST(test_only_the_peer_may_answer),
 		TEST(test_denied_is_told_once),
 		TEST(test_budgets),
+		TEST(test_stop_waits_for_no_answer),
 		TEST(test_name_rule_holds_its_pin),
 		TEST(test_the_table_is_bounded),
 		TEST(test_large_datagrams_are_whole),
