@@ -54,6 +54,7 @@ struct door {
 		bool is_udp;
 	} listen[DOOR_LISTEN_MAX];
 	uint16_t n_listen;
+	bool is_open; /* no packet filter: only in tests of the tests */
 };
 
 enum door_socket_kind {
