@@ -38,15 +38,20 @@ int host_fault_set(struct backend_cell *c, enum plan_op stage, int sys,
 static void test_hooks(struct stage *s)
 {
 	static const char *const walls[] = {
-		"namespaces", "seccomp",  "landlock", "caps", "no-new-privs",
-		"pivot",      "readonly", "mask",     "pids", "idmap",
+		"namespaces",	"seccomp", "landlock", "caps",
+		"no-new-privs", "pivot",   "readonly", "mask",
+		"pids",		"idmap",   "nft",      "self-test",
 	};
 	const char *drop = getenv("CELLOS_TEST_DROP_WALL");
 	const char *fail = getenv("CELLOS_TEST_FAIL_STEP");
 
-	for (size_t i = 0; drop && i < ARRAY_SIZE(walls); i++)
-		if (!strcmp(drop, walls[i]))
-			s->drop |= 1u << i;
+	/* one or more, with commas between */
+	for (size_t n; drop && *drop; drop += n + (drop[n] == ',')) {
+		n = strcspn(drop, ",");
+		for (size_t i = 0; i < ARRAY_SIZE(walls); i++)
+			if (n == strlen(walls[i]) && !memcmp(drop, walls[i], n))
+				s->drop |= 1u << i;
+	}
 	if (fail) {
 		s->fail_errno = EPERM;
 		(void)sscanf(fail, "%d:%d", &s->fail_step, &s->fail_errno);

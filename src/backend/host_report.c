@@ -44,7 +44,7 @@ static void want(struct backend_cell *c, struct report_enforcement *r,
 	char detail[256];
 
 	report_item_add(r, name, asked, got, ok);
-	if (ok || c->req->portable || c->stage.drop)
+	if (ok || c->req->portable || !stage_is_checked(&c->stage))
 		return;
 	(void)snprintf(detail, sizeof(detail), "%s reads \"%s\", not \"%s\"",
 		       name, got, asked);
@@ -183,7 +183,7 @@ static void report_door(struct backend_cell *c, struct report_enforcement *r)
 
 static void report_probes(struct backend_cell *c, struct report_enforcement *r)
 {
-	if (!c->plan->full || c->stage.drop)
+	if (!c->plan->full || !stage_is_checked(&c->stage))
 		return;
 	for (size_t i = 0; i < self_test_count; i++) {
 		if (!self_test_applies(i, c->req->door))

@@ -344,8 +344,11 @@ static int door_step(const struct stage *s, const struct plan_step *p)
 	static struct door_made made; /* large; pid 1 makes one */
 	struct cell_message m = { .type = CELL_MSG_DOOR };
 	const char *what = "";
-	int r = door_make(s->req->door, &made, &what);
+	struct door d = *s->req->door;
+	int r;
 
+	d.is_open = s->drop & STAGE_DROP_NFT;
+	r = door_make(&d, &made, &what);
 	if (r)
 		stage_fail(s->init_sock, (size_t)(p - s->plan->steps), -r,
 			   what);

@@ -299,6 +299,7 @@ int door_make(const struct door *d, struct door_made *ret,
 	int r;
 
 	ret->n = 0;
+	ret->rules = 0;
 	*ret_what = DOOR_AT_PORTS;
 	if (d->n_tcp > DOOR_PORTS_MAX || d->n_udp > DOOR_PORTS_MAX ||
 	    d->n_listen > DOOR_LISTEN_MAX)
@@ -308,7 +309,7 @@ int door_make(const struct door *d, struct door_made *ret,
 	if (!r) {
 		r = make_sockets(d, ret, ret_what);
 	}
-	if (!r)
+	if (!r && !d->is_open)
 		r = make_filter(d, ret, ret_what);
 	if (r)
 		for (size_t i = 0; i < ret->n; i++)

@@ -63,6 +63,7 @@ struct door {
 		bool is_udp;
 	} inside[DOOR_INSIDE_MAX];
 	uint16_t n_inside;
+	bool is_open; /* no packet filter: only in tests of the tests */
 };
 
 enum door_socket_kind {

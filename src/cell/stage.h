@@ -33,7 +33,9 @@ enum {
 	STAGE_DROP_READONLY = 1 << 6,
 	STAGE_DROP_MASK = 1 << 7,
 	STAGE_DROP_PIDS = 1 << 8,
-	STAGE_DROP_IDMAP = 1 << 9
+	STAGE_DROP_IDMAP = 1 << 9,
+	STAGE_DROP_NFT = 1 << 10,
+	STAGE_DROP_SELF_TEST = 1 << 11
 };
 
 struct stage {
@@ -53,6 +55,14 @@ struct stage {
 	int fail_step;		   /* -1 outside test builds */
 	int fail_errno;
 };
+
+/** stage_is_checked() - does the cell attack itself, and is it read back: not
+ *  where programs are to notice what is missing. Of a filter that is left out
+ *  the self test is to be seen to notice. */
+static inline bool stage_is_checked(const struct stage *s)
+{
+	return !(s->drop & ~(unsigned)STAGE_DROP_NFT);
+}
 
 /** stage_has_source() - is the tree of this step open already */
 static inline bool stage_has_source(const struct stage *s,

@@ -78,7 +78,12 @@ static void exec_gate(int program, int sock) NORETURN;
 static void exec_gate(int program, int sock)
 {
 	static char name[] = "cellos-gate", empty[] = "";
-	char *const argv[] = { name, NULL }, *const envp[] = { NULL };
+	char *const argv[] = { name, NULL };
+#ifdef CELLOS_TEST_HOOKS
+	char **envp = environ;
+#else
+	char *const envp[] = { NULL };
+#endif
 	sigset_t none;
 
 	(void)sigemptyset(&none);

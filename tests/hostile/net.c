@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stddef.h>
@@ -61,6 +62,14 @@ static const char *pair_vsock(const char *arg)
 	return word_of(socketpair(AF_VSOCK, SOCK_STREAM, 0, sv));
 }
 
+/* What connects without a packet sends one. */
+static const char *connected(int fd, int type, int r)
+{
+	if (r == 0 && type == SOCK_DGRAM)
+		r = send(fd, "x", 1, 0) < 0 ? -1 : 0;
+	return word_of(r);
+}
+
 static const char *connect4(const char *ip, int port, int type)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET,
@@ -75,7 +84,8 @@ static const char *connect4(const char *ip, int port, int type)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO,
 			 &(struct timeval){ .tv_sec = 2 },
 			 sizeof(struct timeval));
-	return word_of(connect(fd, (const struct sockaddr *)&sa, sizeof(sa)));
+	return connected(fd, type,
+			 connect(fd, (const struct sockaddr *)&sa, sizeof(sa)));
 }
 
 static const char *outside4(const char *arg)
@@ -87,7 +97,7 @@ static const char *outside4(const char *arg)
 static const char *outside4_udp(const char *arg)
 {
 	(void)arg;
-	return connect4("192.0.2.1", 53, SOCK_DGRAM);
+	return connect4("192.0.2.1", 9, SOCK_DGRAM);
 }
 
 static const char *metadata(const char *arg)
@@ -111,7 +121,8 @@ static const char *connect6(const char *ip, int port, int type)
 		return word_fmt("no-socket");
 	if (inet_pton(AF_INET6, ip, &sa.sin6_addr) != 1)
 		return "bad-address";
-	return word_of(connect(fd, (const struct sockaddr *)&sa, sizeof(sa)));
+	return connected(fd, type,
+			 connect(fd, (const struct sockaddr *)&sa, sizeof(sa)));
 }
 
 static const char *outside6(const char *arg)
@@ -123,7 +134,7 @@ static const char *outside6(const char *arg)
 static const char *outside6_udp(const char *arg)
 {
 	(void)arg;
-	return connect6("2001:db8::1", 53, SOCK_DGRAM);
+	return connect6("2001:db8::1", 9, SOCK_DGRAM);
 }
 
 /* TCP Fast Open connects without connect(2). */
@@ -239,6 +250,81 @@ static const char *so_mark(const char *arg)
 		setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)));
 }
 
+static const char *transparent(const char *arg)
+{
+	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)arg;
+	return word_of(
+		setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)));
+}
+
+static const char *transparent6(const char *arg)
+{
+	int on = 1, fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)arg;
+	return word_of(setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on,
+				  sizeof(on)));
+}
+
+/* Where the filter leads what it lets through; nobody may go there himself. */
+static const char *gate_port(const char *arg)
+{
+	(void)arg;
+	return connect4("127.0.0.1", 61000, SOCK_STREAM);
+}
+
+static const char *gate_port6(const char *arg)
+{
+	(void)arg;
+	return connect6("::1", 61000, SOCK_STREAM);
+}
+
+/* One request that changes the network; the kernel's answer to it. */
+static const char *change_network(uint16_t type)
+{
+	struct {
+		struct nlmsghdr h;
+		struct rtmsg m;
+	} q = { .h = { .nlmsg_len = sizeof(q),
+		       .nlmsg_type = type,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.m = { .rtm_family = AF_INET,
+		       .rtm_table = RT_TABLE_LOCAL,
+		       .rtm_type = RTN_LOCAL } };
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr e;
+		char rest[256];
+	} a;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (fd < 0 || send(fd, &q, sizeof(q), 0) < 0 ||
+	    recv(fd, &a, sizeof(a), 0) < (ssize_t)offsetof(__typeof__(a), rest))
+		return word_of(-1);
+	errno = -a.e.error;
+	return word_of(errno ? -1 : 0);
+}
+
+static const char *route_del(const char *arg)
+{
+	(void)arg;
+	return change_network(RTM_DELROUTE);
+}
+
+static const char *route_add(const char *arg)
+{
+	(void)arg;
+	return change_network(RTM_NEWROUTE);
+}
+
+static const char *link_add(const char *arg)
+{
+	(void)arg;
+	return change_network(RTM_NEWLINK);
+}
+
 const struct probe net_probes[] = {
 	{ "packet-raw", packet_raw },
 	{ "packet-dgram", packet_dgram },
@@ -277,5 +363,12 @@ const struct probe net_probes[] = {
 	{ "bind-high-port", bind_high },
 	{ "lo-down", lo_down },
 	{ "so-mark", so_mark },
+	{ "transparent", transparent },
+	{ "transparent6", transparent6 },
+	{ "gate-port", gate_port },
+	{ "gate-port6", gate_port6 },
+	{ "route-del", route_del },
+	{ "route-add", route_add },
+	{ "link-add", link_add },
 };
 const size_t net_probes_num = sizeof(net_probes) / sizeof(net_probes[0]);

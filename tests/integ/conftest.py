@@ -81,11 +81,17 @@ def payload(line):
     return doc["data"]["event"] if "signed_envelope" in doc["type"] else doc
 
 
-class Cells:
-    """Runs the program with directories of its own."""
+# For cells with a door: of RFC 5737, so nobody answers there.
+EGRESS = {"host": "198.51.100.1", "port": 8080}
 
-    def __init__(self, tmp):
+
+class Cells:
+    """Runs the program with directories of its own; @door: with a way out of
+    every cell that names none itself."""
+
+    def __init__(self, tmp, door=False):
         self.tmp = tmp
+        self.door = door
         # Not below /tmp: a command's first directory may be /tmp, and the
         # program keeps its keys where no command can be meant to look.
         self.own = pathlib.Path(tempfile.mkdtemp(prefix="cellos-test-",
@@ -128,6 +134,8 @@ class Cells:
             argv += ["--rw", str(d)]
         for d in ro:
             argv += ["--ro", str(d)]
+        if self.door:
+            argv += ["--allow", "{host}:{port}".format(**EGRESS)]
         return argv + [str(f) for f in flags] + ["--"] + [str(c) for c in cmd]
 
     def run(self, *cmd, rw=(), ro=(), flags=(), env=None, timeout=60, **kw):
@@ -187,6 +195,8 @@ class Cells:
         if mounts:
             body["spec"]["authority"]["filesystem"] = {
                 "mounts": [{"path": str(p), "mode": m} for p, m in mounts]}
+        if self.door:
+            body["spec"]["authority"]["egressRules"] = [EGRESS]
         path = self.tmp / f"doc-{self.count}-{ident}.json"
         path.write_text(json.dumps(body))
         return str(path)

@@ -19,7 +19,16 @@ import time
 
 import pytest
 
-from conftest import IS_ROOT, SLACK, descendants, processes, wait_until
+from conftest import (IS_ROOT, SLACK, Cells, descendants, processes,
+                      wait_until)
+
+
+@pytest.fixture(params=[False, True], ids=["no-door", "door"])
+def cells(tmp_path, request):
+    """All of this file twice: also in cells that have a way out."""
+    c = Cells(tmp_path, request.param)
+    yield c
+    c.close()
 
 
 @pytest.fixture

@@ -2,17 +2,20 @@
 """Hostile programs in a full cell: each gets exactly the answer its wall gives.
 
 The table says program, argument, answer. An answer that is a dict differs
-between cells started by root and by a user; the reason stands beside it.
+between cells started by root and by a user, or between cells with and without a
+way out; the reason stands beside it.
 """
 
 import ctypes
 import os
+import pathlib
+import re
 import socket
 import stat
 
 import pytest
 
-from conftest import IS_ROOT, processes
+from conftest import (IS_ROOT, SANITIZED, SLACK, Cells, descendants, processes)
 
 EPERM, ENOSYS, ENOENT, EROFS = "EPERM", "ENOSYS", "ENOENT", "EROFS"
 EACCES, NOFAM = "EACCES", "EAFNOSUPPORT"
@@ -34,11 +37,24 @@ ptrace-seize-traceexit tiocsetd tiocsetd-high-bits prlimit-pid1
 clone-newuser clone-newns clone-newpid clone-newnet clone-newipc clone-newuts
 clone-newcgroup clone-newuser-high-bits seccomp-allow-all
 packet-raw packet-dgram raw-icmp raw-ip raw-icmp6 lo-down so-mark
+transparent transparent6 route-del route-add link-add
 suid-chmod sgid-chmod suid-fchmod suid-fchmodat suid-open suid-openat
 suid-creat sgid-mkdir suid-mknod mknod-block mknod-char
 vm-read-pid1 vm-write-pid1 pidfd-getfd-pid1 capset securebits
 ambient set-mm uid-map
 """.split()
+
+# IPv6 is behind a door only where the host has it.
+def outside_has_v6():
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        return s.connect_ex(("2001:db8::1", 53)) == 0
+
+
+NOWHERE = "ENETUNREACH"
+REFUSED = {"no-door": NOWHERE, "door": "ECONNREFUSED"}
+REFUSED_UDP = {"no-door": NOWHERE, "door": EPERM}
+REFUSED6 = REFUSED if outside_has_v6() else NOWHERE
+REFUSED6_UDP = REFUSED_UDP if outside_has_v6() else NOWHERE
 
 TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
     # Numbers and doors a cell does not have: libc falls back.
@@ -62,10 +78,13 @@ TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
     ("netlink-generic", "", "EPROTONOSUPPORT"),
     ("netlink-xfrm", "", "EPROTONOSUPPORT"),
 
-    # Nothing is outside: no route, no interface but lo, nobody listening.
-    ("outside-v4", "", "ENETUNREACH"), ("outside-v4-udp", "", "ENETUNREACH"),
-    ("outside-v6", "", "ENETUNREACH"), ("outside-v6-udp", "", "ENETUNREACH"),
-    ("outside-fast-open", "", "ENETUNREACH"), ("metadata", "", "ENETUNREACH"),
+    # Nothing is outside: no route, no interface but lo, nobody listening. With
+    # a door everything is local, and its filter refuses: a datagram's send at
+    # once, a connection as if its port was closed.
+    ("outside-v4", "", REFUSED), ("outside-v4-udp", "", REFUSED_UDP),
+    ("outside-v6", "", REFUSED6), ("outside-v6-udp", "", REFUSED6_UDP),
+    ("outside-fast-open", "", REFUSED), ("metadata", "", REFUSED),
+    ("gate-port", "", "ECONNREFUSED"), ("gate-port6", "", "ECONNREFUSED"),
     ("host-loopback", "{port}", "ECONNREFUSED"),
     ("host-abstract", "{abstract}", "ECONNREFUSED"),
     ("unix-path", "{secret_dir}/socket", ENOENT),
@@ -238,6 +257,14 @@ class Host:
         return r.out[len(name) + 1:-1]
 
 
+@pytest.fixture(params=[False, True], ids=["no-door", "door"])
+def cells(tmp_path, request):
+    """All of this file twice: also in cells that have a way out."""
+    c = Cells(tmp_path, request.param)
+    yield c
+    c.close()
+
+
 @pytest.fixture
 def host(tmp_path, hostile):
     h = Host(tmp_path, hostile)
@@ -245,7 +272,9 @@ def host(tmp_path, hostile):
     h.close()
 
 
-def expected(answer):
+def expected(answer, door=False):
+    if isinstance(answer, dict) and "door" in answer:
+        return answer["door" if door else "no-door"]
     if isinstance(answer, dict):
         return answer["root" if IS_ROOT else "user"]
     return answer
@@ -258,7 +287,7 @@ def ident(row):
 @pytest.mark.parametrize("row", TABLE, ids=ident)
 def test_answer(cells, host, row):
     name, arg, answer = row
-    assert host.attack(cells, name, arg) == expected(answer)
+    assert host.attack(cells, name, arg) == expected(answer, cells.door)
 
 
 def test_every_program_is_in_a_table(hostile):
@@ -432,6 +461,15 @@ WITHOUT = [
     ("pids", "fork-bomb", "100", "unlimited"),
     ("idmap", "read", "{ro}/private", NO_IDMAP),
 ]
+# The same of cells that have a door. Without its filter the cell's own test is
+# what notices; with that left out too, the programs do. A closed port of TCP
+# answers alike: there is nobody behind it.
+WITHOUT_DOOR = [
+    ("nft", "outside-v4-udp", "", "refused"),
+    ("nft", "caps", "", "refused"),
+    ("nft,self-test", "outside-v4-udp", "", "ok"),
+    ("nft,self-test", "gate-port", "", "ok"),
+]
 TABLE_ANSWER = {(n, a): e for n, a, e in TABLE}
 TABLE_ANSWER[("fork-bomb", "100")] = "EAGAIN"
 
@@ -457,6 +495,8 @@ def answer_without(cells, host, wall, name, arg):
 DROPS = pytest.mark.parametrize("row", [
     row for row in WITHOUT if expected(row[3]) is not None],
     ids=lambda row: f"{row[0]}-{row[1]}")
+DROPS_DOOR = pytest.mark.parametrize(
+    "row", WITHOUT_DOOR, ids=lambda row: f"{row[0]}-{row[1]}")
 
 
 @DROPS
@@ -472,3 +512,81 @@ def test_what_is_shipped_drops_no_wall(cells, host, row):
     wall, name, arg, _ = row
     assert answer_without(cells, host, wall, name, arg) == \
         expected(TABLE_ANSWER[(name, arg)])
+
+
+@DROPS_DOOR
+def test_suite_notices_a_missing_wall_of_the_door(hooked, host, row):
+    wall, name, arg, without = row
+    hooked.door = True
+    answer = answer_without(hooked, host, wall, name, arg)
+    assert answer == without
+    assert answer != expected(TABLE_ANSWER[(name, arg)], True)
+    # no door, no wall of it
+    hooked.door = False
+    assert answer_without(hooked, host, wall, name, arg) == \
+        expected(TABLE_ANSWER[(name, arg)])
+
+
+@DROPS_DOOR
+def test_what_is_shipped_drops_no_wall_of_the_door(cells, host, row):
+    wall, name, arg, _ = row
+    assert answer_without(cells, host, wall, name, arg) == \
+        expected(TABLE_ANSWER[(name, arg)], cells.door)
+
+
+def test_the_self_test_notices_a_missing_filter(hooked):
+    hooked.door = True
+    r = hooked.run("true", env={"CELLOS_TEST_DROP_WALL": "nft"})
+    assert r.rc == 125, r
+    refused = r.enforcement("refused")
+    assert (refused["stage"], refused["detail"]) == (
+        "self-test", "closed-port-udp: ECONNREFUSED instead of EPERM")
+
+
+# The gate itself: a hostile cell that takes it over is still nowhere.
+
+def gate_status(cells, env=None):
+    """What /proc says of the gate of a cell that runs."""
+    cells.door = True
+    p = cells.start("sh", "-c", "echo up; exec sleep 600", env=env)
+    try:
+        assert p.stdout.readline() == "up\n", p.communicate()
+        gate, = [pid for pid in descendants(p.pid) if pathlib.Path(
+            f"/proc/{pid}/comm").read_text() == "cellos-gate\n"]
+        status = dict(line.split(":\t", 1) for line in pathlib.Path(
+            f"/proc/{gate}/status").read_text().splitlines())
+        limits = pathlib.Path(f"/proc/{gate}/limits").read_text()
+        own = {ns: os.readlink(f"/proc/{gate}/ns/{ns}") !=
+               os.readlink(f"/proc/self/ns/{ns}") for ns in
+               ("mnt", "ipc", "uts")} if IS_ROOT else {}
+        root = os.listdir(f"/proc/{gate}/root") if IS_ROOT else []
+        return status, limits, own, root
+    finally:
+        p.terminate()
+        p.communicate(timeout=20 * SLACK)
+
+
+def test_the_gate_is_confined(cells):
+    status, limits, own, root = gate_status(cells)
+    for caps in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[caps], 16) == 0, status
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == ("0" if SANITIZED else "2")
+    assert status["Groups"].split() == [] or not IS_ROOT
+    if IS_ROOT:
+        assert "0" not in status["Uid"].split() + status["Gid"].split()
+    assert all(own.values()) and root == []
+    assert re.search(r"Max processes +0 +0 ", limits)
+    assert re.search(r"Max file size +0 +0 ", limits)
+
+
+def test_suite_notices_a_gate_that_is_not_confined(hooked):
+    status, limits, _, _ = gate_status(
+        hooked, {"CELLOS_TEST_DROP_WALL": "gate"})
+    assert status["NoNewPrivs"] == status["Seccomp"] == "0"
+    assert not re.search(r"Max processes +0 +0 ", limits)
+
+
+def test_what_is_shipped_confines_its_gate(cells):
+    status, _, _, _ = gate_status(cells, {"CELLOS_TEST_DROP_WALL": "gate"})
+    assert status["NoNewPrivs"] == "1"
