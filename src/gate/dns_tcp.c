@@ -15,8 +15,8 @@
 enum {
 	LENGTH = 2,
 	OUT_HIGH = 64 * 1024, /* not taken yet: no more queries */
-	/* answers of queries that waited go beyond it */
-	OUT_MAX = 4 * OUT_HIGH
+	/* one answer more, and those of all that wait, still fit */
+	OUT_MAX = OUT_HIGH + (DNS_PIPELINE_MAX + 1) * (LENGTH + DNS_MESSAGE_MAX)
 };
 
 struct conn {
@@ -188,17 +188,18 @@ static bool flush(struct conn *c)
 
 static void pump(struct conn *c)
 {
-	bool more = true;
+	struct slice msg;
 
-	while (more) {
-		more = false;
+	do {
 		while (take_query(c))
-			more = true;
+			;
 		if (!flush(c)) {
 			drop(c);
 			return;
 		}
-	}
+		/* what was flushed made room: no event tells of what was read
+		 * before */
+	} while (may_take(c) && next_query(c, &msg));
 	if ((c->is_at_end || c->is_broken) && !c->n_waiting && !c->out.len) {
 		drop(c);
 		return;

@@ -189,6 +189,7 @@ int main(int argc, char **argv)
 			   tcp = { .fn = on_connection };
 	int udp4 = make_socket(AF_INET, SOCK_DGRAM),
 	    udp6 = make_socket(AF_INET6, SOCK_DGRAM);
+	int send_buffer = 65536; /* so that a client can fill it */
 	uint16_t ports[2] = { port_of(udp4), port_of(udp6) };
 
 	policy = (struct gate_policy){ .upstream_ms = 2000,
@@ -203,7 +204,9 @@ int main(int argc, char **argv)
 			      .policy = &policy,
 			      .pins = pins_new(policy.pin_grace) };
 	tcp.fd = make_socket(AF_INET, SOCK_STREAM);
-	if (!gate.loop || !gate.pins || !dns_proxy_new(&gate) ||
+	if (setsockopt(tcp.fd, SOL_SOCKET, SO_SNDBUF, &send_buffer,
+		       sizeof(send_buffer)) ||
+	    !gate.loop || !gate.pins || !dns_proxy_new(&gate) ||
 	    listen(tcp.fd, 128) || dns_proxy_udp(&gate, udp4, 4) ||
 	    dns_proxy_udp(&gate, udp6, 6) ||
 	    loop_add(gate.loop, &tcp, EPOLLIN, true) ||

@@ -158,9 +158,14 @@ class Gate:
         s.connect((to, self.udp6 if family == socket.AF_INET6 else self.udp))
         return s
 
-    def stream(self):
-        s = socket.create_connection(("127.0.0.1", self.tcp), WAIT)
+    def stream(self, receive=0):
+        """@receive: bytes the client's side of it takes unread."""
+        s = socket.socket()
         self.sockets.append(s)
+        s.settimeout(WAIT)
+        if receive:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        s.connect(("127.0.0.1", self.tcp))
         return s
 
     def ask(self, name, qtype="A", **kw):

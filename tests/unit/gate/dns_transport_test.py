@@ -375,6 +375,27 @@ def connections_have_a_bound(t):
 
 
 @case
+def a_burst_is_answered_to_its_end(t):
+    u = t.upstream(lambda _, q, send, tcp: send(reply(
+        q, *[f"a.b. 60 IN TXT {'x' * 200}{i}" for i in range(74)]
+    ).to_wire(max_size=65535)))
+    g = t.gate("a.b", upstreams=[f"resolver=127.0.0.1@{u.port}@tcp"])
+    q = framed(make("a.b", "TXT").to_wire())
+    s = g.stream(receive=4096)
+    s.sendall(q)
+    size = len(read_framed(s))
+    g.record(cached=0)
+    # read at once, answered by more than the sockets take; nothing follows
+    n = 4096 // len(q)
+    s.sendall(q * n)
+    g.record(cached=1)
+    taken = g.order("stats")["stats"][0]
+    assert taken < n, "it did not wait for who reads"
+    for i in range(n):
+        assert len(read_framed(s)) == size, i
+
+
+@case
 def who_takes_no_answer_is_not_read(t):
     u = t.upstream(lambda _, q, send, tcp: send(reply(
         q, *[f"{API}. 60 IN TXT {'x' * 200}{i}" for i in range(60)]
