@@ -16,6 +16,7 @@
 
 enum {
 	BATCH = 16, /* datagrams of one socket, a turn */
+	LAST_TURNS = 1024,
 	DATAGRAM_MAX = 65536,
 	BUCKETS = 1024,
 	IDLE_MS = 60000,
@@ -342,9 +343,9 @@ static void forward(struct udp_listener *l, struct gate_flow *r, const char *p,
 		f->rec.up += n;
 }
 
-static void on_datagrams(struct loop_source *s, uint32_t events)
+/* Return: false if there was none */
+static bool take_turn(struct udp_listener *l)
 {
-	struct udp_listener *l = loop_of(s, struct udp_listener, source);
 	struct flow_udp *u = l->g->flows->udp;
 	struct sockaddr_storage from[BATCH];
 	struct pktinfo control[BATCH];
@@ -352,7 +353,6 @@ static void on_datagrams(struct loop_source *s, uint32_t events)
 	struct mmsghdr m[BATCH] = { 0 };
 	int n;
 
-	(void)events;
 	for (int i = 0; i < BATCH; i++) {
 		part[i] = (struct iovec){ u->data[i], DATAGRAM_MAX };
 		m[i].msg_hdr = (struct msghdr){
@@ -364,7 +364,7 @@ static void on_datagrams(struct loop_source *s, uint32_t events)
 			.msg_controllen = sizeof(control[i]),
 		};
 	}
-	n = recvmmsg(s->fd, m, BATCH, MSG_DONTWAIT, NULL);
+	n = recvmmsg(l->source.fd, m, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
 		struct gate_flow r = { .protocol = GATE_UDP,
 				       .l4 = IPPROTO_UDP,
@@ -375,6 +375,13 @@ static void on_datagrams(struct loop_source *s, uint32_t events)
 		    pktinfo_read(&m[i].msg_hdr, &r.dst))
 			forward(l, &r, u->data[i], m[i].msg_len);
 	}
+	return n > 0;
+}
+
+static void on_datagrams(struct loop_source *s, uint32_t events)
+{
+	(void)events;
+	(void)take_turn(loop_of(s, struct udp_listener, source));
 }
 
 /* -- the outside -- */
@@ -423,8 +430,13 @@ void flow_udp_stop(struct flows *all)
 {
 	if (!all->udp)
 		return;
-	for (struct udp_listener *l = all->udp->listeners; l; l = l->next)
+	for (struct udp_listener *l = all->udp->listeners; l; l = l->next) {
+		/* as with connections; once, for flows_free() comes here too */
+		for (int i = 0;
+		     i < LAST_TURNS && l->source.slot >= 0 && take_turn(l); i++)
+			;
 		loop_remove(all->g->loop, &l->source);
+	}
 }
 
 void flow_udp_free(struct flows *all)
