@@ -236,8 +236,8 @@ static struct flow *flow_new(struct gate *g, int *fd, const struct gate_flow *r)
 					  .fn = flow_serve_server,
 					  .slot = -1 };
 	f->timer.fn = on_timer;
-	flow_way_init(&f->up, 0);
-	flow_way_init(&f->down, 0);
+	flow_way_init(&f->up);
+	flow_way_init(&f->down);
 	f->next = all->first;
 	if (f->next)
 		f->next->prev = f;

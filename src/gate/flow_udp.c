@@ -39,7 +39,8 @@ struct udp_flow {
 	struct udp_listener *listener;
 	struct loop_source server; /* fd -1: denied */
 	struct loop_timer timer;
-	uint64_t opened_ns, active_ns, budget_up, budget_down;
+	uint64_t opened_ns, active_ns;
+	struct flow_budget up, down;
 	bool holds_pin;
 	struct gate_flow rec;
 };
@@ -196,11 +197,11 @@ static void on_answer(struct loop_source *s, uint32_t events)
 			return;
 		if (n < 0)
 			continue;
-		if ((uint64_t)n > f->budget_down) {
+		if ((uint64_t)n > flow_budget_left(&f->down)) {
 			turn_down(f, GATE_REASON_BUDGET_DOWN);
 			return;
 		}
-		f->budget_down -= (uint64_t)n;
+		flow_budget_take(&f->down, (uint64_t)n);
 		f->active_ns = loop_now(g->loop);
 		answer(f, p, (size_t)n);
 	}
@@ -224,10 +225,9 @@ static bool allow(struct udp_flow *f, const struct verdict *v,
 		  const struct flow_names *names)
 {
 	struct gate *g = f->listener->g;
-	const struct gate_rule *r = &g->policy->rules[v->rule];
 
-	f->budget_up = r->max_up ? r->max_up : UINT64_MAX;
-	f->budget_down = r->max_down ? r->max_down : UINT64_MAX;
+	f->up = flow_budget(g, v->rule, true);
+	f->down = flow_budget(g, v->rule, false);
 	f->rec.dial = f->rec.dst;
 	f->rec.dial_port = f->rec.dst_port;
 	f->server.fd = connect_to(&f->rec.dial, f->rec.dial_port);
@@ -333,11 +333,11 @@ static void forward(struct udp_listener *l, struct gate_flow *r, const char *p,
 		f = open_flow(l, r);
 	if (!f || f->server.fd < 0)
 		return;
-	if (n > f->budget_up) {
+	if (n > flow_budget_left(&f->up)) {
 		turn_down(f, GATE_REASON_BUDGET_UP);
 		return;
 	}
-	f->budget_up -= n;
+	flow_budget_take(&f->up, n);
 	f->active_ns = loop_now(l->g->loop);
 	if (send(f->server.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		f->rec.up += n;
