@@ -429,7 +429,7 @@ void event_connection(struct wbuf *b, const struct event_run *r,
 	struct json_out j;
 
 	begin(&j, b);
-	if (is_flow) {
+	if (is_flow || c->kind == EVENT_KIND_FLOWS) {
 		json_out_ku64(&j, "bytesDown", c->down);
 		json_out_ku64(&j, "bytesUp", c->up);
 	}

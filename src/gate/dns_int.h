@@ -164,6 +164,8 @@ struct dns_udp *dns_udp_new(struct dns_proxy *p);
 int dns_udp_add(struct dns_udp *u, int fd) MUST_USE;
 /** dns_udp_answer() - to a query that waited, from where it was sent to */
 void dns_udp_answer(const struct dns_client *client, struct slice msg);
+/** dns_udp_drain() - serve what has come already */
+void dns_udp_drain(struct dns_udp *u);
 void dns_udp_free(struct dns_udp **u);
 
 /* -- dns_tcp.c: connections of the cell -- */
@@ -176,6 +178,8 @@ void dns_conns_add(struct dns_conns *cs, int fd);
  *  @msg: without its length */
 void dns_conns_answer(struct dns_conns *cs, const struct dns_client *client,
 		      struct slice msg);
+/** dns_conns_count() - open ones */
+size_t dns_conns_count(const struct dns_conns *cs);
 void dns_conns_free(struct dns_conns **cs);
 
 /* -- dns_upstream.c: questions to resolvers (RFC 1035 4.2, RFC 5452) -- */

@@ -262,9 +262,15 @@ void dns_proxy_tcp(struct gate *g, int fd)
 	dns_conns_add(g->dns->conns, fd);
 }
 
+void dns_proxy_drain(struct gate *g)
+{
+	dns_udp_drain(g->dns->udp);
+}
+
 bool dns_proxy_is_idle(const struct gate *g)
 {
-	return dns_upstream_count(g->dns->upstream) == 0;
+	return !dns_upstream_count(g->dns->upstream) &&
+	       !dns_conns_count(g->dns->conns);
 }
 
 void dns_proxy_free(struct gate *g)

@@ -68,6 +68,15 @@ static void drop(struct conn *c)
 	c->generation++;
 }
 
+size_t dns_conns_count(const struct dns_conns *cs)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < DNS_CONNS_MAX; i++)
+		n += cs->conns[i].source.fd >= 0;
+	return n;
+}
+
 void dns_conns_free(struct dns_conns **cs)
 {
 	if (!*cs)

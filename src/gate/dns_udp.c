@@ -13,7 +13,7 @@
 
 #include "base/fd.h"
 
-enum { BATCH = 64 };
+enum { BATCH = 64, LAST_TURNS = 256 };
 
 struct dns_listener {
 	struct loop_source source;
@@ -110,14 +110,13 @@ static int receive(struct dns_udp *u, int fd)
 			    NULL);
 }
 
-static void readable(struct loop_source *s, uint32_t events)
+/* Return: false if there was none */
+static bool take_turn(struct dns_listener *l)
 {
-	struct dns_listener *l = loop_of(s, struct dns_listener, source);
 	struct dns_udp *u = l->udp;
-	int n = receive(u, s->fd);
+	int n = receive(u, l->source.fd);
 	size_t n_out = 0;
 
-	(void)events;
 	for (int i = 0; i < n; i++) {
 		struct msghdr *m = &u->msg[i].msg_hdr;
 		struct dns_client *c = &u->clients[i];
@@ -139,11 +138,26 @@ static void readable(struct loop_source *s, uint32_t events)
 		n_out++;
 	}
 	for (size_t at = 0; at < n_out;) {
-		int r = send_messages(s->fd, &u->msg[at], n_out - at);
+		int r = send_messages(l->source.fd, &u->msg[at], n_out - at);
 
 		/* one that cannot be sent is lost, as datagrams are */
 		at += r > 0 ? (size_t)r : 1;
 	}
+	return n > 0;
+}
+
+static void readable(struct loop_source *s, uint32_t events)
+{
+	(void)events;
+	(void)take_turn(loop_of(s, struct dns_listener, source));
+}
+
+void dns_udp_drain(struct dns_udp *u)
+{
+	for (size_t i = 0; i < u->n; i++)
+		for (int k = 0; k < LAST_TURNS && take_turn(&u->listeners[i]);
+		     k++)
+			;
 }
 
 int dns_udp_add(struct dns_udp *u, int fd)

@@ -304,6 +304,10 @@ static int connection(const struct gate_evidence *ev,
 	/* the rest is of one and not of all of them */
 	if (kind == EVENT_KIND_FLOW || kind == EVENT_KIND_REFUSED)
 		c.source = (struct event_endpoint){ f->src, f->src_port };
+	if (!is_packet) {
+		c.up = f->up;
+		c.down = f->down;
+	}
 	if (kind == EVENT_KIND_FLOW) {
 		if (f->is_dialled)
 			c.dialled = (struct event_endpoint){ f->dial,
@@ -311,8 +315,6 @@ static int connection(const struct gate_evidence *ev,
 		c.has_early_data = f->has_early_data;
 		c.requests = f->requests;
 		c.opened_at = event_ms_text(opened, f->opened_ms, CLOCK_FORM_B);
-		c.up = f->up;
-		c.down = f->down;
 		c.duration_ms = f->duration_ms;
 		c.unverified = unverified(f);
 	}

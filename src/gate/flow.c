@@ -13,7 +13,8 @@
 
 enum {
 	ACCEPTS_A_TURN = 64,
-	REST_MS = 100, /* of intake when descriptors or memory are out */
+	LAST_TURNS = 1024, /* as many connections as a backlog can hold */
+	REST_MS = 100,	   /* of intake when descriptors or memory are out */
 	KEEPALIVE_IDLE_S = 60,
 	KEEPALIVE_EVERY_S = 20,
 	KEEPALIVE_PROBES = 3,
@@ -235,8 +236,8 @@ static struct flow *flow_new(struct gate *g, int *fd, const struct gate_flow *r)
 					  .fn = flow_serve_server,
 					  .slot = -1 };
 	f->timer.fn = on_timer;
-	flow_way_init(&f->up, &flow_budget(g, -1)->up);
-	flow_way_init(&f->down, &flow_budget(g, -1)->down);
+	flow_way_init(&f->up);
+	flow_way_init(&f->down);
 	f->next = all->first;
 	if (f->next)
 		f->next->prev = f;
@@ -329,15 +330,14 @@ static void rest(struct flows *all)
 		loop_want(l, &all->listeners[i].source, 0);
 }
 
-static void on_accept(struct loop_source *s, uint32_t events)
+/* Return: false if there was none left, or no room */
+static bool take_turn(struct flow_listener *l)
 {
-	struct flow_listener *l = loop_of(s, struct flow_listener, source);
 	struct sockaddr_storage peer;
 
-	(void)events;
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		socklen_t n = sizeof(peer);
-		int fd = accept4(s->fd, (struct sockaddr *)&peer, &n,
+		int fd = accept4(l->source.fd, (struct sockaddr *)&peer, &n,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
@@ -348,28 +348,18 @@ static void on_accept(struct loop_source *s, uint32_t events)
 		    errno == ENOMEM)
 			rest(l->g->flows);
 		if (errno != EINTR && errno != ECONNABORTED)
-			return;
+			return false;
 	}
+	return true;
+}
+
+static void on_accept(struct loop_source *s, uint32_t events)
+{
+	(void)events;
+	(void)take_turn(loop_of(s, struct flow_listener, source));
 }
 
 /* -- the outside -- */
-
-struct flow_budget *flow_budget(struct gate *g, int32_t rule)
-{
-	return &g->flows->budgets[rule >= 0 ? rule : GATE_RULES_MAX];
-}
-
-static void fill_budgets(struct flows *all, const struct gate_policy *p)
-{
-	for (uint32_t i = 0; i <= GATE_RULES_MAX; i++) {
-		bool is_rule = i < p->n_rules;
-		uint64_t up = is_rule ? p->rules[i].max_up : 0;
-		uint64_t down = is_rule ? p->rules[i].max_down : 0;
-
-		all->budgets[i].up = up ? up : UINT64_MAX;
-		all->budgets[i].down = down ? down : UINT64_MAX;
-	}
-}
 
 struct flows *flows_new(struct gate *g)
 {
@@ -379,7 +369,6 @@ struct flows *flows_new(struct gate *g)
 	if (!all)
 		return NULL;
 	all->g = g;
-	fill_budgets(all, g->policy);
 	all->rest.fn = on_rested;
 	all->joined = WBUF_INIT(TLS_HELLO_MAX);
 	all->max = FLOW_MAX;
@@ -437,13 +426,16 @@ void flows_stop(struct gate *g)
 {
 	struct flows *all = g->flows;
 
-	loop_timer_clear(g->loop, &all->rest);
 	for (; all->n_listeners; all->n_listeners--) {
 		struct flow_listener *l = &all->listeners[all->n_listeners - 1];
 
+		/* the last of a cell, which nobody has looked at */
+		for (int i = 0; i < LAST_TURNS && take_turn(l); i++)
+			;
 		loop_remove(g->loop, &l->source);
 		fd_drop(&l->source.fd);
 	}
+	loop_timer_clear(g->loop, &all->rest);
 	flow_udp_stop(all);
 }
 

@@ -78,6 +78,17 @@ static enum flow_judged deny(struct flow *f, enum gate_reason why,
 	return FLOW_DENIED;
 }
 
+/* What the client sends is of the rule that takes the request. Which answer is
+ * whose is not known: they are held to the tighter rule. */
+static void spend_by(struct flow *f, int rule)
+{
+	struct flow_budget down = flow_budget(f->g, rule, false);
+
+	f->up.budget = flow_budget(f->g, rule, true);
+	if (flow_budget_left(&down) < flow_budget_left(&f->down.budget))
+		f->down.budget = down;
+}
+
 static enum flow_judged judge_next(struct flow *f, const struct http1_head *h)
 {
 	struct flow_names n;
@@ -90,6 +101,7 @@ static enum flow_judged judge_next(struct flow *f, const struct http1_head *h)
 		return deny(f, GATE_REASON_HOST_MISS, h);
 	v = flow_http_verdict(f, h, &n.target);
 	if (v.action == VERDICT_ALLOW) {
+		spend_by(f, v.rule);
 		f->ready = h->len;
 		http1_body_begin(&f->body, h);
 		return FLOW_READY;

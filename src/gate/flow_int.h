@@ -49,14 +49,20 @@ enum flow_state {
 	FLOW_LINGERS /* answered: the client is to read it before the close */
 };
 
+/* Of a rule, one way: all its flows draw on it. */
+struct flow_budget {
+	uint64_t max; /* 0: none */
+	uint64_t *spent;
+};
+
 /* One direction. The pipe is there only while bytes are in it. */
 struct flow_way {
 	int pipe[2];
 	size_t in_pipe;
-	uint64_t *budget; /* bytes that all of its rule may still carry */
-	bool eof;	  /* nothing more comes */
-	bool is_shut;	  /* and the other side was told */
-	bool is_lost;	  /* the other side takes nothing more */
+	struct flow_budget budget;
+	bool eof;     /* nothing more comes */
+	bool is_shut; /* and the other side was told */
+	bool is_lost; /* the other side takes nothing more */
 };
 
 /* What a judge says of the client's bytes that were not yet sent. */
@@ -108,11 +114,6 @@ struct flow_listener {
 struct flow_udp;
 struct flow_seen;
 
-/* What is left of a rule's budget; UINT64_MAX if it has none. */
-struct flow_budget {
-	uint64_t up, down;
-};
-
 struct flows {
 	struct gate *g;
 	struct flow *first; /* of all */
@@ -122,7 +123,9 @@ struct flows {
 	struct loop_timer rest; /* of the listeners: out of descriptors */
 	struct flow_udp *udp;	/* made with the first socket */
 	struct flow_seen *seen; /* 5-tuples */
-	struct flow_budget budgets[GATE_RULES_MAX + 1]; /* the last: no rule */
+	struct {
+		uint64_t up, down;
+	} spent[GATE_RULES_MAX]; /* bytes of the rules */
 	int pipes[FLOW_PIPES_KEPT][2];
 	size_t n_pipes;
 	struct wbuf joined;
@@ -137,8 +140,6 @@ struct flow_names {
 
 /* -- flow.c -- */
 
-/** flow_budget() - of @rule, shared by all flows of it; -1: of none */
-struct flow_budget *flow_budget(struct gate *g, int32_t rule);
 /** flow_names() - what there is to judge by at @a, @port */
 void flow_names(struct gate *g, const struct ip_addr *a, uint16_t port,
 		bool udp, struct flow_names *ret);
@@ -215,8 +216,14 @@ void flow_relay_begin(struct flow *f);
 void flow_relay(struct flow *f);
 /** flow_relay_late() - idle for too long, or drained */
 void flow_relay_late(struct flow *f);
-/** flow_way_init() - @budget: of its rule, see flow_budget() */
-void flow_way_init(struct flow_way *w, uint64_t *budget);
+/** flow_way_init() - without a budget */
+void flow_way_init(struct flow_way *w);
+/** flow_budget() - of policy->rules[@rule]; of -1: none */
+struct flow_budget flow_budget(struct gate *g, int rule, bool up);
+/** flow_budget_left() - bytes that may still pass */
+uint64_t flow_budget_left(const struct flow_budget *b);
+/** flow_budget_take() - @n, at most what is left, have passed */
+void flow_budget_take(struct flow_budget *b, uint64_t n);
 void flow_way_drop(struct flows *all, struct flow_way *w);
 /** flow_unjudged() - the client's bytes behind those that are ready */
 struct slice flow_unjudged(const struct flow *f);

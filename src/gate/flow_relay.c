@@ -37,9 +37,9 @@ struct ends {
 
 /* -- pipes -- */
 
-void flow_way_init(struct flow_way *w, uint64_t *budget)
+void flow_way_init(struct flow_way *w)
 {
-	*w = (struct flow_way){ .pipe = { -1, -1 }, .budget = budget };
+	*w = (struct flow_way){ .pipe = { -1, -1 } };
 }
 
 static bool take_pipe(struct flows *all, struct flow_way *w)
@@ -62,6 +62,33 @@ void flow_way_drop(struct flows *all, struct flow_way *w)
 	fd_drop(&w->pipe[0]);
 	fd_drop(&w->pipe[1]);
 	w->in_pipe = 0;
+}
+
+/* -- budgets -- */
+
+struct flow_budget flow_budget(struct gate *g, int rule, bool up)
+{
+	const struct gate_rule *r;
+
+	if (rule < 0)
+		return (struct flow_budget){ 0 };
+	r = &g->policy->rules[rule];
+	return (struct flow_budget){
+		.max = up ? r->max_up : r->max_down,
+		.spent = up ? &g->flows->spent[rule].up
+			    : &g->flows->spent[rule].down,
+	};
+}
+
+uint64_t flow_budget_left(const struct flow_budget *b)
+{
+	return b->max ? b->max - *b->spent : UINT64_MAX;
+}
+
+void flow_budget_take(struct flow_budget *b, uint64_t n)
+{
+	if (b->max)
+		*b->spent += n;
 }
 
 /* -- one way -- */
@@ -154,7 +181,7 @@ static enum moved copy(struct ends *e, uint64_t *limit)
 	}
 	if (recv(e->from->fd, p, (size_t)n, 0) != n)
 		return MOVED_FAILED;
-	*w->budget -= (uint64_t)n;
+	flow_budget_take(&w->budget, (uint64_t)n);
 	*limit -= (uint64_t)n;
 	*e->count += (uint64_t)n;
 	*e->want_from |= EPOLLIN;
@@ -171,18 +198,18 @@ static enum moved move(struct ends *e, uint64_t *limit)
 
 		if (!flush(e) || w->eof || !*limit)
 			return MOVED;
-		if (!*w->budget)
+		if (!flow_budget_left(&w->budget))
 			return look_ahead(e, EPOLLIN);
 		if (!take_pipe(e->f->g->flows, w))
 			return copy(e, limit);
 		n = splice(e->from->fd, NULL, w->pipe[1], NULL,
-			   least(CHUNK, *limit, *w->budget),
+			   least(CHUNK, *limit, flow_budget_left(&w->budget)),
 			   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 		if (n < 0 && !is_later())
 			return MOVED_FAILED;
 		if (n > 0) {
 			w->in_pipe = (size_t)n;
-			*w->budget -= (uint64_t)n;
+			flow_budget_take(&w->budget, (uint64_t)n);
 			*limit -= (uint64_t)n;
 			if (!flush(e))
 				return MOVED;
@@ -217,7 +244,8 @@ static enum moved look_at_first(struct ends *e)
 {
 	struct flow *f = e->f;
 	struct flow_way *w = e->way;
-	size_t max = least(FLOW_FIRST - f->n_first, *w->budget, FLOW_FIRST);
+	size_t max = least(FLOW_FIRST - f->n_first,
+			   flow_budget_left(&w->budget), FLOW_FIRST);
 	ssize_t n = recv(e->from->fd, f->first + f->n_first, max, 0);
 
 	if (n < 0)
@@ -238,7 +266,7 @@ static enum moved look_at_first(struct ends *e)
 			return MOVED_FAILED;
 		*e->count += (uint64_t)n;
 	}
-	*w->budget -= (uint64_t)n;
+	flow_budget_take(&w->budget, (uint64_t)n);
 	f->n_first += (size_t)n;
 	f->see(f, f->n_first == FLOW_FIRST);
 	return MOVED;
@@ -246,15 +274,16 @@ static enum moved look_at_first(struct ends *e)
 
 static enum moved move_down(struct ends *e)
 {
-	uint64_t all = UINT64_MAX;
+	uint64_t all = UINT64_MAX, left = flow_budget_left(&e->way->budget);
 	enum moved m;
 
-	if (e->f->see && *e->way->budget && !e->way->eof && flush(e)) {
+	if (e->f->see && left && !e->way->eof && flush(e)) {
 		m = look_at_first(e);
 		if (m)
 			return m;
 	}
-	if (e->f->see && *e->way->budget && !e->way->eof) {
+	left = flow_budget_left(&e->way->budget);
+	if (e->f->see && left && !e->way->eof) {
 		if (flush(e))
 			*e->want_from |= EPOLLIN;
 		return MOVED;
@@ -295,7 +324,8 @@ static enum moved send_ready(struct ends *e)
 	struct flow *f = e->f;
 
 	while (f->ready) {
-		size_t max = least(f->ready, *e->way->budget, UINT64_MAX);
+		size_t max = least(f->ready, flow_budget_left(&e->way->budget),
+				   UINT64_MAX);
 		ssize_t n;
 
 		if (!max)
@@ -311,7 +341,7 @@ static enum moved send_ready(struct ends *e)
 		}
 		f->sent += (size_t)n;
 		f->ready -= (size_t)n;
-		*e->way->budget -= (uint64_t)n;
+		flow_budget_take(&e->way->budget, (uint64_t)n);
 		*e->count += (uint64_t)n;
 	}
 	/* a flow that rests holds no buffer */
@@ -465,8 +495,8 @@ void flow_relay_begin(struct flow *f)
 
 	f->state = FLOW_RELAYS;
 	f->active_ns = loop_now(f->g->loop);
-	flow_way_init(&f->up, &flow_budget(f->g, f->rec.rule)->up);
-	flow_way_init(&f->down, &flow_budget(f->g, f->rec.rule)->down);
+	f->up.budget = flow_budget(f->g, f->rec.rule, true);
+	f->down.budget = flow_budget(f->g, f->rec.rule, false);
 	if (flow_timer(f, p->idle_ms))
 		flow_relay(f);
 	else

@@ -32,15 +32,16 @@ static void count_refused(struct flow_counts *c, const struct gate_flow *f,
 }
 
 static void count_flow(struct flow_counts *c, const struct gate_flow *f,
-		       uint64_t n, bool one)
+		       uint64_t n)
 {
 	if (f->reason == GATE_REASON_PORT_CLOSED)
 		count_refused(c, f, n);
-	if (!flow_passed(f) || f->rule < 0 || f->rule >= GATE_RULES_MAX)
+	/* one that was dialled went out, whatever it tried after that */
+	if ((!f->is_dialled && !flow_passed(f)) || f->rule < 0 ||
+	    f->rule >= GATE_RULES_MAX)
 		return;
 	c->rules[f->rule].packets += n;
-	if (one)
-		c->rules[f->rule].bytes += f->up;
+	c->rules[f->rule].bytes += f->up;
 }
 
 void flow_counts_add(struct flow_counts *c, const struct gate_record *r)
@@ -50,7 +51,7 @@ void flow_counts_add(struct flow_counts *c, const struct gate_record *r)
 	uint64_t n = one ? 1 : r->count;
 
 	if (of == GATE_FLOW)
-		count_flow(c, &r->flow, n, one);
+		count_flow(c, &r->flow, n);
 	else if (of == GATE_REFUSED)
 		count_refused(c, &r->flow, n);
 	else if (of == GATE_QUERY && r->query.asked_upstream &&

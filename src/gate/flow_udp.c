@@ -16,6 +16,7 @@
 
 enum {
 	BATCH = 16, /* datagrams of one socket, a turn */
+	LAST_TURNS = 1024,
 	DATAGRAM_MAX = 65536,
 	BUCKETS = 1024,
 	IDLE_MS = 60000,
@@ -38,8 +39,8 @@ struct udp_flow {
 	struct udp_listener *listener;
 	struct loop_source server; /* fd -1: denied */
 	struct loop_timer timer;
-	struct flow_budget *budget;
 	uint64_t opened_ns, active_ns;
+	struct flow_budget up, down;
 	bool holds_pin;
 	struct gate_flow rec;
 };
@@ -196,11 +197,11 @@ static void on_answer(struct loop_source *s, uint32_t events)
 			return;
 		if (n < 0)
 			continue;
-		if ((uint64_t)n > f->budget->down) {
+		if ((uint64_t)n > flow_budget_left(&f->down)) {
 			turn_down(f, GATE_REASON_BUDGET_DOWN);
 			return;
 		}
-		f->budget->down -= (uint64_t)n;
+		flow_budget_take(&f->down, (uint64_t)n);
 		f->active_ns = loop_now(g->loop);
 		answer(f, p, (size_t)n);
 	}
@@ -225,7 +226,8 @@ static bool allow(struct udp_flow *f, const struct verdict *v,
 {
 	struct gate *g = f->listener->g;
 
-	f->budget = flow_budget(g, v->rule);
+	f->up = flow_budget(g, v->rule, true);
+	f->down = flow_budget(g, v->rule, false);
 	f->rec.dial = f->rec.dst;
 	f->rec.dial_port = f->rec.dst_port;
 	f->server.fd = connect_to(&f->rec.dial, f->rec.dial_port);
@@ -331,19 +333,19 @@ static void forward(struct udp_listener *l, struct gate_flow *r, const char *p,
 		f = open_flow(l, r);
 	if (!f || f->server.fd < 0)
 		return;
-	if (n > f->budget->up) {
+	if (n > flow_budget_left(&f->up)) {
 		turn_down(f, GATE_REASON_BUDGET_UP);
 		return;
 	}
-	f->budget->up -= n;
+	flow_budget_take(&f->up, n);
 	f->active_ns = loop_now(l->g->loop);
 	if (send(f->server.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		f->rec.up += n;
 }
 
-static void on_datagrams(struct loop_source *s, uint32_t events)
+/* Return: false if there was none */
+static bool take_turn(struct udp_listener *l)
 {
-	struct udp_listener *l = loop_of(s, struct udp_listener, source);
 	struct flow_udp *u = l->g->flows->udp;
 	struct sockaddr_storage from[BATCH];
 	struct pktinfo control[BATCH];
@@ -351,7 +353,6 @@ static void on_datagrams(struct loop_source *s, uint32_t events)
 	struct mmsghdr m[BATCH] = { 0 };
 	int n;
 
-	(void)events;
 	for (int i = 0; i < BATCH; i++) {
 		part[i] = (struct iovec){ u->data[i], DATAGRAM_MAX };
 		m[i].msg_hdr = (struct msghdr){
@@ -363,7 +364,7 @@ static void on_datagrams(struct loop_source *s, uint32_t events)
 			.msg_controllen = sizeof(control[i]),
 		};
 	}
-	n = recvmmsg(s->fd, m, BATCH, MSG_DONTWAIT, NULL);
+	n = recvmmsg(l->source.fd, m, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
 		struct gate_flow r = { .protocol = GATE_UDP,
 				       .l4 = IPPROTO_UDP,
@@ -374,6 +375,13 @@ static void on_datagrams(struct loop_source *s, uint32_t events)
 		    pktinfo_read(&m[i].msg_hdr, &r.dst))
 			forward(l, &r, u->data[i], m[i].msg_len);
 	}
+	return n > 0;
+}
+
+static void on_datagrams(struct loop_source *s, uint32_t events)
+{
+	(void)events;
+	(void)take_turn(loop_of(s, struct udp_listener, source));
 }
 
 /* -- the outside -- */
@@ -425,14 +433,12 @@ void flow_udp_stop(struct flows *all)
 
 	if (!u)
 		return;
-	for (struct udp_listener *l = u->listeners; l; l = l->next)
+	for (struct udp_listener *l = all->udp->listeners; l; l = l->next) {
+		/* as with connections; once, for flows_free() comes here too */
+		for (int i = 0;
+		     i < LAST_TURNS && l->source.slot >= 0 && take_turn(l); i++)
+			;
 		loop_remove(all->g->loop, &l->source);
-	while (u->oldest) {
-		struct udp_flow *f = u->oldest;
-
-		if (f->server.fd >= 0)
-			tell(f);
-		forget(f);
 	}
 }
 

@@ -48,7 +48,10 @@ struct dns_proxy *dns_proxy_new(struct gate *g);
 int dns_proxy_udp(struct gate *g, int fd, uint8_t family) MUST_USE;
 /** dns_proxy_tcp() - serve an accepted connection; takes the descriptor */
 void dns_proxy_tcp(struct gate *g, int fd);
-/** dns_proxy_is_idle() - no query waits for an upstream */
+/** dns_proxy_drain() - answer the datagrams that have come already */
+void dns_proxy_drain(struct gate *g);
+/** dns_proxy_is_idle() - no query waits for an upstream, and no connection is
+ *  open that may bring one */
 bool dns_proxy_is_idle(const struct gate *g);
 void dns_proxy_free(struct gate *g);
 
@@ -63,7 +66,8 @@ int flows_tcp(struct gate *g, int fd, bool explicit_proxy) MUST_USE;
 int flows_udp(struct gate *g, int fd, uint8_t family, uint16_t port) MUST_USE;
 /** flows_count() - alive */
 size_t flows_count(const struct gate *g);
-/** flows_stop() - no new one; those that live may end by themselves */
+/** flows_stop() - no new one but those that wait to be taken in; those that
+ *  live may end by themselves */
 void flows_stop(struct gate *g);
 /** flows_free() - end what lives, each with its final record */
 void flows_free(struct gate *g);

@@ -148,6 +148,8 @@ static void stop(void)
 	if (g->stopping)
 		return;
 	g->stopping = true;
+	/* what the cell did last has only come as far as the sockets */
+	dns_proxy_drain(g);
 	flows_stop(g);
 	must(loop_timer_set(g->loop, &self.drain,
 			    loop_now(g->loop) +

@@ -37,7 +37,7 @@ struct gate_rule {
 	uint32_t index; /* in authority.egressRules, or the allowlist */
 	struct ip_net net;
 	char pattern[GATE_PATTERN_SIZE]; /* lower case; "*.rest" or a name */
-	uint64_t max_up, max_down;	 /* bytes; 0: no budget */
+	uint64_t max_up, max_down; /* bytes of all its flows; 0: no budget */
 };
 
 struct gate_resolver {

@@ -130,10 +130,13 @@ static uint64_t key_of(const struct gate_record *r)
 	if (r->of == GATE_QUERY) {
 		h = mix(h, &r->query.reason, 1);
 		h = mix(h, &r->query.type, sizeof(r->query.type));
+		h = mix(h, &r->query.asked_upstream, 1);
+		h = mix(h, &r->query.resolver, sizeof(r->query.resolver));
 		return mix_name(h, &r->query.name);
 	}
 	h = mix(h, &r->flow.reason, 1);
 	h = mix(h, &r->flow.l4, 1);
+	h = mix(h, &r->flow.is_dialled, 1);
 	h = mix(h, &r->flow.dst_port, sizeof(r->flow.dst_port));
 	h = mix(h, &r->flow.dst, sizeof(r->flow.dst));
 	h = mix(h, &r->flow.rule, sizeof(r->flow.rule));
@@ -152,8 +155,11 @@ static bool is_same(const struct gate_record *a, const struct gate_record *b)
 	if (a->of == GATE_QUERY)
 		return a->query.reason == b->query.reason &&
 		       a->query.type == b->query.type &&
+		       a->query.asked_upstream == b->query.asked_upstream &&
+		       a->query.resolver == b->query.resolver &&
 		       same_name(&a->query.name, &b->query.name);
 	return a->flow.reason == b->flow.reason && a->flow.l4 == b->flow.l4 &&
+	       a->flow.is_dialled == b->flow.is_dialled &&
 	       a->flow.dst_port == b->flow.dst_port &&
 	       a->flow.rule == b->flow.rule &&
 	       ip_equal(&a->flow.dst, &b->flow.dst) &&
@@ -168,6 +174,9 @@ static void keep_common(struct gate_record *r, bool names_too)
 		r->query = (struct gate_query){
 			.reason = r->query.reason,
 			.rcode = r->query.rcode,
+			.asked_upstream = r->query.asked_upstream,
+			.resolver = r->query.asked_upstream ? r->query.resolver
+							    : (uint16_t)0,
 			.type = names_too ? r->query.type : 0,
 			.name = r->query.name,
 		};
@@ -179,6 +188,7 @@ static void keep_common(struct gate_record *r, bool names_too)
 		.reason = r->flow.reason,
 		.protocol = r->flow.protocol,
 		.l4 = r->flow.l4,
+		.is_dialled = r->flow.is_dialled,
 		.rule = names_too ? r->flow.rule : -1,
 		.dst = r->flow.dst,
 		.dst_port = r->flow.dst_port,
@@ -191,6 +201,14 @@ static void keep_common(struct gate_record *r, bool names_too)
 	r->flow.dst = (struct ip_addr){ 0 };
 	r->flow.dst_port = 0;
 	r->flow.question = r->flow.sni = r->flow.host = (struct hostname){ 0 };
+}
+
+/* Something of the cell went out by it: where to is never left out, however
+ * much else there is to tell. */
+static bool went_out(const struct gate_record *r)
+{
+	return r->of == GATE_QUERY ? r->query.asked_upstream
+				   : r->flow.is_dialled;
 }
 
 /* The place of one like @r, or a free one; NULL: the table is full. */
@@ -224,13 +242,13 @@ static void flush(struct recorder *c)
 static void aggregate(struct recorder *c, struct gate_record *r, uint64_t up,
 		      uint64_t down)
 {
+	bool is_new, names_too = c->n_aggregates < AGGREGATES / 4 * 3;
 	struct gate_record *a;
-	bool is_new;
 
 	r->of = r->type;
 	r->type = GATE_AGGREGATE;
 	/* the last quarter is for what has no more name to it */
-	keep_common(r, c->n_aggregates < AGGREGATES / 4 * 3);
+	keep_common(r, names_too || went_out(r));
 	a = find(c, r, &is_new);
 	if (!a) {
 		flush(c);

@@ -42,6 +42,18 @@ int datagram_send(int sock, const void *p, size_t n, int fd)
 	return sent < 0 ? -errno : 0;
 }
 
+/* The last one counts: a sender that is not trusted may send as many as there
+ * is room for, and none of them may stay open. */
+static void take_fds(struct cmsghdr *p, int *ret_fd)
+{
+	size_t n = (p->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+	for (size_t i = 0; i < n; i++) {
+		fd_drop(ret_fd);
+		memcpy(ret_fd, CMSG_DATA(p) + i * sizeof(int), sizeof(int));
+	}
+}
+
 static void take_control(struct msghdr *h, int *ret_fd, struct ucred *cred)
 {
 /* musl's macro mixes signs */
@@ -52,7 +64,7 @@ static void take_control(struct msghdr *h, int *ret_fd, struct ucred *cred)
 		if (p->cmsg_level != SOL_SOCKET)
 			continue;
 		if (p->cmsg_type == SCM_RIGHTS)
-			memcpy(ret_fd, CMSG_DATA(p), sizeof(*ret_fd));
+			take_fds(p, ret_fd);
 		if (p->cmsg_type == SCM_CREDENTIALS)
 			memcpy(cred, CMSG_DATA(p), sizeof(*cred));
 	}
@@ -84,10 +96,8 @@ int datagram_recv(int sock, void *p, size_t n, int *ret_fd, pid_t *ret_pid,
 	take_control(&h, ret_fd, &cred);
 	if (ret_pid)
 		*ret_pid = cred.pid;
-	if (got == 0)
-		return 0;
 	if ((size_t)got == n && !(h.msg_flags & MSG_TRUNC))
 		return 1;
 	fd_drop(ret_fd);
-	return -EPROTO;
+	return got ? -EPROTO : 0;
 }

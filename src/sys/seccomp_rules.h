@@ -106,12 +106,12 @@
  * of IPv4 and IPv6 only, no memory that is executed. */
 #define SECCOMP_GATE(X)                                                        \
 	X(accept4) X(brk) X(clock_gettime) X(close) X(connect) X(epoll_ctl)    \
-	X(epoll_pwait) X(epoll_wait) X(exit) X(exit_group) X(fcntl)            \
-	X(getpeername) X(getrandom) X(getsockname) X(getsockopt) X(madvise)    \
-	X(mremap) X(munmap) X(pipe2) X(poll) X(read) X(readv) X(recvfrom)      \
-	X(recvmmsg) X(recvmsg) X(restart_syscall) X(rt_sigprocmask)            \
-	X(rt_sigreturn) X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt)         \
-	X(shutdown) X(splice) X(write) X(writev)
+	X(epoll_pwait) X(epoll_wait) X(exit) X(exit_group) X(getpeername)      \
+	X(getrandom) X(getsockname) X(getsockopt) X(madvise) X(mremap)         \
+	X(munmap) X(pipe2) X(poll) X(read) X(readv) X(recvfrom) X(recvmmsg)    \
+	X(recvmsg) X(restart_syscall) X(rt_sigprocmask) X(rt_sigreturn)        \
+	X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt) X(shutdown) X(splice)   \
+	X(write) X(writev)
 
 /* clang-format on */
 

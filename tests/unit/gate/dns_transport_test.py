@@ -161,6 +161,10 @@ def one_question_is_asked_once(t):
     for _ in range(64):
         g.record(reason="allowed_by_allowlist", asked=1, targets=1)
     assert len(u.packets) == 1
+    # what is open may still ask
+    assert g.order("stats")["idle"] == 0
+    s.shutdown(socket.SHUT_WR)
+    assert s.recv(1) == b""
     assert g.order("stats")["idle"] == 1
 
 

@@ -253,6 +253,33 @@ static void test_second_host_must_be_at_the_dialled_address(void **state)
 	expect_cut(c, s, GATE_REASON_HOST_NOT_PINNED);
 }
 
+/* A connection that another rule has opened does not stretch a budget. */
+static void test_a_request_is_of_its_own_rule(void **state)
+{
+	static const char www[] =
+		"GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n";
+	int c, s;
+	char b;
+
+	(void)state;
+	world.policy.rules[0].max_up = sizeof(get) - 1;
+	c = connect_gate();
+	world_say(c, www);
+	s = world_accept(listener);
+	world_expect(s, www);
+	world_say(c, get);
+	world_expect(s, get);
+	world_say(c, www);
+	world_expect(s, www);
+	world_say(c, get);
+	world_expect_end(c);
+	assert_true(world_read(s, &b, 1) <= 0);
+	world_told(2);
+	assert_int_equal(world_last(GATE_FLOW)->reason, GATE_REASON_BUDGET_UP);
+	assert_int_equal(world_last(GATE_FLOW)->up,
+			 2 * (sizeof(www) - 1) + sizeof(get) - 1);
+}
+
 static void test_rubbish_behind_a_request(void **state)
 {
 	int c, s;
@@ -447,6 +474,7 @@ int main(void)
 		TEST(test_second_request_for_another_host),
 		TEST(test_pipelined_request_for_another_host),
 		TEST(test_second_host_must_be_at_the_dialled_address),
+		TEST(test_a_request_is_of_its_own_rule),
 		TEST(test_rubbish_behind_a_request),
 		TEST(test_sized_body),
 		TEST(test_chunked_body),

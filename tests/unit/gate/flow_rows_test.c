@@ -242,24 +242,29 @@ static void test_counts(void **state)
 	r.flow.reason = GATE_REASON_BUDGET_UP;
 	r.flow.is_dialled = true;
 	flow_counts_add(&counts, &r);
+	/* a later request was denied: the first ones went out */
+	r.flow.reason = GATE_REASON_HOST_MISS;
+	flow_counts_add(&counts, &r);
+	r.flow.is_dialled = false;
+	flow_counts_add(&counts, &r);
 	r.flow.reason = GATE_REASON_UPSTREAM_FAILED;
 	flow_counts_add(&counts, &r);
 	r.flow.reason = GATE_REASON_STOPPED;
-	r.flow.is_dialled = false;
 	flow_counts_add(&counts, &r);
-	assert_int_equal(counts.rules[2].packets, 2);
-	assert_int_equal(counts.rules[2].bytes, 20);
+	assert_int_equal(counts.rules[2].packets, 3);
+	assert_int_equal(counts.rules[2].bytes, 30);
 	r.type = GATE_AGGREGATE;
 	r.of = GATE_FLOW;
 	r.count = 100;
 	r.flow.reason = GATE_REASON_SNI_MATCH;
 	flow_counts_add(&counts, &r);
-	assert_int_equal(counts.rules[2].packets, 102);
-	assert_int_equal(counts.rules[2].bytes, 20);
+	assert_int_equal(counts.rules[2].packets, 103);
+	/* of all of them */
+	assert_int_equal(counts.rules[2].bytes, 40);
 	/* a decision is not yet a flow */
 	r.type = GATE_DECISION;
 	flow_counts_add(&counts, &r);
-	assert_int_equal(counts.rules[2].packets, 102);
+	assert_int_equal(counts.rules[2].packets, 103);
 	/* out of bounds is nobody's */
 	r.type = GATE_FLOW;
 	r.flow.rule = GATE_RULES_MAX;

@@ -260,6 +260,31 @@ static void test_budget_up(void **state)
 	assert_int_equal(world_last(GATE_FLOW)->up, 10);
 }
 
+/* A rule has one budget, and not one more for each connection. */
+static void test_budget_up_of_two_connections(void **state)
+{
+	struct gate_rule *r = world_net_rule(GATE_TCP, "192.0.2.10", SSH);
+	int l = world_server("192.0.2.10", SSH), c[2], s[2];
+	char buf[64];
+
+	(void)state;
+	r->max_up = 10;
+	world_listen(SSH, false);
+	for (int i = 0; i < 2; i++) {
+		c[i] = world_client("192.0.2.10", SSH);
+		s[i] = world_accept(l);
+		world_say(c[i], "012345");
+		assert_int_equal(world_read(s[i], buf, 6), i ? 4 : 6);
+	}
+	world_told(1);
+	assert_int_equal(world_last(GATE_FLOW)->reason, GATE_REASON_BUDGET_UP);
+	assert_int_equal(world_last(GATE_FLOW)->up, 4);
+	world_say(c[0], "6");
+	assert_int_equal(world_read(s[0], buf, 1), -ECONNRESET);
+	world_told(2);
+	assert_int_equal(world_last(GATE_FLOW)->up, 6);
+}
+
 static void test_budget_up_in_one_write(void **state)
 {
 	char buf[64];
@@ -518,6 +543,7 @@ int main(void)
 		TEST(test_bulk_arrives_in_order),
 		TEST(test_budget_up),
 		TEST(test_budget_up_in_one_write),
+		TEST(test_budget_up_of_two_connections),
 		TEST(test_budget_down),
 		TEST(test_budget_is_shared_by_the_flows_of_a_rule),
 		TEST(test_budget_that_is_just_enough),

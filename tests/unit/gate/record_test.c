@@ -209,6 +209,68 @@ static void test_many_kinds_lose_their_names_not_their_count(void **state)
 	assert_true(nameless > 0);
 }
 
+static void hide_among_many(struct fixture *f) NORETURN;
+static void hide_among_many(struct fixture *f)
+{
+	struct gate_flow out = { .reason = GATE_REASON_SNI_MATCH,
+				 .is_dialled = true,
+				 .rule = 4,
+				 .up = 1000,
+				 .dst_port = 443 };
+	struct gate_flow q = { .reason = GATE_REASON_NO_RULE, .rule = -1 };
+	struct gate_query asked = query("out.example", GATE_QUERY_ALLOWED);
+
+	asked.asked_upstream = true;
+	asked.resolver = 1;
+	assert_int_equal(hostname_parse(SLICE_LIT("drop.example"), &out.sni),
+			 0);
+	for (int i = 0; i < 2000; i++) {
+		q.dst_port = (uint16_t)(i + 1);
+		record_flow(&f->gate, GATE_FLOW, &q);
+	}
+	for (int i = 0; i < 5; i++) {
+		record_flow(&f->gate, GATE_FLOW, &out);
+		record_query(&f->gate, &asked);
+	}
+	recorder_end(&f->gate);
+	_exit(0);
+}
+
+/* A cell can make as much noise as it likes: where its bytes went is told. */
+static void test_what_went_out_keeps_its_name(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_record r = { .type = 0 };
+	uint64_t flows = 0, bytes = 0, queries = 0;
+	int fd, status;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		hide_among_many(f);
+	while (r.type != GATE_STATS) {
+		assert_int_equal(
+			datagram_recv(f->far, &r, sizeof(r), &fd, NULL, 0), 1);
+		if (r.type != GATE_AGGREGATE)
+			continue;
+		if (r.of == GATE_FLOW && r.flow.is_dialled &&
+		    r.flow.rule == 4 &&
+		    !strcmp(r.flow.sni.text, "drop.example")) {
+			flows += r.count;
+			bytes += r.flow.up;
+		}
+		if (r.of == GATE_QUERY && r.query.asked_upstream &&
+		    r.query.resolver == 1 &&
+		    !strcmp(r.query.name.text, "out.example"))
+			queries += r.count;
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(flows, 5);
+	assert_int_equal(bytes, 5000);
+	assert_int_equal(queries, 5);
+}
+
 static void test_before_the_command_nothing_is_told(void **state)
 {
 	struct fixture *f = *state;
@@ -259,6 +321,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_told_up_to_the_rate_then_counted),
 		TEST(test_aggregates_come_after_a_second),
+		TEST(test_what_went_out_keeps_its_name),
 		TEST(test_bytes_of_a_kind_are_added),
 		TEST(test_many_kinds_lose_their_names_not_their_count),
 		TEST(test_before_the_command_nothing_is_told),

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -197,12 +198,33 @@ static void the_baseline_refuses_what_the_original_refused(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* A signal of its own choice to whoever has its user id: another cell's gate,
+ * or without privilege the supervisor. Nothing of the gate needs fcntl(2). */
+static void the_gate_cannot_send_signals(void **state)
+{
+	pid_t pid;
+	int status;
+
+	(void)state;
+	pid = fork();
+	if (pid == 0) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+		    seccomp_enter_gate())
+			_exit(99);
+		(void)fcntl(0, F_SETOWN, 1);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_call_has_its_answer),
 		cmocka_unit_test(
 			the_baseline_refuses_what_the_original_refused),
+		cmocka_unit_test(the_gate_cannot_send_signals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

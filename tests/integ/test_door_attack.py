@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Programs that want out, or want to leave no trace: each is the command of a
+cell."""
+
+import pytest
+
+from door_harness import WorldCells, connections, dns_queries, name
+from world_files import OWN4, OWN6
+
+API, EVIL = name("api"), name("evil")
+
+
+@pytest.fixture
+def door(world, tmp_path):
+    c = WorldCells(tmp_path, world.need("nginx", "udp", "http"), "dual")
+    yield c
+    c.close()
+
+
+def told(r, **want):
+    """How many flows or packets of this kind the journal counts."""
+    return sum(f.get("count", 1) for f in connections(r)
+               if all(f.get(k) == v for k, v in want.items()))
+
+
+def test_what_is_done_last_is_told(door):
+    """Connections, datagrams and queries of a program that ends at once: the
+    gate has not yet seen them when it is told to stop."""
+    code = """if True:
+        import os, socket, sys
+        ip, query = sys.argv[1], bytes.fromhex(sys.argv[2])
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for i in range(50):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex((ip, 443))
+            s.detach()
+        for i in range(50):
+            u.sendto(b"x", (ip, 7))
+            u.sendto(query, ("100.64.0.1", 53))
+        os._exit(0)
+        """
+    query = bytes.fromhex("00010100000100000000000004") + b"evil" + \
+        b"\4test\7example\0" + bytes.fromhex("00010001")
+    for _ in range(3):
+        r = door.python([f"{OWN4}:7/udp", f"{API}:443"], code, OWN4,
+                        query.hex(), env={
+                            "CELLOS_LIMIT_EVENTS_PER_SECOND": "10000"})
+        assert r.rc == 0, r
+        assert told(r, reason="address_not_named") == 50
+        assert [(f["bytesUp"], f["verdict"]) for f in connections(r)
+                if f.get("protocol") == "udp"] == [(50, "allow")]
+        assert [q[2] for q in dns_queries(r)] == [EVIL] * 50
+        door.verified(r)
