@@ -160,8 +160,10 @@ static enum moved copy(struct ends *e, uint64_t *limit)
 {
 	struct flow_way *w = e->way;
 	char *p = e->f->g->flows->scratch;
-	ssize_t n = recv(e->from->fd, p,
-			 least(FLOW_SCRATCH, *limit, *w->budget), MSG_PEEK);
+	ssize_t n =
+		recv(e->from->fd, p,
+		     least(FLOW_SCRATCH, *limit, flow_budget_left(&w->budget)),
+		     MSG_PEEK);
 
 	if (n == 0)
 		w->eof = true;

@@ -433,12 +433,19 @@ void flow_udp_stop(struct flows *all)
 
 	if (!u)
 		return;
-	for (struct udp_listener *l = all->udp->listeners; l; l = l->next) {
+	for (struct udp_listener *l = u->listeners; l; l = l->next) {
 		/* as with connections; once, for flows_free() comes here too */
 		for (int i = 0;
 		     i < LAST_TURNS && l->source.slot >= 0 && take_turn(l); i++)
 			;
 		loop_remove(all->g->loop, &l->source);
+	}
+	while (u->oldest) {
+		struct udp_flow *f = u->oldest;
+
+		if (f->server.fd >= 0)
+			tell(f);
+		forget(f);
 	}
 }
 
