@@ -73,7 +73,7 @@ size_t dns_conns_count(const struct dns_conns *cs)
 	size_t n = 0;
 
 	for (size_t i = 0; i < DNS_CONNS_MAX; i++)
-		n += cs->conns[i].source.fd >= 0;
+		n += cs->conns[i].is_open;
 	return n;
 }
 

@@ -91,7 +91,7 @@ class Cells:
 
     def __init__(self, tmp, door=False):
         self.tmp = tmp
-        self.door = door
+        self.has_door = door
         # Not below /tmp: a command's first directory may be /tmp, and the
         # program keeps its keys where no command can be meant to look.
         self.own = pathlib.Path(tempfile.mkdtemp(prefix="cellos-test-",
@@ -134,7 +134,7 @@ class Cells:
             argv += ["--rw", str(d)]
         for d in ro:
             argv += ["--ro", str(d)]
-        if self.door:
+        if self.has_door:
             argv += ["--allow", "{host}:{port}".format(**EGRESS)]
         return argv + [str(f) for f in flags] + ["--"] + [str(c) for c in cmd]
 
@@ -195,7 +195,7 @@ class Cells:
         if mounts:
             body["spec"]["authority"]["filesystem"] = {
                 "mounts": [{"path": str(p), "mode": m} for p, m in mounts]}
-        if self.door:
+        if self.has_door:
             body["spec"]["authority"]["egressRules"] = [EGRESS]
         path = self.tmp / f"doc-{self.count}-{ident}.json"
         path.write_text(json.dumps(body))

@@ -287,7 +287,7 @@ def ident(row):
 @pytest.mark.parametrize("row", TABLE, ids=ident)
 def test_answer(cells, host, row):
     name, arg, answer = row
-    assert host.attack(cells, name, arg) == expected(answer, cells.door)
+    assert host.attack(cells, name, arg) == expected(answer, cells.has_door)
 
 
 def test_every_program_is_in_a_table(hostile):
@@ -517,12 +517,12 @@ def test_what_is_shipped_drops_no_wall(cells, host, row):
 @DROPS_DOOR
 def test_suite_notices_a_missing_wall_of_the_door(hooked, host, row):
     wall, name, arg, without = row
-    hooked.door = True
+    hooked.has_door = True
     answer = answer_without(hooked, host, wall, name, arg)
     assert answer == without
     assert answer != expected(TABLE_ANSWER[(name, arg)], True)
     # no door, no wall of it
-    hooked.door = False
+    hooked.has_door = False
     assert answer_without(hooked, host, wall, name, arg) == \
         expected(TABLE_ANSWER[(name, arg)])
 
@@ -531,11 +531,11 @@ def test_suite_notices_a_missing_wall_of_the_door(hooked, host, row):
 def test_what_is_shipped_drops_no_wall_of_the_door(cells, host, row):
     wall, name, arg, _ = row
     assert answer_without(cells, host, wall, name, arg) == \
-        expected(TABLE_ANSWER[(name, arg)], cells.door)
+        expected(TABLE_ANSWER[(name, arg)], cells.has_door)
 
 
 def test_the_self_test_notices_a_missing_filter(hooked):
-    hooked.door = True
+    hooked.has_door = True
     r = hooked.run("true", env={"CELLOS_TEST_DROP_WALL": "nft"})
     assert r.rc == 125, r
     refused = r.enforcement("refused")
@@ -547,7 +547,7 @@ def test_the_self_test_notices_a_missing_filter(hooked):
 
 def gate_status(cells, env=None):
     """What /proc says of the gate of a cell that runs."""
-    cells.door = True
+    cells.has_door = True
     p = cells.start("sh", "-c", "echo up; exec sleep 600", env=env)
     try:
         assert p.stdout.readline() == "up\n", p.communicate()
