@@ -15,6 +15,7 @@
 
 #include "base/fd.h"
 #include "cell/door_rules.h"
+#include "sys/nflog.h"
 
 #define FAR4 "203.0.113.7"
 #define FAR6 "2001:db8::7"
@@ -472,20 +473,35 @@ static void a_listener_of_all_addresses_is_only_the_cells(void **state)
 	assert_int_equal(dial(SOCK_STREAM, FAR4, 1080), -ECONNREFUSED);
 }
 
+/* More than the socket's buffer holds: a number is missing for each that is
+ * not told. */
 static void floods_are_counted_all_and_told_in_part(void **state)
 {
-	enum { N = 4 * DOOR_NFLOG_RATE };
+	enum { N = 2000 };
+	struct nflog_record rec = { 0 };
 	unsigned told = 0;
 	char buf[4096];
+	ssize_t n;
 
 	(void)state;
 	for (int i = 0; i < N; i++)
 		assert_int_equal(dial(SOCK_STREAM, FAR4, 81), -ECONNREFUSED);
 	assert_int_equal(counted(DOOR_REFUSE), N);
-	while (recv(gate_fd(DOOR_NFLOG, 0, 0), buf, sizeof(buf), 0) > 0)
-		told++;
-	assert_true(told >= DOOR_NFLOG_RATE - 1);
-	assert_true(told < N);
+	do {
+		n = recv(gate_fd(DOOR_NFLOG, 0, 0), buf, sizeof(buf), 0);
+		if (n > 0) {
+			struct slice c = { buf, (size_t)n };
+
+			assert_true(nflog_next(&c, &rec));
+			assert_int_equal(rec.number, told++);
+		}
+	} while (n > 0 || errno == ENOBUFS);
+	assert_in_range(told, 50, N - 1);
+	assert_int_equal(dial(SOCK_STREAM, FAR4, 81), -ECONNREFUSED);
+	n = recv(gate_fd(DOOR_NFLOG, 0, 0), buf, sizeof(buf), 0);
+	assert_true(n > 0);
+	assert_true(nflog_next(&(struct slice){ buf, (size_t)n }, &rec));
+	assert_int_equal(rec.number, N);
 }
 
 static void many_ports_fit(void **state)
