@@ -10,6 +10,7 @@
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -506,20 +507,30 @@ static void floods_are_counted_all_and_told_in_part(void **state)
 
 static void many_ports_fit(void **state)
 {
+	struct rlimit files = { 1024, 0 }, after;
+
 	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
+	files.rlim_max = after.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
 	for (uint16_t i = 0; i < DOOR_PORTS_MAX; i++) {
 		/* the ports a gate would take first are among them */
 		door.tcp[i] = (uint16_t)(61000 + i);
 		door.udp[i] = (uint16_t)(20000 + i);
 	}
 	door.n_tcp = DOOR_PORTS_MAX;
-	door.n_udp = 400; /* of the descriptors a test may have */
+	door.n_udp = DOOR_PORTS_MAX;
 	make_door();
-	assert_int_equal(made.n, 2 + 2 * 401 + 1);
+	assert_int_equal(made.n, 2 + 2 * (DOOR_PORTS_MAX + 1) + 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
+	assert_int_equal(after.rlim_cur, 1024);
+	/* to look at it */
+	files.rlim_cur = files.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
 	assert_int_equal(made.gate_port, 61000 + DOOR_PORTS_MAX);
 	assert_arrives(dial(SOCK_STREAM, FAR4, 61511), gate_fd(DOOR_TCP, 4, 0),
 		       FAR4, 61511);
-	assert_udp_answered(FAR6, 20399);
+	assert_udp_answered(FAR6, 20511);
 	assert_int_equal(dial(SOCK_STREAM, FAR4, 443), -ECONNREFUSED);
 }
 
