@@ -73,7 +73,8 @@ size_t dns_conns_count(const struct dns_conns *cs)
 	size_t n = 0;
 
 	for (size_t i = 0; i < DNS_CONNS_MAX; i++)
-		n += cs->conns[i].source.fd >= 0;
+		/* one that was never used has no owner, and no descriptor */
+		n += cs->conns[i].all && cs->conns[i].source.fd >= 0;
 	return n;
 }
 
