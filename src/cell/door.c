@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
@@ -293,9 +294,32 @@ static int make_filter(const struct door *d, struct door_made *m,
 	return 0;
 }
 
+/*
+ * A socket for each port of UDP and family, before any is given away: more
+ * than the 1024 descriptors a process usually may have. What the command may
+ * have stays what it was. Without it the sockets say what they lack.
+ */
+static struct rlimit more_files(void)
+{
+	struct rlimit was = { 0, 0 }, most;
+
+	if (getrlimit(RLIMIT_NOFILE, &was) < 0)
+		return was;
+	most = (struct rlimit){ was.rlim_max, was.rlim_max };
+	(void)setrlimit(RLIMIT_NOFILE, &most);
+	return was;
+}
+
+static void files_as_before(const struct rlimit *was)
+{
+	if (was->rlim_max)
+		(void)setrlimit(RLIMIT_NOFILE, was);
+}
+
 int door_make(const struct door *d, struct door_made *ret,
 	      const char **ret_what)
 {
+	OWNED(files_as_before) struct rlimit was = more_files();
 	int r;
 
 	ret->n = 0;

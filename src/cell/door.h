@@ -37,9 +37,7 @@ enum {
 			   DOOR_INSIDE_MAX * DOOR_INSIDE,
 	DOOR_MARK = 0x63656c6c, /* SO_MARK of the gate's sockets */
 	DOOR_NFLOG_GROUP = 100,
-	DOOR_NFLOG_COPY = 64, /* bytes of a refused packet that are told */
-	DOOR_NFLOG_RATE = 50  /* refused packets a second that are told; all are
-			       * counted */
+	DOOR_NFLOG_COPY = 64 /* bytes of a refused packet that are told */
 };
 
 /* What pid 1 is asked to make; in the request, made before the clone. */

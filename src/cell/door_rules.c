@@ -272,7 +272,6 @@ static void tell(struct nft_batch *t, const struct door *d, const char *chain)
 	nft_rule(t, chain);
 	nft_counter(t);
 	nft_rule(t, chain);
-	nft_limit(t, DOOR_NFLOG_RATE);
 	nft_log(t, d->nflog_group, DOOR_NFLOG_COPY, chain);
 }
 

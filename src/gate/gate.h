@@ -38,6 +38,8 @@ void record_query(struct gate *g, const struct gate_query *q);
 /** @type: GATE_DECISION, GATE_FLOW or GATE_REFUSED */
 void record_flow(struct gate *g, enum gate_record_type type,
 		 const struct gate_flow *f);
+/** record_lost() - @n refused packets of which nothing is known */
+void record_lost(struct gate *g, uint64_t n);
 
 /* -- dns_proxy.c: the cell's resolver -- */
 

@@ -110,8 +110,9 @@ struct gate_stats {
 		upstream_failures, from_cache;
 	uint64_t flows, flows_allowed, flows_denied, peek_timeouts,
 		dial_failures;
-	uint64_t refused;      /* packets told by nflog */
-	uint64_t refused_lost; /* that the kernel could not tell (ENOBUFS) */
+	uint64_t refused; /* packets, all of them */
+	uint64_t
+		refused_lost; /* of these, in a flood: not told, only counted */
 	uint64_t up, down;
 	uint64_t aggregated; /* queries and flows told in aggregates */
 	uint64_t stalled;    /* times the record queue made the cell wait */

@@ -239,8 +239,9 @@ static void flush(struct recorder *c)
 	memset(c->by_hash, 0, sizeof(c->by_hash));
 }
 
-static void aggregate(struct recorder *c, struct gate_record *r, uint64_t up,
-		      uint64_t down)
+/* @n: of them, like this one */
+static void aggregate(struct recorder *c, struct gate_record *r, uint64_t n,
+		      uint64_t up, uint64_t down)
 {
 	bool is_new, names_too = c->n_aggregates < AGGREGATES / 4 * 3;
 	struct gate_record *a;
@@ -258,13 +259,13 @@ static void aggregate(struct recorder *c, struct gate_record *r, uint64_t up,
 		return; /* an empty table has room */
 	if (is_new)
 		*a = *r;
-	a->count++;
+	a->count += n;
 	a->wall_ms = r->wall_ms;
 	if (r->of != GATE_QUERY) {
 		a->flow.up += up;
 		a->flow.down += down;
 	}
-	c->gate->stats.aggregated++;
+	c->gate->stats.aggregated += n;
 	if (!c->second.pos && loop_timer_set(c->gate->loop, &c->second,
 					     c->second_began + SECOND_NS))
 		flush(c);
@@ -303,7 +304,7 @@ void record_query(struct gate *g, const struct gate_query *q)
 	if (may_tell(c))
 		put(c, &r);
 	else
-		aggregate(c, &r, 0, 0);
+		aggregate(c, &r, 1, 0, 0);
 }
 
 void record_flow(struct gate *g, enum gate_record_type type,
@@ -319,7 +320,18 @@ void record_flow(struct gate *g, enum gate_record_type type,
 		put(c, &r);
 	else if (type != GATE_DECISION)
 		/* the flow's own record, at its end, counts the decision */
-		aggregate(c, &r, f->up, f->down);
+		aggregate(c, &r, 1, f->up, f->down);
+}
+
+void record_lost(struct gate *g, uint64_t n)
+{
+	struct gate_record r = { .type = GATE_REFUSED,
+				 .wall_ms = wall_ms(),
+				 .flow = { .reason = GATE_REASON_NO_RULE,
+					   .rule = -1 } };
+
+	if (g->recorder->is_open)
+		aggregate(g->recorder, &r, n, 0, 0);
 }
 
 /* -- what gate_main calls -- */

@@ -13,6 +13,7 @@ enum { BATCH = 64 }; /* datagrams a turn */
 static struct {
 	struct loop_source source;
 	struct gate *gate;
+	uint32_t next; /* number of a packet */
 } refused = { .source = { .fd = -1 } };
 
 static void tell(struct gate *g, struct slice payload)
@@ -34,6 +35,20 @@ static void tell(struct gate *g, struct slice payload)
 	record_flow(g, GATE_REFUSED, &f);
 }
 
+/* How many were lost before this one. All that are refused are counted, and
+ * the kernel keeps as many as its buffer holds. */
+static void note_number(struct gate *g, uint32_t number)
+{
+	uint32_t lost = number - refused.next;
+
+	refused.next = number + 1;
+	if (!lost)
+		return;
+	g->stats.refused += lost;
+	g->stats.refused_lost += lost;
+	record_lost(g, lost);
+}
+
 static void take(struct gate *g, int fd, unsigned batch)
 {
 	char buf[NFLOG_DATAGRAM_MAX];
@@ -43,16 +58,14 @@ static void take(struct gate *g, int fd, unsigned batch)
 		struct slice s = { buf, n > 0 ? (size_t)n : 0 };
 		struct nflog_record r;
 
-		if (n < 0 && errno == ENOBUFS) {
-			/* they are in the filter's counter, which pid 1 of
-			 * the cell reads at its end */
-			g->stats.refused_lost++;
-			continue;
-		}
+		if (n < 0 && errno == ENOBUFS)
+			continue; /* the next number says how many */
 		if (n < 0)
 			return;
-		while (nflog_next(&s, &r))
+		while (nflog_next(&s, &r)) {
+			note_number(g, r.number);
 			tell(g, r.payload);
+		}
 	}
 }
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
@@ -28,6 +29,7 @@ int nflog_open(uint16_t group, uint32_t copy)
 	struct nfulnl_msg_config_mode mode = { .copy_range = htonl(copy),
 					       .copy_mode =
 						       NFULNL_COPY_PACKET };
+	uint16_t numbered = htons(NFULNL_CFG_F_SEQ);
 	int size = QUEUE_BYTES, r;
 
 	if (fd < 0)
@@ -37,6 +39,7 @@ int nflog_open(uint16_t group, uint32_t copy)
 	nl_put(&b, NFULA_CFG_MODE, &mode, sizeof(mode));
 	nl_put_be32(&b, NFULA_CFG_NLBUFSIZ, NFLOG_DATAGRAM_MAX);
 	nl_put_be32(&b, NFULA_CFG_QTHRESH, 1);
+	nl_put(&b, NFULA_CFG_FLAGS, &numbered, sizeof(numbered));
 	nl_ask_ack(&b);
 	r = nl_request(fd, &b);
 	if (r)
@@ -62,6 +65,10 @@ bool nflog_next(struct slice *c, struct nflog_record *ret)
 		while (nl_next_attr(&m.body, &a)) {
 			if (a.type == NFULA_PAYLOAD)
 				ret->payload = a.body;
+			if (a.type == NFULA_SEQ && a.body.n == 4) {
+				memcpy(&ret->number, a.body.p, 4);
+				ret->number = ntohl(ret->number);
+			}
 			if (a.type == NFULA_PREFIX)
 				ret->prefix = (struct slice){
 					a.body.p, strnlen(a.body.p, a.body.n)

@@ -13,6 +13,8 @@ enum { NFLOG_DATAGRAM_MAX = 4096 }; /* what one receive returns at most */
 
 struct nflog_record {
 	struct slice prefix;  /* of the rule, without NUL; empty if none */
+	uint32_t number;      /* counts packets of the group, from 0; what was
+			       * lost has a number too */
 	struct slice payload; /* from the IP header on, as much as is copied */
 };
 

@@ -190,19 +190,6 @@ void nft_counter(struct nft_batch *t)
 	nl_nest_end(&t->b, elem);
 }
 
-void nft_limit(struct nft_batch *t, uint32_t rate)
-{
-	struct expr e = expr_open(t, "limit");
-	uint32_t wide[2] = { 0, htonl(rate) }, second[2] = { 0, htonl(1) };
-
-	nl_put(&t->b, NFTA_LIMIT_RATE, wide, sizeof(wide));
-	nl_put(&t->b, NFTA_LIMIT_UNIT, second, sizeof(second));
-	nl_put_be32(&t->b, NFTA_LIMIT_BURST, rate);
-	nl_put_be32(&t->b, NFTA_LIMIT_TYPE, NFT_LIMIT_PKTS);
-	nl_put_be32(&t->b, NFTA_LIMIT_FLAGS, 0);
-	expr_end(t, e);
-}
-
 void nft_log(struct nft_batch *t, uint16_t group, uint32_t copy,
 	     const char *prefix)
 {

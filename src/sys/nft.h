@@ -60,8 +60,6 @@ void nft_cmp(struct nft_batch *t, enum nft_cmp_ops op, const void *v, size_t n);
  *  @is_not, is not */
 void nft_lookup(struct nft_batch *t, const char *set, bool is_not);
 void nft_counter(struct nft_batch *t);
-/** nft_limit() - end the rule beyond so many packets a second */
-void nft_limit(struct nft_batch *t, uint32_t rate);
 /** nft_log() - @copy: bytes of a packet that are told to the group */
 void nft_log(struct nft_batch *t, uint16_t group, uint32_t copy,
 	     const char *prefix);

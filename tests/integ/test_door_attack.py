@@ -52,3 +52,21 @@ def test_what_is_done_last_is_told(door):
                 if f.get("protocol") == "udp"] == [(50, "allow")]
         assert [q[2] for q in dns_queries(r)] == [EVIL] * 50
         door.verified(r)
+
+
+def test_every_refused_packet_is_counted(door):
+    """A flood of them hides none: what could not be told one by one, or by
+    its destination, is in the count."""
+    code = """if True:
+        import socket, sys
+        for i in range(20000):
+            s = socket.socket()
+            s.connect_ex((sys.argv[1], 81 + i % 2))
+            s.close()
+        """
+    r = door.python([f"{API}:443"], code, OWN4, timeout=120)
+    assert r.rc == 0, r
+    totals = {t["name"]: t["value"] for t in r.enforcement("totals")["totals"]}
+    assert totals["refused"] == 20000
+    assert told(r, verdict="deny") == 20000
+    door.verified(r)
