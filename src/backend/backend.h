@@ -57,7 +57,8 @@ struct backend {
 	 *  errors"; stage and path stand in @r and in @e->cause. */
 	int (*prepare)(struct backend_cell *c, struct report_enforcement *r,
 		       struct err *e);
-	/** start() - @e as prepare(): e.g. argv[0] does not exist */
+	/** start() - @e as prepare(): e.g. argv[0] does not exist; of class
+	 *  ERR_HOST if exec was not even tried */
 	int (*start)(struct backend_cell *c, struct err *e);
 	/** wait() - serves stdio, signals (SIGTERM, SIGINT, SIGHUP to the
 	 *  runner), deadline, violations, until the command has ended and

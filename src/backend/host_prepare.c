@@ -247,15 +247,12 @@ int host_start(struct backend_cell *c, struct err *e)
 	int r;
 
 	c->started_ns = clock_mono_ns();
-	r = c->req->gate ? c->req->gate->open(c->req->gate->arg) : 0;
-	if (r) {
-		host_fault_set(c, PLAN_DOOR, -r, "gate");
-		return spawn_error(c, e);
-	}
 	r = cell_send(c->child_sock, &go, -1);
 	if (r) {
 		host_fault_set(c, PLAN_EXEC, -r, "the command's process");
-		return spawn_error(c, e);
+		(void)spawn_error(c, e);
+		e->cls = ERR_HOST;
+		return -1;
 	}
 	/* exec closes the child's end; a failure says so first */
 	while (c->child_sock >= 0 && !c->fault.set) {

@@ -110,6 +110,14 @@ static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
 	set_spawn_error(l, LIFECYCLE_BROKEN, e.text);
 }
 
+/* It was ready, and is not let go: nothing of it ran. */
+static void start_refused(struct life *l, enum plan_op stage,
+			  const struct err *e)
+{
+	life_verdict(l, REPORT_REFUSED, plan_op_word(stage), e);
+	spawn_failed(l, LIFECYCLE_REFUSED, e);
+}
+
 /* What goes wrong here is judged by command_result() */
 static void execute(struct life *l)
 {
@@ -147,9 +155,15 @@ static void execute(struct life *l)
 	life_check_stop(l);
 	if (l->failed)
 		return;
+	if (life_gate_open(l, &e) < 0) {
+		start_refused(l, PLAN_DOOR, &e);
+		return;
+	}
 	if (b->start(l->cell, &e) < 0) {
 		life_check_stop(l);
-		if (!l->failed)
+		if (!l->failed && e.cls == ERR_HOST)
+			start_refused(l, PLAN_EXEC, &e);
+		else if (!l->failed)
 			spawn_failed(l, LIFECYCLE_SPAWN, &e);
 		return;
 	}

@@ -143,6 +143,18 @@ int life_gate_start(struct life *l, struct err *e)
 			      pidfd_start_time(gate_process_pid(l->gate)));
 }
 
+int life_gate_open(struct life *l, struct err *e)
+{
+	int r = l->req.gate ? l->req.gate->open(l->req.gate->arg) : 0;
+
+	if (!r)
+		return 0;
+	(void)err_set(e, ERR_PLAIN, -r, "spec.run spawn failed");
+	(void)snprintf(e->cause, sizeof(e->cause), "%s: gate",
+		       plan_op_word(PLAN_DOOR));
+	return -1;
+}
+
 void life_gate_unstarted(struct life *l, const char *why)
 {
 	const struct gate_evidence ev = evidence(l);

@@ -82,6 +82,9 @@ void life_announce_rules(struct life *l);
 void life_announce_names(struct life *l);
 /** life_gate_start() - before the cell is created, if there is a door */
 int life_gate_start(struct life *l, struct err *e) MUST_USE;
+/** life_gate_open() - what happens from now on is the command's doing
+ *  @e: as backend.start() */
+int life_gate_open(struct life *l, struct err *e) MUST_USE;
 /** life_gate_unstarted() - the event that says so, in the original's form */
 void life_gate_unstarted(struct life *l, const char *why);
 /** life_gate_finish() - drain it, take what it has to tell, end it */

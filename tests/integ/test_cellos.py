@@ -471,6 +471,55 @@ def test_plan_does_nothing(cells, tmp_path):
     assert not cells.state_dir.exists() and not cells.run_dir.exists()
 
 
+def test_plan_shows_the_door(cells):
+    """After lo is up, before the first mount; named once, and only if there
+    is a rule."""
+    r = cells.verb("plan", "--allow", "198.51.100.1:8080", "--", "true")
+    assert (r.rc, r.err) == (0, "")
+    steps = [line.split()[1] for line in r.out.splitlines()]
+    assert steps.count("door") == 1
+    assert steps.index("loopback") < steps.index("door") < steps.index("root")
+    line = r.out.splitlines()[steps.index("door")]
+    assert re.fullmatch(r" *\d+  door +gate  # named ports to the gate, the "
+                        "rest refused", line)
+    assert " door " not in cells.verb("plan", "--", "true").out
+    # nothing was started, also no gate
+    assert not cells.state_dir.exists() and not cells.run_dir.exists()
+
+
+def test_as_installed(cells):
+    """bin and libexec, as `./dev install` lays them out; the supervisor is a
+    link to the same program."""
+    top = cells.own / "usr"
+    for d in ("bin", "libexec"):
+        (top / d).mkdir(parents=True)
+    shutil.copy(BUILD / "cellos", top / "bin")
+    shutil.copy(BUILD / "cellos-gate", top / "libexec")
+    (top / "bin/cellos-supervisor").symlink_to("cellos")
+    cells.cellos = str(top / "bin/cellos")
+    r = cells.run("echo", "ran", flags=["--allow", "198.51.100.1:8080"])
+    assert (r.rc, r.out) == (0, "ran\n"), r
+    assert r.item("gate")["enforced"] and r.item("nftables")["enforced"]
+    needs = {n["name"]: n for n in json.loads(
+        cells.verb("doctor", "--json").out)["needs"]}
+    assert needs["gate"]["detail"] == str(top / "bin/../libexec/cellos-gate")
+    cells.supervisor = str(top / "bin/cellos-supervisor")
+    cells.door = True
+    r = cells.supervise(cells.document(["echo", "ran"]))
+    assert (r.rc, r.out) == (0, "ran\n"), r
+    assert r.one("network_enforcement")["nftRulesApplied"] is True
+
+
+def test_install_lays_out_both():
+    """What meson would install, from its own list."""
+    listed = BUILD / "meson-info/intro-installed.json"
+    to = {os.path.basename(k): v
+          for k, v in json.loads(listed.read_text()).items()}
+    prefix = os.path.dirname(os.path.dirname(to["cellos"]))
+    assert to["cellos"] == f"{prefix}/bin/cellos"
+    assert to["cellos-gate"] == f"{prefix}/libexec/cellos-gate"
+
+
 def test_doctor_says_that_a_cell_works(cells):
     r = cells.verb("doctor", "--json")
     report = json.loads(r.out)
@@ -591,6 +640,8 @@ def test_bash_completes_verbs_and_options(cells):
         return p.stdout.split()
     assert complete("cellos", "v") == ["validate", "verify", "version"]
     assert complete("cellos", "run", "--me") == ["--memory"]
+    assert complete("cellos", "run", "--al") == ["--allow"]
+    assert complete("cellos", "plan", "--al") == ["--allow"]
     assert complete("cellos", "kill", "--signal", "K") == ["KILL"]
     assert complete("cellos", "completion", "z") == ["zsh"]
     assert complete("cellos", "ps", "--memory") == []
@@ -602,7 +653,8 @@ def test_completions_name_every_verb_and_option(cells, shell):
     assert (r.rc, r.err) == (0, "")
     for verb in VERBS:
         assert re.search(r"\b%s\b" % verb, r.out)
-    for option in ("print-spec", "hmac-keys", "timeout", "signal", "out"):
+    for option in ("print-spec", "hmac-keys", "timeout", "signal", "out",
+                   "allow"):
         assert re.search(r"(--|-l )%s\b" % option, r.out)
     if shutil.which(shell):
         subprocess.run([shell, "-n"], input=r.out, text=True, check=True)

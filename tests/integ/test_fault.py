@@ -14,11 +14,11 @@ import time
 
 import pytest
 
-from conftest import (SANITIZED, SLACK, Before, descendants, payload,
+from conftest import (EGRESS, IS_ROOT, SANITIZED, SLACK, Before, descendants, payload,
                       processes, wait_until)
 
-STAGES = """state cgroup source clone id-map loopback hostname root tmpfs dir
-symlink file bind device overlay proc mask read-only devpts pivot-root
+STAGES = """create state cgroup source clone id-map loopback door hostname root
+tmpfs dir symlink file bind device overlay proc mask read-only devpts pivot-root
 cgroup-namespace user capabilities no-new-privs rlimit landlock seccomp
 self-test chdir exec""".split()
 
@@ -41,11 +41,38 @@ if SANITIZED:
     del CALLS["prlimit64"]
 
 
+# The same of what a door is made with, in all of its processes: the runner,
+# pid 1, and the gate.
+DOOR_CALLS = {
+    "sendto": 40, "sendmsg": 60, "recvmsg": 60,
+    "setsockopt": 60, "bind": 12, "listen": 8, "getsockname": 8, "socket": 20,
+    "socketpair": 10, "memfd_create": 4, "execveat": 2, "vfork": 4,
+    "pidfd_open": 6, "unshare": 4, "mount": 60, "pivot_root": 4, "chdir": 12,
+    "setresuid": 8, "prlimit64": 20, "capset": 8, "prctl": 120, "seccomp": 8,
+    "epoll_create1": 4, "epoll_ctl": 20, "timerfd_create": 4,
+    "timerfd_settime": 8, "fcntl": 60,
+}
+if SANITIZED:
+    del DOOR_CALLS["prlimit64"]
+
+
 def points(limit):
     """Ordinals to try; a sanitized build is slow, so it tries fewer."""
     if not SANITIZED:
         return range(1, limit + 1)
     return [k for k in range(1, limit + 1) if k <= 6 or k % 9 == 0]
+
+
+def judge_unrun(r, what):
+    """Refused; or let go, and ended by us before it did anything."""
+    phases = [e["data"]["phase"] for e in r.of_type("v1.enforcement")]
+    if "ended" in phases:
+        assert phases[0] == "prepared", (what, phases)
+        assert r.enforcement("ended")["stage"] in ("wait", "gate"), (what, r)
+        return
+    refused = r.enforcement("refused")
+    assert refused["stage"] in STAGES, (what, refused)
+    assert refused["stage"] in r.err, (what, refused, r)
 
 
 def judge(cells, before, r, target, what):
@@ -67,9 +94,7 @@ def judge(cells, before, r, target, what):
         # Where the journal itself is what failed, stderr must do.
         if any(t.endswith("lifecycle.v1.started") for t in types) and \
                 not ran and "jsonl sink emit" not in r.err:
-            refused = r.enforcement("refused")
-            assert refused["stage"] in STAGES, (what, refused)
-            assert refused["stage"] in r.err, (what, refused, r)
+            judge_unrun(r, what)
     cells.gc()
     assert before.left() == [], what
     if ran:
@@ -93,6 +118,25 @@ def test_call_fails(cells, strace, before, tmp_path, call):
         judge(cells, before, r, target, (call, k))
 
 
+@pytest.mark.parametrize("call", sorted(DOOR_CALLS))
+def test_call_of_a_door_fails(cells, strace, before, tmp_path, call):
+    rw = tmp_path / "rw"
+    rw.mkdir()
+    target = rw / "ran"
+    cells.door = True
+    error = "EMFILE" if call == "fcntl" else "EPERM"
+    for k in points(DOOR_CALLS[call]):
+        events = cells.events_path()
+        argv = strace.prefix([f"{call}:error={error}:when={k}"]) + cells.argv(
+            ["touch", target], rw=[rw], events=events)
+        r = cells.call(argv, events, strace.env)
+        if not strace.hit:
+            assert r.rc == 0, (call, k, r)
+            return
+        judge(cells, before, r, target, (call, k))
+        assert wait_until(lambda: not gates(cells), 1), (call, k)
+
+
 def test_limits_cannot_be_written(cells, strace, before, tmp_path):
     """The same with limits asked for: their files are opened and written."""
     rw = tmp_path / "rw"
@@ -110,6 +154,28 @@ def test_limits_cannot_be_written(cells, strace, before, tmp_path):
             judge(cells, before, r, rw / "ran", (call, k))
 
 
+def is_ours(cells, pid):
+    """Root sees which file a gate is; a user only whose it is, for nobody may
+    look into a gate."""
+    if IS_ROOT:
+        return os.path.dirname(os.readlink(f"/proc/{pid}/exe")) == \
+            os.path.dirname(cells.cellos)
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return f"\nUid:\t{os.geteuid()}\t" in f.read()
+
+
+def gates(cells):
+    """Gates of ours that live."""
+    found = []
+    for pid, _, _ in processes("cellos-gate"):
+        try:
+            if is_ours(cells, pid):
+                found.append(pid)
+        except OSError:
+            pass    # it has just ended
+    return found
+
+
 def plan_steps(cells, *argv):
     r = cells.verb("plan", *argv)
     assert r.rc == 0, r
@@ -118,13 +184,18 @@ def plan_steps(cells, *argv):
     return [word for _, word in steps]
 
 
-def test_step_fails(hooked, tmp_path):
+@pytest.mark.parametrize("door", [False, True], ids=["no-door", "door"])
+def test_step_fails(hooked, tmp_path, door):
     """Each step of the plan, by its number: refused there, with its name."""
     rw = tmp_path / "rw"
     rw.mkdir()
     before = Before(hooked)
-    steps = plan_steps(hooked, "--rw", rw, "--", "touch", rw / "ran")
+    hooked.door = door
+    way_out = ["--allow", "{host}:{port}".format(**EGRESS)] if door else []
+    steps = plan_steps(hooked, "--rw", rw, *way_out, "--", "touch",
+                       rw / "ran")
     assert len(steps) > 40 and steps[-1] == "exec"
+    assert steps.count("door") == (1 if door else 0)
     # exec itself: see the commands that do not exist or may not be executed
     for n, word in enumerate(steps[:-1], 1):
         r = hooked.run("touch", rw / "ran", rw=[rw],
@@ -139,6 +210,7 @@ def test_step_fails(hooked, tmp_path):
             assert refused["errno"] == errno.ENOLCK, (n, refused)
             assert hooked.verify(r.events_path).rc == 0, (n, word)
         assert before.left() == [], (n, word)
+        assert wait_until(lambda: not gates(hooked), 1), (n, word)
 
 
 def test_what_is_shipped_fails_no_step(cells, tmp_path):
@@ -163,6 +235,7 @@ def sleeper(tmp_path):
 def after_kill(cells, before, events, mark, what):
     assert wait_until(lambda: not processes(mark), 1), \
         (what, processes(mark))
+    assert wait_until(lambda: not gates(cells), 1), (what, gates(cells))
     files = [f for f in os.listdir(cells.run_dir)] \
         if cells.run_dir.exists() else []
     r = cells.gc()
@@ -205,12 +278,12 @@ def finish(p, mark):
     p.communicate(timeout=20 * SLACK)
 
 
-def test_runner_killed_at_fifty_calls(cells, strace, tmp_path):
+def kill_at_calls(cells, strace, tmp_path, points):
     before = Before(cells)
     calls = start_up_calls(cells, strace, tmp_path)
-    assert len(calls) > 50
-    for i in range(50):
-        name, nth = calls[i * (len(calls) - 1) // 49]
+    assert len(calls) > points
+    for i in range(points):
+        name, nth = calls[i * (len(calls) - 1) // (points - 1)]
         what = f"{name} number {nth}"
         mark, rw, cmd = sleeper(tmp_path)
         p = cells.start(*cmd, rw=[rw], env=strace.env, prefix=strace.prefix(
@@ -227,6 +300,41 @@ def test_runner_killed_at_fifty_calls(cells, strace, tmp_path):
             after_kill(cells, before, p.events_path, mark, what)
         finally:
             finish(p, mark)
+
+
+def test_runner_killed_at_fifty_calls(cells, strace, tmp_path):
+    kill_at_calls(cells, strace, tmp_path, 50)
+
+
+def test_runner_killed_at_calls_with_a_door(cells, strace, tmp_path):
+    """Its gate ends with it, wherever that is; what lists the run lists the
+    gate."""
+    cells.door = True
+    kill_at_calls(cells, strace, tmp_path, 25)
+
+
+def test_runner_killed_with_a_door(cells, tmp_path):
+    """At rest: the journal ends there, the gate is gone at once, and gc tells
+    of the run."""
+    cells.door = True
+    mark, rw, cmd = sleeper(tmp_path)
+    before = Before(cells)
+    p = cells.start(*cmd, rw=[rw])
+    try:
+        assert wait_until((rw / "up").exists, 10)
+        gate, = gates(cells)
+        assert gate in descendants(p.pid)
+        listed, = [f for f in cells.run_dir.iterdir()
+                   if f"pid {gate} " in f.read_text()]
+        p.kill()
+        p.wait()
+        after_kill(cells, before, p.events_path, mark, "at rest")
+        found, = [e["data"] for e in map(payload, (
+            cells.state_dir / "gc.jsonl").read_text().splitlines())
+            if e["type"].endswith("evidence.v1.residue")]
+        assert found["runUuid"] == listed.name.split(".")[0]
+    finally:
+        finish(p, mark)
 
 
 def test_runner_killed_at_fifty_moments(cells, tmp_path):

@@ -12,6 +12,7 @@ from conftest import SLACK
 from door_clients import HERE
 from door_harness import PYTHON, name
 from supervisor_harness import EXE, Done, Supervisor, document
+from world_files import OWN4
 
 FULL = None
 NET = {"CELLOS_SUBPROCESS_UNSHARE": "net"}
@@ -414,6 +415,70 @@ def test_realtime_without_a_network_namespace(sup):
     d = sup.run(spec(egress=TWO), CELLOS_PER_FLOW_REALTIME="1")
     assert d.code == 0
     assert d.data("homeostasis")["exercisedEgressConnections"] is None
+
+
+# -- what was let through: a server of the world -------------------------
+
+TWICE = """if True:
+    import socket, sys
+    for i in range(2):
+        s = socket.create_connection((sys.argv[1], 8080), 10)
+        s.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
+        assert s.recv(4096)
+    """
+REQUEST = len("GET / HTTP/1.0\r\n\r\n")
+OUT = [rule("203.0.113.77", 81), rule(OWN4, 8080, "tcp")]
+
+
+def run_twice(sup, world, net, **env):
+    return run_on(world.need("http").host("dual"), sup,
+                  spec([PYTHON, "-c", TWICE, OWN4], egress=OUT), **net, **env)
+
+
+@NETS
+def test_per_flow_allowed(sup, world, net):
+    """A rule that nothing used has no row."""
+    d = run_twice(sup, world, net, **ROWS)
+    assert d.code == 0, d.err
+    assert rows(d) == [{
+        "cellId": "t-1", "runId": "run-local-001", "direction": "egress",
+        "decision": "allow", "reasonCode": "nft_egress_rule_match",
+        "nftRuleRef": "authority.egressRules[1]", "dstAddr": OWN4,
+        "dstPort": 8080, "protocol": "tcp", "packetCount": 2,
+        "byteCount": 2 * REQUEST, "schemaVersion": "1.0.0",
+        "policyDigest": digest(d), **RESOLVER}, default_drop(d)]
+
+
+@NETS
+def test_per_flow_realtime_allowed(sup, world, net):
+    d = run_twice(sup, world, net, CELLOS_PER_FLOW_REALTIME="1")
+    assert d.code == 0, d.err
+    got = [without(e, uuid="decisionId", time={"observedAt": TIME_A})
+           for e in d.all("network_flow_decision")]
+    assert got == [{
+        "cellId": "t-1", "runId": "run-local-001", "direction": "egress",
+        "decision": "allow", "reasonCode": "nft_log_accept",
+        "protocol": "tcp", "dstAddr": OWN4, "dstPort": 8080,
+        "schemaVersion": "1.0.0"}] * 2
+    home = d.data("homeostasis")
+    assert (home["declaredEgressRules"], home["exercisedEgressConnections"],
+            home["authorityEfficiency"]) == (2, 2, 1.0)
+    assert d.all("homeostasis_violation") == []     # equality is none
+
+
+@NETS
+def test_homeostasis_violation(sup, world, net):
+    """More connections than rules, in the original's count of them."""
+    d = run_on(world.need("http").host("dual"), sup,
+               spec([PYTHON, "-c", TWICE, OWN4], egress=OUT[1:]),
+               CELLOS_FIRECRACKER_PER_FLOW_EBPF="1", **net)
+    assert d.code == 0, d.err
+    assert d.data("homeostasis_violation") == {
+        "cellId": "t-1", "declaredEgressRuleCount": 1,
+        "exercisedEgressConnections": 2, "overage": 1,
+        "severity": "critical", "specHash": digest(d)}
+    assert d.types()[-4:] == ["summary", "homeostasis",
+                              "homeostasis_violation", "destroyed"]
 
 
 # -- the proxies, end to end: in a network namespace of the test's own ----
