@@ -65,6 +65,10 @@ static void take_message(struct backend_cell *c, int *sock)
 	int fd = -1;
 	int r = cell_recv(*sock, &m, &fd, &pid);
 
+	/* lost, and not only over: what it said would be waited for in vain.
+	 * Past start() the command may run: how it ends is told otherwise. */
+	if (r < 0 && r != -ECONNRESET && !c->started_ns)
+		host_fault_set(c, PLAN_CLONE, -r, "a message of the cell");
 	if (r <= 0) {
 		fd_drop(sock);
 		return;
