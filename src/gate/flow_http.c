@@ -95,6 +95,7 @@ static enum flow_judged judge_next(struct flow *f, const struct http1_head *h)
 	struct verdict v;
 
 	flow_names(f->g, &f->rec.dial, f->rec.dial_port, false, &n);
+	flow_names_shown(f->g, &n, h->host_is_name ? &h->host : NULL);
 	v = flow_http_verdict(f, h, &n.target);
 	if (v.action == VERDICT_ALLOW) {
 		spend_by(f, v.rule);
