@@ -54,6 +54,14 @@ void flow_names(struct gate *g, const struct ip_addr *a, uint16_t port,
 	};
 }
 
+void flow_names_shown(struct gate *g, struct flow_names *n,
+		      const struct hostname *name)
+{
+	if (name && n->target.n_names == PIN_NAMES_MAX &&
+	    pins_has(g->pins, name, &n->target.addr, loop_now(g->loop)))
+		n->names[PIN_NAMES_MAX - 1] = name;
+}
+
 /* -- records -- */
 
 void flow_count_allowed(struct gate *g, const struct gate_flow *r)

@@ -99,6 +99,7 @@ static enum flow_judged judge_next(struct flow *f, const struct http1_head *h)
 	else if (!flow_override(f, h->host_is_name ? &h->host : NULL, GATE_HTTP,
 				&n))
 		return deny(f, GATE_REASON_HOST_MISS, h);
+	flow_names_shown(f->g, &n, h->host_is_name ? &h->host : NULL);
 	v = flow_http_verdict(f, h, &n.target);
 	if (v.action == VERDICT_ALLOW) {
 		spend_by(f, v.rule);

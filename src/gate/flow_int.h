@@ -159,6 +159,11 @@ static inline bool flow_is_overridden(const struct flow *f)
 }
 /** flow_decision() - record a GATE_DECISION with @reason */
 void flow_decision(struct flow *f, enum gate_reason reason);
+/** flow_names_shown() - a name that was shown is judged by, too, however many
+ *  newer ones lead to the same address; @name may be NULL, and must live as
+ *  long as @n */
+void flow_names_shown(struct gate *g, struct flow_names *n,
+		      const struct hostname *name);
 /** flow_tell() - record the flow's end; once */
 void flow_tell(struct flow *f);
 /** flow_end() - tell it, close, free

@@ -121,6 +121,7 @@ static bool target(struct flow *f, const struct hostname *name,
 	f->rec.protocol = (uint8_t)protocol;
 	if (!f->is_explicit) {
 		flow_names(f->g, &f->rec.dst, f->rec.dst_port, false, ret);
+		flow_names_shown(f->g, ret, name);
 		return true;
 	}
 	if (find_target(f, name, protocol, &why, ret))

@@ -253,6 +253,24 @@ static void test_second_host_must_be_at_the_dialled_address(void **state)
 	expect_cut(c, s, GATE_REASON_HOST_NOT_PINNED);
 }
 
+/* More names of one address than are told of it: the old ones still lead
+ * there. */
+static void test_many_names_at_one_address(void **state)
+{
+	char name[64];
+	int c, s;
+
+	(void)state;
+	world_name_rule(GATE_HTTP, "*.cdn.example.com", WEB);
+	for (int i = 0; i < 2 * PIN_NAMES_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "n%d.cdn.example.com", i);
+		world_pin(name, "192.0.2.10");
+	}
+	begin(&c, &s);
+	world_say(c, get);
+	world_expect(s, get);
+}
+
 /* A connection that another rule has opened does not stretch a budget. */
 static void test_a_request_is_of_its_own_rule(void **state)
 {
@@ -474,6 +492,7 @@ int main(void)
 		TEST(test_second_request_for_another_host),
 		TEST(test_pipelined_request_for_another_host),
 		TEST(test_second_host_must_be_at_the_dialled_address),
+		TEST(test_many_names_at_one_address),
 		TEST(test_a_request_is_of_its_own_rule),
 		TEST(test_rubbish_behind_a_request),
 		TEST(test_sized_body),
