@@ -140,6 +140,8 @@ static void take_init(struct watch *t)
 	}
 	if (m.type == CELL_MSG_DOOR_SOCKET)
 		host_give_socket(c, &m, &fd);
+	if (c->fault.set)
+		lose(t, "the gate took no more sockets");
 	fd_drop(&fd);
 	if (m.type == CELL_MSG_ENDED) {
 		c->ended = true;

@@ -27,6 +27,7 @@ struct gate_process {
 	int sock, pidfd;
 	pid_t pid;
 	bool is_ready, has_ended; /* its last record came */
+	unsigned asked[2][2];	  /* sockets inside, by family and type */
 	char why[200];
 };
 
@@ -130,6 +131,26 @@ static int lose(struct gate_process *p, const char *why)
 	return -1;
 }
 
+static unsigned *asked_of(struct gate_process *p, uint8_t family, bool is_udp)
+{
+	return &p->asked[family == 6][is_udp];
+}
+
+/* One request of a kind at a time: a gate that somebody took over could have
+ * us and pid 1 of the cell wait for each other. */
+static int ask_inside(struct gate_process *p, const struct gate_record *r)
+{
+	unsigned *asked = asked_of(p, r->inside.family, r->inside.is_udp);
+
+	if (*asked || !p->seam.dial)
+		return lose(p, "broke the form of its channel");
+	*asked = r->inside.n;
+	/* a cell that has ended gives none, and needs none */
+	(void)!p->seam.dial(p->seam.wall, r->inside.family, r->inside.is_udp,
+			    r->inside.n);
+	return 0;
+}
+
 static int take_record(struct gate_process *p, const struct gate_record *r)
 {
 	char q[200];
@@ -144,10 +165,7 @@ static int take_record(struct gate_process *p, const struct gate_record *r)
 			       r->fault.sys ? strerror(r->fault.sys) : "");
 		return lose(p, q);
 	case GATE_INSIDE:
-		/* a cell that has ended gives none, and needs none */
-		(void)!p->seam.dial(p->seam.wall, r->inside.family,
-				    r->inside.is_udp, r->inside.n);
-		return 0;
+		return ask_inside(p, r);
 	case GATE_STATS:
 		p->has_ended = true;
 		break;
@@ -206,6 +224,8 @@ static int give(void *arg, struct door_socket *s)
 			return -EPROTO;
 		o.socket.port = (uint16_t)p->c.listen[s->port];
 	}
+	if (s->kind == DOOR_DIAL && *asked_of(p, s->family, s->port == 1))
+		--*asked_of(p, s->family, s->port == 1);
 	r = order(p, &o, s->fd);
 	fd_drop(&s->fd);
 	return r;
@@ -221,8 +241,11 @@ static int given(void *arg)
 static int open_up(void *arg)
 {
 	struct gate_order o = { .type = GATE_ORDER_OPEN };
+	struct gate_process *p = arg;
+	int r = order(p, &o, -1);
 
-	return order(arg, &o, -1);
+	/* from now on it hears a cell: nothing of ours may wait for it */
+	return !r && fcntl(p->sock, F_SETFL, O_NONBLOCK) < 0 ? -errno : r;
 }
 
 static bool is_ready(void *arg)
