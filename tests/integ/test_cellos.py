@@ -504,7 +504,7 @@ def test_as_installed(cells):
         cells.verb("doctor", "--json").out)["needs"]}
     assert needs["gate"]["detail"] == str(top / "bin/../libexec/cellos-gate")
     cells.supervisor = str(top / "bin/cellos-supervisor")
-    cells.door = True
+    cells.has_door = True
     r = cells.supervise(cells.document(["echo", "ran"]))
     assert (r.rc, r.out) == (0, "ran\n"), r
     assert r.one("network_enforcement")["nftRulesApplied"] is True

@@ -123,7 +123,7 @@ def test_call_of_a_door_fails(cells, strace, before, tmp_path, call):
     rw = tmp_path / "rw"
     rw.mkdir()
     target = rw / "ran"
-    cells.door = True
+    cells.has_door = True
     error = "EMFILE" if call == "fcntl" else "EPERM"
     for k in points(DOOR_CALLS[call]):
         events = cells.events_path()
@@ -190,7 +190,7 @@ def test_step_fails(hooked, tmp_path, door):
     rw = tmp_path / "rw"
     rw.mkdir()
     before = Before(hooked)
-    hooked.door = door
+    hooked.has_door = door
     way_out = ["--allow", "{host}:{port}".format(**EGRESS)] if door else []
     steps = plan_steps(hooked, "--rw", rw, *way_out, "--", "touch",
                        rw / "ran")
@@ -309,14 +309,14 @@ def test_runner_killed_at_fifty_calls(cells, strace, tmp_path):
 def test_runner_killed_at_calls_with_a_door(cells, strace, tmp_path):
     """Its gate ends with it, wherever that is; what lists the run lists the
     gate."""
-    cells.door = True
+    cells.has_door = True
     kill_at_calls(cells, strace, tmp_path, 25)
 
 
 def test_runner_killed_with_a_door(cells, tmp_path):
     """At rest: the journal ends there, the gate is gone at once, and gc tells
     of the run."""
-    cells.door = True
+    cells.has_door = True
     mark, rw, cmd = sleeper(tmp_path)
     before = Before(cells)
     p = cells.start(*cmd, rw=[rw])

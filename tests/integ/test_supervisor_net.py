@@ -12,7 +12,8 @@ from conftest import SLACK
 from door_clients import HERE
 from door_harness import PYTHON, name
 from supervisor_harness import EXE, Done, Supervisor, document
-from world_files import OWN4
+from test_door_vectors import tls
+from world_files import DNS4, OWN4
 
 FULL = None
 NET = {"CELLOS_SUBPROCESS_UNSHARE": "net"}
@@ -649,7 +650,7 @@ def test_sni_proxy_allows(sup, world):
          f"curl -sSk --connect-to ::127.0.0.1:8443 "
          f"https://{allowed}:443/ https://{name('evil')}:443/"],
         egress=[rule(allowed, 443, "tls")],
-        dns={"hostnameAllowlist": [allowed], "resolvers": host.resolvers()}),
+        dns={"hostnameAllowlist": [allowed], "resolvers": [resolver(f"{DNS4}:53")]}),
         CELLOS_SNI_PROXY="1")
     assert d.out == HERE, d.err
     got = [(e["action"], e["reasonCode"], e["sniHost"])
@@ -658,14 +659,98 @@ def test_sni_proxy_allows(sup, world):
                    ("deny", "l7_sni_allowlist_miss", name("evil"))], d.err
 
 
-@pytest.mark.parametrize("switch, value", [
-    ("CELLOS_DNS_PROXY_UPSTREAM_OVERRIDE", "127.0.0.1:53054"),
-    ("CELLOS_SNI_PROXY_UPSTREAM_OVERRIDE", "127.0.0.1:9")])
-def test_upstream_override_is_refused(sup, switch, value):
+# What a command runs itself is what the overrides name: both in the cell.
+INSIDE = """if True:
+    import socket, threading
+    up = [threading.Event(), threading.Event()]
+    def dns():
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        u.bind(("127.0.0.1", 53054))
+        up[0].set()
+        while True:
+            d, a = u.recvfrom(2000)
+            q = d[12:d.index(b"\\0", 12) + 5]
+            u.sendto(d[:2] + b"\\x81\\x80\\0\\1\\0\\1\\0\\0\\0\\0" + q +
+                     b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4\\xcb\\0\\x71\\5", a)
+    def web():
+        s = socket.create_server(("127.0.0.1", 9443))
+        up[1].set()
+        while True:
+            c, _ = s.accept()
+            got = c.recv(4096)
+            c.send(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n" if
+                   got[:1] == b"G" else b"seen")
+            c.close()
+    for f in dns, web:
+        threading.Thread(target=f, daemon=True).start()
+    for e in up:
+        e.wait()
+    def query(name):
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        u.settimeout(10)
+        u.connect(("127.0.0.1", 53053))
+        u.send(b"\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0" + b"".join(
+            bytes([len(p)]) + p.encode() for p in name.split(".")) +
+            b"\\0\\0\\1\\0\\1")
+        return u.recv(2000)
+    def say(b):
+        c = socket.create_connection(("127.0.0.1", 8443), 10)
+        c.send(b)
+        return c.recv(4096)
+    host = lambda n: b"GET / HTTP/1.1\\r\\nHost: " + n + b"\\r\\n\\r\\n"
+    r = query("api.example.com")
+    print(r[3] & 15, r[-4:].hex(), query("evil.example.com")[3] & 15)
+    """
+
+
+def told(d, *members):
+    return [tuple(e[m] for m in members) for e in d.all("dns_query")]
+
+
+@NETS
+def test_overrides_lead_into_the_cell(sup, net):
+    """The gate is outside of it: pid 1 makes the sockets."""
+    code = INSIDE + """
+    hello = bytes.fromhex("HELLO")
+    print(say(hello), say(host(b"api.example.com"))[:15],
+          say(host(b"evil.example.com"))[:12])
+    """.replace("HELLO", tls("api.example.com").hex())
+    d = sup.run(spec([PYTHON, "-c", code], dns={
+        **API, "resolvers": [resolver("127.0.0.1:53053")]}),
+        CELLOS_DNS_PROXY="1", CELLOS_SNI_PROXY="1",
+        CELLOS_DNS_PROXY_UPSTREAM_OVERRIDE="127.0.0.1:53054",
+        CELLOS_SNI_PROXY_UPSTREAM_OVERRIDE="127.0.0.1:9443", **net)
+    assert d.out == ("0 cb007105 5\n"
+                     "b'seen' b'HTTP/1.1 200 OK' b'HTTP/1.1 403'\n"), d.err
+    assert told(d, "decision", "reasonCode", "responseRcode") == [
+        ("allow", "allowed_by_allowlist", 0),
+        ("deny", "denied_not_in_allowlist", 5)]
+    got = [(e["action"], e["reasonCode"]) for e in d.all("l7_egress_decision")]
+    assert got == [("allow", "l7_sni_allowlist_match"),
+                   ("allow", "l7_http_host_allowlist_match"),
+                   ("deny", "l7_http_host_allowlist_miss")]
+
+
+def test_overrides_for_more_than_was_made_beforehand(sup):
+    """Connections beyond the first sockets: more are asked of pid 1."""
+    code = INSIDE + """
+    print({say(host(b"api.example.com"))[:15] for i in range(200)})
+    """
+    d = sup.run(spec([PYTHON, "-c", code], dns={
+        **API, "resolvers": [resolver("127.0.0.1:53053")]}), profile=FULL,
+        CELLOS_DNS_PROXY="1", CELLOS_SNI_PROXY="1",
+        CELLOS_DNS_PROXY_UPSTREAM_OVERRIDE="127.0.0.1:53054",
+        CELLOS_SNI_PROXY_UPSTREAM_OVERRIDE="127.0.0.1:9443")
+    assert d.out.splitlines()[1] == "{b'HTTP/1.1 200 OK'}", d.err
+
+
+@pytest.mark.parametrize("switch", ["CELLOS_DNS_PROXY_UPSTREAM_OVERRIDE",
+                                    "CELLOS_SNI_PROXY_UPSTREAM_OVERRIDE"])
+def test_override_must_be_an_endpoint(sup, switch):
     d = sup.run(spec(dns=API), profile=FULL, CELLOS_DNS_PROXY="1",
-                CELLOS_SNI_PROXY="1", **{switch: value})
+                CELLOS_SNI_PROXY="1", **{switch: "localhost:53"})
     assert (d.code, d.events) == (1, [])
-    assert d.reason.startswith(f"{switch} is not supported by this build: ")
+    assert d.reason.startswith(f'{switch}: "localhost:53" is not an address')
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", "127.0.0.1:0", "nowhere:1",
