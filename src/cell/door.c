@@ -316,30 +316,40 @@ static void files_as_before(const struct rlimit *was)
 		(void)setrlimit(RLIMIT_NOFILE, was);
 }
 
+static int make(const struct door *d, struct door_made *m,
+		const char **ret_what)
+{
+	int r;
+
+	*ret_what = DOOR_AT_NETWORK;
+	r = make_network(d);
+	if (!r)
+		r = make_sockets(d, m, ret_what);
+	if (!r && !d->is_open)
+		r = make_filter(d, m, ret_what);
+	if (!r)
+		return 0;
+	for (size_t i = 0; i < m->n; i++)
+		fd_drop(&m->sockets[i].fd);
+	m->n = 0;
+	return r;
+}
+
 int door_make(const struct door *d, struct door_made *ret,
 	      const char **ret_what)
 {
-	OWNED(files_as_before) struct rlimit was = more_files();
+	struct rlimit was;
 	int r;
 
 	ret->n = 0;
 	ret->rules = 0;
 	*ret_what = DOOR_AT_PORTS;
 	if (d->n_tcp > DOOR_PORTS_MAX || d->n_udp > DOOR_PORTS_MAX ||
-	    d->n_listen > DOOR_LISTEN_MAX)
+	    d->n_listen > DOOR_LISTEN_MAX || d->n_inside > DOOR_INSIDE_MAX)
 		return -EINVAL;
-	*ret_what = DOOR_AT_NETWORK;
-	r = make_network(d);
-	if (!r) {
-		r = make_sockets(d, ret, ret_what);
-	}
-	if (!r && !d->is_open)
-		r = make_filter(d, ret, ret_what);
-	if (r)
-		for (size_t i = 0; i < ret->n; i++)
-			fd_drop(&ret->sockets[i].fd);
-	if (r)
-		ret->n = 0;
+	was = more_files();
+	r = make(d, ret, ret_what);
+	files_as_before(&was);
 	return r;
 }
 

@@ -581,10 +581,9 @@ def test_the_gate_is_confined(cells):
 
 
 def test_suite_notices_a_gate_that_is_not_confined(hooked):
-    status, limits, _, _ = gate_status(
+    status, _, _, _ = gate_status(
         hooked, {"CELLOS_TEST_DROP_WALL": "gate"})
     assert status["NoNewPrivs"] == status["Seccomp"] == "0"
-    assert not re.search(r"Max processes +0 +0 ", limits)
 
 
 def test_what_is_shipped_confines_its_gate(cells):
