@@ -174,19 +174,22 @@ void flow_serve_client(struct loop_source *s, uint32_t events)
 {
 	struct flow *f = loop_of(s, struct flow, client);
 
-	(void)events;
 	switch (f->state) {
 	case FLOW_PEEKS:
 		flow_peek_readable(f);
 		break;
 	case FLOW_DIALS:
-		/* only hang-ups are heard now */
-		flow_refuse(f, GATE_REASON_UNKNOWN_PROTOCOL,
-			    GATE_REASON_UPSTREAM_FAILED);
+		/* nothing is read before there is somebody to send it to; a
+		 * hang-up is heard all the same */
+		if (events & (EPOLLERR | EPOLLHUP))
+			flow_refuse(f, GATE_REASON_UNKNOWN_PROTOCOL,
+				    GATE_REASON_UPSTREAM_FAILED);
+		else
+			loop_want(f->g->loop, s, 0);
 		break;
 	case FLOW_RELAYS:
 	case FLOW_DRAINS:
-		flow_relay(f);
+		flow_relay(f, s, events);
 		break;
 	case FLOW_LINGERS:
 		flow_linger_readable(f);
@@ -198,11 +201,10 @@ void flow_serve_server(struct loop_source *s, uint32_t events)
 {
 	struct flow *f = loop_of(s, struct flow, server);
 
-	(void)events;
 	if (f->state == FLOW_DIALS)
-		flow_dial_event(f);
+		flow_dial_event(f, events);
 	else
-		flow_relay(f);
+		flow_relay(f, s, events);
 }
 
 /* -- intake -- */

@@ -146,11 +146,7 @@ void flow_dial(struct flow *f, const struct hostname *name, uint16_t port)
 		f->rec.question = *name;
 	f->state = FLOW_DIALS;
 	f->dial = d;
-	/* nothing is read before there is somebody to send it to; a hang-up
-	 * is heard all the same */
-	loop_want(g->loop, &f->client, 0);
-	if (!d ||
-	    (f->client.slot < 0 && loop_add(g->loop, &f->client, 0, false))) {
+	if (!d || !flow_watch(f, &f->client, EPOLLIN)) {
 		failed(f);
 		return;
 	}
@@ -161,12 +157,9 @@ void flow_dial(struct flow *f, const struct hostname *name, uint16_t port)
 	try_next(f);
 }
 
-void flow_dial_event(struct flow *f)
+void flow_dial_event(struct flow *f, uint32_t events)
 {
-	socklen_t n = sizeof(int);
-	int e = 0;
-
-	if (getsockopt(f->server.fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0 || e)
+	if (events & (EPOLLERR | EPOLLHUP))
 		try_next(f);
 	else
 		connected(f);

@@ -54,6 +54,7 @@ struct flow_way {
 	int pipe[2];
 	size_t in_pipe;
 	uint64_t *budget; /* bytes that all of its rule may still carry */
+	bool is_bulk;	  /* much came at once */
 	bool eof;	  /* nothing more comes */
 	bool is_shut;	  /* and the other side was told */
 	bool is_lost;	  /* the other side takes nothing more */
@@ -202,7 +203,7 @@ void flow_sniff(struct flow *f);
  *  relay; the flow may have ended then */
 void flow_dial(struct flow *f, const struct hostname *name, uint16_t port);
 /** flow_dial_event() - the socket has connected, or not */
-void flow_dial_event(struct flow *f);
+void flow_dial_event(struct flow *f, uint32_t events);
 /** flow_dial_late() - it did not in time */
 void flow_dial_late(struct flow *f);
 void flow_dial_drop(struct flow_dial **d);
@@ -211,8 +212,9 @@ void flow_dial_drop(struct flow_dial **d);
 
 /** flow_relay_begin() - both ends are there */
 void flow_relay_begin(struct flow *f);
-/** flow_relay() - move what can be moved; the flow may have ended then */
-void flow_relay(struct flow *f);
+/** flow_relay() - move what can be moved; the flow may have ended then
+ *  @s: the side that @events came from; what nothing came from is not read */
+void flow_relay(struct flow *f, const struct loop_source *s, uint32_t events);
 /** flow_relay_late() - idle for too long, or drained */
 void flow_relay_late(struct flow *f);
 /** flow_way_init() - @budget: of its rule, see flow_budget() */
