@@ -73,6 +73,14 @@ static int open_socket(struct flow *f, const struct ip_addr *a)
 	return fd;
 }
 
+/* What is near, on this host, has answered before connect() returns: a second
+ * call tells, or says EALREADY. */
+static bool through(int fd, const struct sockaddr *sa, socklen_t n)
+{
+	return connect(fd, sa, n) == 0 ||
+	       (errno == EINPROGRESS && connect(fd, sa, n) == 0);
+}
+
 /* true: @f->server is connecting; *@ret_done: it has connected */
 static bool start(struct flow *f, const struct ip_addr *a, bool *ret_done)
 {
@@ -86,9 +94,9 @@ static bool start(struct flow *f, const struct ip_addr *a, bool *ret_done)
 	f->server.fd = open_socket(f, a);
 	if (f->server.fd < 0)
 		return false;
-	*ret_done = connect(f->server.fd, (struct sockaddr *)&sa, n) == 0;
+	*ret_done = through(f->server.fd, (struct sockaddr *)&sa, n);
 	if (*ret_done ||
-	    (errno == EINPROGRESS && flow_watch(f, &f->server, EPOLLOUT) &&
+	    (errno == EALREADY && flow_watch(f, &f->server, EPOLLOUT) &&
 	     flow_timer(f, left < ONE_MS ? left : ONE_MS)))
 		return true;
 	loop_remove(f->g->loop, &f->server);
