@@ -29,15 +29,14 @@ uint64_t flow_wall_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / MS;
 }
 
-void flow_reset(int *fd)
+void flow_will_reset(int fd)
 {
 	struct linger now = { .l_onoff = 1 };
 
-	if (*fd >= 0 &&
-	    setsockopt(*fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) < 0) {
+	if (fd >= 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) < 0) {
 		/* it is closed all the same */
 	}
-	fd_drop(fd);
 }
 
 void flow_names(struct gate *g, const struct ip_addr *a, uint16_t port,
@@ -125,14 +124,12 @@ void flow_end(struct flow *f, bool abort)
 
 	flow_tell(f);
 	loop_timer_clear(f->g->loop, &f->timer);
-	loop_remove(f->g->loop, &f->client);
-	loop_remove(f->g->loop, &f->server);
 	if (abort) {
-		flow_reset(&f->client.fd);
-		flow_reset(&f->server.fd);
+		flow_will_reset(f->client.fd);
+		flow_will_reset(f->server.fd);
 	}
-	fd_drop(&f->client.fd);
-	fd_drop(&f->server.fd);
+	loop_close(f->g->loop, &f->client);
+	loop_close(f->g->loop, &f->server);
 	flow_way_drop(all, &f->up);
 	flow_way_drop(all, &f->down);
 	flow_dial_drop(&f->dial);
@@ -215,7 +212,8 @@ static void refuse(struct gate *g, int *fd, struct gate_flow *r,
 {
 	r->reason = (uint8_t)reason;
 	g->stats.flows_denied++;
-	flow_reset(fd);
+	flow_will_reset(*fd);
+	fd_drop(fd);
 	record_flow(g, GATE_FLOW, r);
 }
 

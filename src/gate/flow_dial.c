@@ -99,8 +99,7 @@ static bool start(struct flow *f, const struct ip_addr *a, bool *ret_done)
 	    (errno == EALREADY && flow_watch(f, &f->server, EPOLLOUT) &&
 	     flow_timer(f, left < ONE_MS ? left : ONE_MS)))
 		return true;
-	loop_remove(f->g->loop, &f->server);
-	fd_drop(&f->server.fd);
+	loop_close(f->g->loop, &f->server);
 	return false;
 }
 
@@ -109,8 +108,7 @@ static void try_next(struct flow *f)
 	struct flow_dial *d = f->dial;
 	bool done = false;
 
-	loop_remove(f->g->loop, &f->server);
-	fd_drop(&f->server.fd);
+	loop_close(f->g->loop, &f->server);
 	while (d->next < d->n) {
 		if (!start(f, &d->addrs[d->next++], &done))
 			continue;

@@ -83,10 +83,8 @@ static void give_up(struct ends *e)
 /* A socket that was reset needs no reset of ours. */
 static enum moved broken(struct ends *e)
 {
-	if (errno == ECONNRESET) {
-		loop_remove(e->f->g->loop, e->from);
-		fd_drop(&e->from->fd);
-	}
+	if (errno == ECONNRESET)
+		loop_close(e->f->g->loop, e->from);
 	return MOVED_FAILED;
 }
 
