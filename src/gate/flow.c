@@ -143,7 +143,13 @@ void flow_end(struct flow *f, bool abort)
 	if (f->next)
 		f->next->prev = f->prev;
 	all->n--;
-	free(f);
+	if (all->n_spare == FLOW_SPARE) {
+		free(f);
+		return;
+	}
+	f->next = all->spare;
+	all->spare = f;
+	all->n_spare++;
 }
 
 static void on_timer(struct loop_timer *t)
@@ -217,15 +223,25 @@ static void refuse(struct gate *g, int *fd, struct gate_flow *r,
 	record_flow(g, GATE_FLOW, r);
 }
 
+static struct flow *take_spare(struct flows *all)
+{
+	struct flow *f = all->spare;
+
+	if (!f)
+		return malloc(sizeof(*f));
+	all->spare = f->next;
+	all->n_spare--;
+	return f;
+}
+
 static struct flow *flow_new(struct gate *g, int *fd, const struct gate_flow *r)
 {
 	struct flows *all = g->flows;
-	struct flow *f = all->n < all->max ? calloc(1, sizeof(*f)) : NULL;
+	struct flow *f = all->n < all->max ? take_spare(all) : NULL;
 
 	if (!f)
 		return NULL;
-	f->g = g;
-	f->rec = *r;
+	*f = (struct flow){ .g = g, .rec = *r };
 	f->opened_ns = clock_mono_ns();
 	f->in = WBUF_INIT(TLS_HELLO_WIRE_MAX + FLOW_SCRATCH);
 	f->client = (struct loop_source){ .fd = fd_take(fd),
@@ -465,6 +481,8 @@ void flows_free(struct gate *g)
 		flow_end(f, true);
 	}
 	flow_udp_free(all);
+	while (all->spare)
+		free(take_spare(all));
 	while (all->n_pipes) {
 		all->n_pipes--;
 		fd_drop(&all->pipes[all->n_pipes][0]);

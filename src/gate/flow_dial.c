@@ -12,7 +12,6 @@
 enum {
 	ONE_MS = 5000,	/* of one address */
 	ALL_MS = 15000, /* of all of them */
-	KEEPALIVE_IDLE_S = 60
 };
 
 struct flow_dial {
@@ -57,7 +56,7 @@ static void connected(struct flow *f)
 
 static int open_socket(struct flow *f, const struct ip_addr *a)
 {
-	static const int on = 1, idle = KEEPALIVE_IDLE_S;
+	static const int on = 1;
 	int fd =
 		flow_is_overridden(f)
 			? inside_take(f->g, a->family, false)
@@ -66,9 +65,7 @@ static int open_socket(struct flow *f, const struct ip_addr *a)
 
 	if (fd < 0)
 		return -1;
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle)) < 0)
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
 		fd_drop(&fd);
 	return fd;
 }

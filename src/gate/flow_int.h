@@ -31,7 +31,8 @@ enum {
 	FLOW_SCRATCH = 16384,
 	FLOW_FIRST = 44, /* bytes of a server: as far as a ServerHello's random
 			  */
-	FLOW_PIPES_KEPT = 32
+	FLOW_PIPES_KEPT = 32,
+	FLOW_SPARE = 64
 };
 
 enum flow_shape {
@@ -82,6 +83,7 @@ struct flow {
 	bool may_tls, may_http;
 	bool holds_pin;
 	bool is_told; /* its GATE_FLOW record is out */
+	bool is_kept; /* the server's socket asks whether its peer lives */
 	bool sniffs;  /* an address rule: the first bytes are worth a look */
 	struct gate_flow rec;
 	struct flow_dial *dial;
@@ -118,6 +120,8 @@ struct flows {
 	struct gate *g;
 	struct flow *first; /* of all */
 	size_t n, max;
+	struct flow *spare; /* memory of some that ended, by next */
+	size_t n_spare;
 	struct flow_listener listeners[FLOW_LISTENERS_MAX];
 	size_t n_listeners;
 	struct loop_timer rest; /* of the listeners: out of descriptors */

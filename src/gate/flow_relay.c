@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,7 +18,9 @@ enum {
 	ROUNDS = 8,	   /* of one way before the others have their turn */
 	SMALL = 1 << 14,   /* after less than this the socket is empty */
 	BY_HAND = 1 << 13, /* at most; any pipe has room for so much */
-	QUIET_MS = 50,	   /* of a server: its answers are through */
+	KEPT_MS = 30000,   /* from here on a server is asked if it lives */
+	KEEPALIVE_IDLE_S = 60,
+	QUIET_MS = 50, /* of a server: its answers are through */
 	DRAIN_MS = 1000
 };
 
@@ -550,10 +553,24 @@ void flow_relay_begin(struct flow *f)
 	f->active_ns = loop_now(f->g->loop);
 	flow_way_init(&f->up, &flow_budget(f->g, f->rec.rule)->up);
 	flow_way_init(&f->down, &flow_budget(f->g, f->rec.rule)->down);
-	if (flow_timer(f, p->idle_ms))
+	if (flow_timer(f, least(p->idle_ms, KEPT_MS, KEPT_MS)))
 		flow_relay(f, NULL, 0);
 	else
 		flow_end(f, true);
+}
+
+/* Short flows end before a probe would be due: they are spared the calls. */
+static void keep(struct flow *f)
+{
+	static const int on = 1, idle = KEEPALIVE_IDLE_S;
+
+	f->is_kept = true;
+	if (setsockopt(f->server.fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle,
+		       sizeof(idle)) < 0 ||
+	    setsockopt(f->server.fd, SOL_SOCKET, SO_KEEPALIVE, &on,
+		       sizeof(on)) < 0) {
+		/* it is closed, which its next event tells */
+	}
 }
 
 void flow_relay_late(struct flow *f)
@@ -563,6 +580,8 @@ void flow_relay_late(struct flow *f)
 		f->state == FLOW_DRAINS ? QUIET_MS : f->g->policy->idle_ms;
 	uint64_t idle = (now - f->active_ns) / 1000000;
 
+	if (f->state == FLOW_RELAYS && !f->is_kept)
+		keep(f);
 	if (idle < limit && (f->state == FLOW_RELAYS || now < f->until_ns)) {
 		if (!flow_timer(f, limit - idle))
 			flow_end(f, true);
