@@ -469,72 +469,76 @@ static void over_budget(struct flow *f, enum gate_reason why)
 	part(f);
 }
 
-static void drain(struct flow *f)
+/* false: the loop is full */
+static bool drain(struct flow *f)
 {
-	struct gate *g = f->g;
-
 	f->state = FLOW_DRAINS;
-	f->until_ns = loop_now(g->loop) + (uint64_t)DRAIN_MS * 1000000;
+	f->until_ns = loop_now(f->g->loop) + (uint64_t)DRAIN_MS * 1000000;
 	f->see = NULL;
-	loop_remove(g->loop, &f->client);
-	if (!flow_timer(f, QUIET_MS))
-		flow_end(f, true);
+	return flow_timer(f, QUIET_MS);
+}
+
+/* MOVED_OVER: told already, and @f has another state */
+static enum moved move_both(struct flow *f, struct ends *down, struct ends *up)
+{
+	/* down first: what the server says may let the client's bytes go */
+	enum moved m = move_down(down);
+
+	if (m == MOVED_OVER)
+		over_budget(f, GATE_REASON_BUDGET_DOWN);
+	if (m || f->state != FLOW_RELAYS)
+		return m;
+	if (f->sniffs && up->is_due)
+		flow_sniff(f);
+	m = move_up(up);
+	if (m == MOVED_OVER)
+		over_budget(f, GATE_REASON_BUDGET_UP);
+	else
+		pass_end(up);
+	return m;
 }
 
 void flow_relay(struct flow *f, const struct loop_source *s, uint32_t events)
 {
 	const bool reads = events & ~(uint32_t)EPOLLOUT,
-		   writes = events & EPOLLOUT;
+		   writes = events & EPOLLOUT, of_server = s == &f->server;
 	uint32_t client = 0, server = 0;
 	struct ends down = {
-		.f = f,
-		.way = &f->down,
-		.from = &f->server,
-		.to = &f->client,
-		.is_due = s == &f->server ? reads : writes,
-		.want_from = &server,
-		.want_to = &client,
-		.count = &f->rec.down,
+		f,
+		&f->down,
+		&f->server,
+		&f->client,
+		of_server ? reads : writes,
+		&server,
+		&client,
+		&f->rec.down,
 	};
 	struct ends up = {
-		.f = f,
-		.way = &f->up,
-		.from = &f->client,
-		.to = &f->server,
-		.is_due = s == &f->client ? reads : writes,
-		.want_from = &client,
-		.want_to = &server,
-		.count = &f->rec.up,
+		f,
+		&f->up,
+		&f->client,
+		&f->server,
+		of_server ? writes : reads,
+		&client,
+		&server,
+		&f->rec.up,
 	};
 	uint64_t before = f->rec.up + f->rec.down;
-	enum moved m;
+	enum moved m = move_both(f, &down, &up);
 
-	/* down first: what the server says may let the client's bytes go */
-	m = move_down(&down);
-	if (m == MOVED_OVER) {
-		over_budget(f, GATE_REASON_BUDGET_DOWN);
+	if (m == MOVED_OVER)
 		return;
-	}
-	if (!m && f->state == FLOW_RELAYS) {
-		if (f->sniffs && up.is_due)
-			flow_sniff(f);
-		m = move_up(&up);
-		if (m == MOVED_OVER) {
-			over_budget(f, GATE_REASON_BUDGET_UP);
-			return;
-		}
-		pass_end(&up);
-	}
-	if (m == MOVED_FAILED || f->down.is_lost) {
+	if (m == MOVED_FAILED || f->down.is_lost ||
+	    (m == MOVED_DENIED && !drain(f))) {
 		flow_end(f, true);
 		return;
 	}
+	if (m == MOVED_DENIED) {
+		client &= EPOLLOUT;
+		server &= EPOLLIN;
+	}
 	if (f->rec.up + f->rec.down != before)
 		f->active_ns = loop_now(f->g->loop);
-	if (m == MOVED_DENIED) {
-		drain(f);
-		return;
-	}
 	pass_end(&down);
 	if (f->down.is_shut && f->state == FLOW_DRAINS)
 		part(f);
