@@ -60,9 +60,8 @@ static struct loop *loop_of_conn(const struct conn *c)
 /* What waits for it is told of all the same when it has its answer. */
 static void drop(struct conn *c)
 {
-	loop_remove(loop_of_conn(c), &c->source);
 	loop_timer_clear(loop_of_conn(c), &c->timer);
-	fd_drop(&c->source.fd);
+	loop_close(loop_of_conn(c), &c->source);
 	wbuf_drop(&c->out);
 	c->is_open = false;
 	c->generation++;

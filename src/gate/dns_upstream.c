@@ -79,9 +79,8 @@ static struct loop *loop_of_ask(const struct ask *a)
 
 static void end_try(struct ask *a)
 {
-	loop_remove(loop_of_ask(a), &a->source);
 	loop_timer_clear(loop_of_ask(a), &a->timer);
-	fd_drop(&a->source.fd);
+	loop_close(loop_of_ask(a), &a->source);
 	wbuf_drop(&a->in);
 }
 

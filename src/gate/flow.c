@@ -30,15 +30,14 @@ uint64_t flow_wall_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / MS;
 }
 
-void flow_reset(int *fd)
+void flow_will_reset(int fd)
 {
 	struct linger now = { .l_onoff = 1 };
 
-	if (*fd >= 0 &&
-	    setsockopt(*fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) < 0) {
+	if (fd >= 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)) < 0) {
 		/* it is closed all the same */
 	}
-	fd_drop(fd);
 }
 
 void flow_names(struct gate *g, const struct ip_addr *a, uint16_t port,
@@ -134,14 +133,12 @@ void flow_end(struct flow *f, bool abort)
 
 	flow_tell(f);
 	loop_timer_clear(f->g->loop, &f->timer);
-	loop_remove(f->g->loop, &f->client);
-	loop_remove(f->g->loop, &f->server);
 	if (abort) {
-		flow_reset(&f->client.fd);
-		flow_reset(&f->server.fd);
+		flow_will_reset(f->client.fd);
+		flow_will_reset(f->server.fd);
 	}
-	fd_drop(&f->client.fd);
-	fd_drop(&f->server.fd);
+	loop_close(f->g->loop, &f->client);
+	loop_close(f->g->loop, &f->server);
 	flow_way_drop(all, &f->up);
 	flow_way_drop(all, &f->down);
 	flow_dial_drop(&f->dial);
@@ -155,7 +152,13 @@ void flow_end(struct flow *f, bool abort)
 	if (f->next)
 		f->next->prev = f->prev;
 	all->n--;
-	free(f);
+	if (all->n_spare == FLOW_SPARE) {
+		free(f);
+		return;
+	}
+	f->next = all->spare;
+	all->spare = f;
+	all->n_spare++;
 }
 
 static void on_timer(struct loop_timer *t)
@@ -183,19 +186,22 @@ void flow_serve_client(struct loop_source *s, uint32_t events)
 {
 	struct flow *f = loop_of(s, struct flow, client);
 
-	(void)events;
 	switch (f->state) {
 	case FLOW_PEEKS:
 		flow_peek_readable(f);
 		break;
 	case FLOW_DIALS:
-		/* only hang-ups are heard now */
-		flow_refuse(f, GATE_REASON_UNKNOWN_PROTOCOL,
-			    GATE_REASON_UPSTREAM_FAILED);
+		/* nothing is read before there is somebody to send it to; a
+		 * hang-up is heard all the same */
+		if (events & (EPOLLERR | EPOLLHUP))
+			flow_refuse(f, GATE_REASON_UNKNOWN_PROTOCOL,
+				    GATE_REASON_UPSTREAM_FAILED);
+		else
+			loop_want(f->g->loop, s, 0);
 		break;
 	case FLOW_RELAYS:
 	case FLOW_DRAINS:
-		flow_relay(f);
+		flow_relay(f, s, events);
 		break;
 	case FLOW_LINGERS:
 		flow_linger_readable(f);
@@ -207,11 +213,10 @@ void flow_serve_server(struct loop_source *s, uint32_t events)
 {
 	struct flow *f = loop_of(s, struct flow, server);
 
-	(void)events;
 	if (f->state == FLOW_DIALS)
-		flow_dial_event(f);
+		flow_dial_event(f, events);
 	else
-		flow_relay(f);
+		flow_relay(f, s, events);
 }
 
 /* -- intake -- */
@@ -222,19 +227,30 @@ static void refuse(struct gate *g, int *fd, struct gate_flow *r,
 {
 	r->reason = (uint8_t)reason;
 	g->stats.flows_denied++;
-	flow_reset(fd);
+	flow_will_reset(*fd);
+	fd_drop(fd);
 	record_flow(g, GATE_FLOW, r);
+}
+
+static struct flow *take_spare(struct flows *all)
+{
+	struct flow *f = all->spare;
+
+	if (!f)
+		return malloc(sizeof(*f));
+	all->spare = f->next;
+	all->n_spare--;
+	return f;
 }
 
 static struct flow *flow_new(struct gate *g, int *fd, const struct gate_flow *r)
 {
 	struct flows *all = g->flows;
-	struct flow *f = all->n < all->max ? calloc(1, sizeof(*f)) : NULL;
+	struct flow *f = all->n < all->max ? take_spare(all) : NULL;
 
 	if (!f)
 		return NULL;
-	f->g = g;
-	f->rec = *r;
+	*f = (struct flow){ .g = g, .rec = *r };
 	f->opened_ns = clock_mono_ns();
 	f->in = WBUF_INIT(TLS_HELLO_WIRE_MAX + FLOW_SCRATCH);
 	f->client = (struct loop_source){ .fd = fd_take(fd),
@@ -465,6 +481,8 @@ void flows_free(struct gate *g)
 		flow_end(f, true);
 	}
 	flow_udp_free(all);
+	while (all->spare)
+		free(take_spare(all));
 	while (all->n_pipes) {
 		all->n_pipes--;
 		fd_drop(&all->pipes[all->n_pipes][0]);

@@ -114,8 +114,8 @@ void flow_linger(struct flow *f)
 	    !f->down.in_pipe)
 		(void)send(f->client.fd, ALERT, sizeof(ALERT),
 			   MSG_NOSIGNAL | MSG_DONTWAIT);
-	loop_remove(f->g->loop, &f->server);
-	flow_reset(&f->server.fd);
+	flow_will_reset(f->server.fd);
+	loop_close(f->g->loop, &f->server);
 	flow_dial_drop(&f->dial);
 	wbuf_drop(&f->in);
 	f->state = FLOW_LINGERS;

@@ -12,7 +12,7 @@
 enum {
 	ONE_MS = 5000,	/* of one address */
 	ALL_MS = 15000, /* of all of them */
-	KEEPALIVE_IDLE_S = 60
+	WAIT_MS = 5,	/* for a socket inside the cell */
 };
 
 struct flow_dial {
@@ -57,7 +57,7 @@ static void connected(struct flow *f)
 
 static int open_socket(struct flow *f, const struct ip_addr *a)
 {
-	static const int on = 1, idle = KEEPALIVE_IDLE_S;
+	static const int on = 1;
 	int fd =
 		flow_is_overridden(f)
 			? inside_take(f->g, a->family, false)
@@ -66,11 +66,17 @@ static int open_socket(struct flow *f, const struct ip_addr *a)
 
 	if (fd < 0)
 		return -1;
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle)) < 0)
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
 		fd_drop(&fd);
 	return fd;
+}
+
+/* What is near, on this host, has answered before connect() returns: a second
+ * call tells, or says EALREADY. */
+static bool through(int fd, const struct sockaddr *sa, socklen_t n)
+{
+	return connect(fd, sa, n) == 0 ||
+	       (errno == EINPROGRESS && connect(fd, sa, n) == 0);
 }
 
 /* true: @f->server is connecting; *@ret_done: it has connected */
@@ -86,14 +92,21 @@ static bool start(struct flow *f, const struct ip_addr *a, bool *ret_done)
 	f->server.fd = open_socket(f, a);
 	if (f->server.fd < 0)
 		return false;
-	*ret_done = connect(f->server.fd, (struct sockaddr *)&sa, n) == 0;
+	*ret_done = through(f->server.fd, (struct sockaddr *)&sa, n);
 	if (*ret_done ||
-	    (errno == EINPROGRESS && flow_watch(f, &f->server, EPOLLOUT) &&
+	    (errno == EALREADY && flow_watch(f, &f->server, EPOLLOUT) &&
 	     flow_timer(f, left < ONE_MS ? left : ONE_MS)))
 		return true;
-	loop_remove(f->g->loop, &f->server);
-	fd_drop(&f->server.fd);
+	loop_close(f->g->loop, &f->server);
 	return false;
+}
+
+/* More sockets of the cell's own are on their way from its pid 1. */
+static bool must_wait(const struct flow *f)
+{
+	return flow_is_overridden(f) && f->dial->next < f->dial->n &&
+	       loop_now(f->g->loop) < f->dial->end_ns &&
+	       !inside_ready(f->g, f->dial->addrs[0].family, false);
 }
 
 static void try_next(struct flow *f)
@@ -101,8 +114,12 @@ static void try_next(struct flow *f)
 	struct flow_dial *d = f->dial;
 	bool done = false;
 
-	loop_remove(f->g->loop, &f->server);
-	fd_drop(&f->server.fd);
+	loop_close(f->g->loop, &f->server);
+	if (must_wait(f)) {
+		if (!flow_timer(f, WAIT_MS))
+			failed(f);
+		return;
+	}
 	while (d->next < d->n) {
 		if (!start(f, &d->addrs[d->next++], &done))
 			continue;
@@ -146,11 +163,7 @@ void flow_dial(struct flow *f, const struct hostname *name, uint16_t port)
 		f->rec.question = *name;
 	f->state = FLOW_DIALS;
 	f->dial = d;
-	/* nothing is read before there is somebody to send it to; a hang-up
-	 * is heard all the same */
-	loop_want(g->loop, &f->client, 0);
-	if (!d ||
-	    (f->client.slot < 0 && loop_add(g->loop, &f->client, 0, false))) {
+	if (!d || !flow_watch(f, &f->client, EPOLLIN)) {
 		failed(f);
 		return;
 	}
@@ -161,12 +174,9 @@ void flow_dial(struct flow *f, const struct hostname *name, uint16_t port)
 	try_next(f);
 }
 
-void flow_dial_event(struct flow *f)
+void flow_dial_event(struct flow *f, uint32_t events)
 {
-	socklen_t n = sizeof(int);
-	int e = 0;
-
-	if (getsockopt(f->server.fd, SOL_SOCKET, SO_ERROR, &e, &n) < 0 || e)
+	if (events & (EPOLLERR | EPOLLHUP))
 		try_next(f);
 	else
 		connected(f);

@@ -31,7 +31,8 @@ enum {
 	FLOW_SCRATCH = 16384,
 	FLOW_FIRST = 44, /* bytes of a server: as far as a ServerHello's random
 			  */
-	FLOW_PIPES_KEPT = 32
+	FLOW_PIPES_KEPT = 32,
+	FLOW_SPARE = 64
 };
 
 enum flow_shape {
@@ -60,6 +61,7 @@ struct flow_way {
 	int pipe[2];
 	size_t in_pipe;
 	struct flow_budget budget;
+	bool is_bulk; /* much came at once */
 	bool eof;     /* nothing more comes */
 	bool is_shut; /* and the other side was told */
 	bool is_lost; /* the other side takes nothing more */
@@ -87,6 +89,7 @@ struct flow {
 	bool may_tls, may_http;
 	bool holds_pin;
 	bool is_told; /* its GATE_FLOW record is out */
+	bool is_kept; /* the server's socket asks whether its peer lives */
 	bool sniffs;  /* an address rule: the first bytes are worth a look */
 	struct gate_flow rec;
 	struct flow_dial *dial;
@@ -118,6 +121,8 @@ struct flows {
 	struct gate *g;
 	struct flow *first; /* of all */
 	size_t n, max;
+	struct flow *spare; /* memory of some that ended, by next */
+	size_t n_spare;
 	struct flow_listener listeners[FLOW_LISTENERS_MAX];
 	size_t n_listeners;
 	struct loop_timer rest; /* of the listeners: out of descriptors */
@@ -182,8 +187,8 @@ void flow_serve_server(struct loop_source *s, uint32_t events);
 void flow_count_allowed(struct gate *g, const struct gate_flow *r);
 /** flow_wall_ms() - Unix time */
 uint64_t flow_wall_ms(void);
-/** flow_reset() - close a TCP socket with a reset */
-void flow_reset(int *fd);
+/** flow_will_reset() - when it is closed, by a reset; -1 is fine */
+void flow_will_reset(int fd);
 
 /* -- flow_seen.c -- */
 
@@ -208,7 +213,7 @@ void flow_sniff(struct flow *f);
  *  relay; the flow may have ended then */
 void flow_dial(struct flow *f, const struct hostname *name, uint16_t port);
 /** flow_dial_event() - the socket has connected, or not */
-void flow_dial_event(struct flow *f);
+void flow_dial_event(struct flow *f, uint32_t events);
 /** flow_dial_late() - it did not in time */
 void flow_dial_late(struct flow *f);
 void flow_dial_drop(struct flow_dial **d);
@@ -217,8 +222,9 @@ void flow_dial_drop(struct flow_dial **d);
 
 /** flow_relay_begin() - both ends are there */
 void flow_relay_begin(struct flow *f);
-/** flow_relay() - move what can be moved; the flow may have ended then */
-void flow_relay(struct flow *f);
+/** flow_relay() - move what can be moved; the flow may have ended then
+ *  @s: the side that @events came from; what nothing came from is not read */
+void flow_relay(struct flow *f, const struct loop_source *s, uint32_t events);
 /** flow_relay_late() - idle for too long, or drained */
 void flow_relay_late(struct flow *f);
 /** flow_way_init() - without a budget */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Bytes both ways by splice(2): they do not pass through the gate unless a
- * judge wants to see them. A side that ends is told to the other one only; the
- * flow ends with the second.
+ * Bytes both ways. What is much goes by splice(2) and is not copied; what is
+ * little goes by recv(2) and send(2), which are cheaper then. A side that ends
+ * is told to the other one only; the flow ends with the second.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,10 +14,13 @@
 #include "gate/flow_int.h"
 
 enum {
-	CHUNK = 1 << 16, /* a pipe's size */
-	ROUNDS = 8,	 /* of one way before the others have their turn */
-	SMALL = 1 << 14, /* after less than this the socket is empty */
-	QUIET_MS = 50,	 /* of a server: its answers are through */
+	CHUNK = 1 << 16,   /* a pipe's size */
+	ROUNDS = 8,	   /* of one way before the others have their turn */
+	SMALL = 1 << 14,   /* after less than this the socket is empty */
+	BY_HAND = 1 << 13, /* at most; any pipe has room for so much */
+	KEPT_MS = 30000,   /* from here on a server is asked if it lives */
+	KEEPALIVE_IDLE_S = 60,
+	QUIET_MS = 50, /* of a server: its answers are through */
 	DRAIN_MS = 1000
 };
 
@@ -31,6 +35,7 @@ struct ends {
 	struct flow *f;
 	struct flow_way *way;
 	struct loop_source *from, *to;
+	bool is_due; /* @from was not yet read until it was empty */
 	uint32_t *want_from, *want_to; /* EPOLL* */
 	uint64_t *count;
 };
@@ -105,6 +110,14 @@ static void give_up(struct ends *e)
 	e->way->eof = e->way->is_shut = e->way->is_lost = true;
 }
 
+/* A socket that was reset needs no reset of ours. */
+static enum moved broken(struct ends *e)
+{
+	if (errno == ECONNRESET)
+		loop_close(e->f->g->loop, e->from);
+	return MOVED_FAILED;
+}
+
 /* true: the pipe is empty */
 static bool flush(struct ends *e)
 {
@@ -131,20 +144,22 @@ static bool flush(struct ends *e)
 }
 
 /* Nothing may be read now: is there something, or the end?
- * @want: what to ask for if there is neither; MOVED_OVER: there is something */
-static enum moved look_ahead(struct ends *e, uint32_t want)
+ * MOVED_OVER: there is something */
+static enum moved look_ahead(struct ends *e)
 {
+	ssize_t n = -1;
 	char c;
-	ssize_t n = recv(e->from->fd, &c, 1, MSG_PEEK);
 
+	if (e->is_due)
+		n = recv(e->from->fd, &c, 1, MSG_PEEK);
 	if (n > 0)
 		return MOVED_OVER;
 	if (n == 0)
 		e->way->eof = true;
-	else if (!is_later())
-		return MOVED_FAILED;
+	else if (e->is_due && !is_later())
+		return broken(e);
 	else
-		*e->want_from |= want;
+		*e->want_from |= EPOLLIN;
 	return MOVED;
 }
 
@@ -153,6 +168,69 @@ static size_t least(uint64_t a, uint64_t b, uint64_t c)
 	uint64_t n = a < b ? a : b;
 
 	return (size_t)(n < c ? n : c);
+}
+
+/* Bytes that were read and taken from the budget; what the other side does not
+ * take now waits in a pipe. */
+static enum moved hand_over(struct ends *e, const char *p, size_t n)
+{
+	struct flow_way *w = e->way;
+	ssize_t sent = send(e->to->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (sent < 0 && !is_later()) {
+		give_up(e);
+		return MOVED;
+	}
+	if (sent > 0) {
+		*e->count += (uint64_t)sent;
+		p += sent;
+		n -= (size_t)sent;
+	}
+	if (!n)
+		return MOVED;
+	if (!take_pipe(e->f->g->flows, w) ||
+	    write(w->pipe[1], p, n) != (ssize_t)n)
+		return MOVED_FAILED;
+	w->in_pipe = n;
+	return MOVED;
+}
+
+static enum moved by_hand(struct ends *e, uint64_t *limit)
+{
+	struct flow_way *w = e->way;
+	char *p = e->f->g->flows->scratch;
+	size_t max = least(BY_HAND, *limit, flow_budget_left(&w->budget));
+	ssize_t n = recv(e->from->fd, p, max, 0);
+
+	if (n < 0 && !is_later())
+		return broken(e);
+	e->is_due = n > 0 && (size_t)n == max;
+	w->eof = n == 0;
+	if (n <= 0)
+		return MOVED;
+	w->is_bulk = n == BY_HAND;
+	flow_budget_take(&w->budget, (uint64_t)n);
+	*limit -= (uint64_t)n;
+	return hand_over(e, p, (size_t)n);
+}
+
+static enum moved by_pipe(struct ends *e, uint64_t *limit)
+{
+	struct flow_way *w = e->way;
+	ssize_t n = splice(e->from->fd, NULL, w->pipe[1], NULL,
+			   least(CHUNK, *limit, flow_budget_left(&w->budget)),
+			   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+	if (n < 0 && !is_later())
+		return broken(e);
+	if (n > 0) {
+		w->in_pipe = (size_t)n;
+		flow_budget_take(&w->budget, (uint64_t)n);
+		*limit -= (uint64_t)n;
+	}
+	w->eof = n == 0;
+	w->is_bulk = e->is_due = n >= SMALL;
+	return MOVED;
 }
 
 /* Without a pipe: what is sent is read after it is known how much that was. */
@@ -168,7 +246,7 @@ static enum moved copy(struct ends *e, uint64_t *limit)
 	if (n == 0)
 		w->eof = true;
 	if (n < 0 && !is_later())
-		return MOVED_FAILED;
+		return broken(e);
 	if (n <= 0) {
 		*e->want_from |= w->eof ? 0 : EPOLLIN;
 		return MOVED;
@@ -194,34 +272,26 @@ static enum moved copy(struct ends *e, uint64_t *limit)
 static enum moved move(struct ends *e, uint64_t *limit)
 {
 	struct flow_way *w = e->way;
+	enum moved m = MOVED;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		ssize_t n;
-
-		if (!flush(e) || w->eof || !*limit)
+		if (!flush(e))
 			return MOVED;
-		if (!flow_budget_left(&w->budget))
-			return look_ahead(e, EPOLLIN);
-		if (!take_pipe(e->f->g->flows, w))
-			return copy(e, limit);
-		n = splice(e->from->fd, NULL, w->pipe[1], NULL,
-			   least(CHUNK, *limit, flow_budget_left(&w->budget)),
-			   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-		if (n < 0 && !is_later())
-			return MOVED_FAILED;
-		if (n > 0) {
-			w->in_pipe = (size_t)n;
-			flow_budget_take(&w->budget, (uint64_t)n);
-			*limit -= (uint64_t)n;
-			if (!flush(e))
-				return MOVED;
-		} else {
-			flow_way_drop(e->f->g->flows, w);
-			w->eof = n == 0;
-		}
-		if (n < SMALL)
+		if (w->eof || !*limit || !e->is_due)
 			break;
+		if (!flow_budget_left(&w->budget))
+			return look_ahead(e);
+		if (!w->is_bulk)
+			m = by_hand(e, limit);
+		else if (take_pipe(e->f->g->flows, w))
+			m = by_pipe(e, limit);
+		else
+			return copy(e, limit);
+		if (m)
+			return m;
 	}
+	if (!flush(e))
+		return MOVED;
 	if (!w->eof && *limit)
 		*e->want_from |= EPOLLIN;
 	return MOVED;
@@ -241,51 +311,47 @@ static void pass_end(struct ends *e)
 
 /* -- to the client -- */
 
-/* The first bytes go through our hands, then into the pipe like the others. */
+/* Bytes of which somebody wants to see the first */
 static enum moved look_at_first(struct ends *e)
 {
 	struct flow *f = e->f;
-	struct flow_way *w = e->way;
-	size_t max = least(FLOW_FIRST - f->n_first,
-			   flow_budget_left(&w->budget), FLOW_FIRST);
-	ssize_t n = recv(e->from->fd, f->first + f->n_first, max, 0);
+	char *p = f->g->flows->scratch;
+	size_t max = least(BY_HAND, flow_budget_left(&e->way->budget), BY_HAND),
+	       seen;
+	ssize_t n = recv(e->from->fd, p, max, 0);
+	enum moved m;
 
-	if (n < 0)
-		return is_later() ? MOVED : MOVED_FAILED;
+	if (n < 0 && !is_later())
+		return broken(e);
+	e->is_due = n > 0 && (size_t)n == max;
 	if (n == 0) {
-		w->eof = true;
+		e->way->eof = true;
 		f->see(f, true);
+	}
+	if (n <= 0)
 		return MOVED;
-	}
-	if (take_pipe(f->g->flows, w)) {
-		if (write(w->pipe[1], f->first + f->n_first, (size_t)n) != n)
-			return MOVED_FAILED;
-		w->in_pipe = (size_t)n;
-	} else {
-		/* they are the first: the client's buffer is empty */
-		if (send(e->to->fd, f->first + f->n_first, (size_t)n,
-			 MSG_NOSIGNAL | MSG_DONTWAIT) != n)
-			return MOVED_FAILED;
-		*e->count += (uint64_t)n;
-	}
-	flow_budget_take(&w->budget, (uint64_t)n);
-	f->n_first += (size_t)n;
+	flow_budget_take(&e->way->budget, (uint64_t)n);
+	seen = least((uint64_t)n, FLOW_FIRST - f->n_first, FLOW_FIRST);
+	memcpy(f->first + f->n_first, p, seen);
+	f->n_first += seen;
+	m = hand_over(e, p, (size_t)n);
 	f->see(f, f->n_first == FLOW_FIRST);
-	return MOVED;
+	return m;
 }
 
 static enum moved move_down(struct ends *e)
 {
-	uint64_t all = UINT64_MAX, left = flow_budget_left(&e->way->budget);
+	struct flow *f = e->f;
+	uint64_t all = UINT64_MAX;
 	enum moved m;
 
-	if (e->f->see && left && !e->way->eof && flush(e)) {
+	if (f->see && e->is_due && flow_budget_left(&e->way->budget) &&
+	    !e->way->eof && flush(e)) {
 		m = look_at_first(e);
 		if (m)
 			return m;
 	}
-	left = flow_budget_left(&e->way->budget);
-	if (e->f->see && left && !e->way->eof) {
+	if (f->see && flow_budget_left(&e->way->budget) && !e->way->eof) {
 		if (flush(e))
 			*e->want_from |= EPOLLIN;
 		return MOVED;
@@ -358,11 +424,12 @@ static enum moved send_ready(struct ends *e)
 static bool read_more(struct ends *e, enum moved *ret)
 {
 	struct flows *all = e->f->g->flows;
-	ssize_t n;
+	ssize_t n = -1;
 
 	if (e->way->eof)
 		return false;
-	n = recv(e->from->fd, all->scratch, sizeof(all->scratch), 0);
+	if (e->is_due)
+		n = recv(e->from->fd, all->scratch, sizeof(all->scratch), 0);
 	if (n > 0) {
 		*ret = flow_keep(e->f, all->scratch, (size_t)n) ? MOVED
 								: MOVED_FAILED;
@@ -370,8 +437,8 @@ static bool read_more(struct ends *e, enum moved *ret)
 	}
 	if (n == 0)
 		e->way->eof = true; /* a head that was begun goes nowhere */
-	else if (!is_later())
-		*ret = MOVED_FAILED;
+	else if (e->is_due && !is_later())
+		*ret = broken(e);
 	else
 		*e->want_from |= EPOLLIN;
 	return false;
@@ -407,7 +474,7 @@ static enum moved move_up(struct ends *e)
 			case FLOW_HELD:
 				if (flow_unjudged(f).n)
 					return MOVED;
-				m = look_ahead(e, EPOLLRDHUP);
+				m = look_ahead(e);
 				return m == MOVED_OVER ? MOVED : m;
 			case FLOW_DENIED:
 				return MOVED_DENIED;
@@ -433,54 +500,76 @@ static void over_budget(struct flow *f, enum gate_reason why)
 	part(f);
 }
 
-static void drain(struct flow *f)
+/* false: the loop is full */
+static bool drain(struct flow *f)
 {
-	struct gate *g = f->g;
-
 	f->state = FLOW_DRAINS;
-	f->until_ns = loop_now(g->loop) + (uint64_t)DRAIN_MS * 1000000;
+	f->until_ns = loop_now(f->g->loop) + (uint64_t)DRAIN_MS * 1000000;
 	f->see = NULL;
-	loop_remove(g->loop, &f->client);
-	if (!flow_timer(f, QUIET_MS))
-		flow_end(f, true);
+	return flow_timer(f, QUIET_MS);
 }
 
-void flow_relay(struct flow *f)
+/* MOVED_OVER: told already, and @f has another state */
+static enum moved move_both(struct flow *f, struct ends *down, struct ends *up)
 {
-	uint32_t client = 0, server = 0;
-	struct ends down = { f,	      &f->down, &f->server,  &f->client,
-			     &server, &client,	&f->rec.down };
-	struct ends up = { f,	    &f->up,  &f->client, &f->server,
-			   &client, &server, &f->rec.up };
-	uint64_t before = f->rec.up + f->rec.down;
-	enum moved m;
-
 	/* down first: what the server says may let the client's bytes go */
-	m = move_down(&down);
-	if (m == MOVED_OVER) {
+	enum moved m = move_down(down);
+
+	if (m == MOVED_OVER)
 		over_budget(f, GATE_REASON_BUDGET_DOWN);
+	if (m || f->state != FLOW_RELAYS)
+		return m;
+	if (f->sniffs && up->is_due)
+		flow_sniff(f);
+	m = move_up(up);
+	if (m == MOVED_OVER)
+		over_budget(f, GATE_REASON_BUDGET_UP);
+	else
+		pass_end(up);
+	return m;
+}
+
+void flow_relay(struct flow *f, const struct loop_source *s, uint32_t events)
+{
+	const bool reads = events & ~(uint32_t)EPOLLOUT,
+		   writes = events & EPOLLOUT, of_server = s == &f->server;
+	uint32_t client = 0, server = 0;
+	struct ends down = {
+		f,
+		&f->down,
+		&f->server,
+		&f->client,
+		of_server ? reads : writes,
+		&server,
+		&client,
+		&f->rec.down,
+	};
+	struct ends up = {
+		f,
+		&f->up,
+		&f->client,
+		&f->server,
+		of_server ? writes : reads,
+		&client,
+		&server,
+		&f->rec.up,
+	};
+	uint64_t before = f->rec.up + f->rec.down;
+	enum moved m = move_both(f, &down, &up);
+
+	if (m == MOVED_OVER)
 		return;
-	}
-	if (!m && f->state == FLOW_RELAYS) {
-		if (f->sniffs)
-			flow_sniff(f);
-		m = move_up(&up);
-		if (m == MOVED_OVER) {
-			over_budget(f, GATE_REASON_BUDGET_UP);
-			return;
-		}
-		pass_end(&up);
-	}
-	if (m == MOVED_FAILED || f->down.is_lost) {
+	if (m == MOVED_FAILED || f->down.is_lost ||
+	    (m == MOVED_DENIED && !drain(f))) {
 		flow_end(f, true);
 		return;
+	}
+	if (m == MOVED_DENIED) {
+		client &= EPOLLOUT;
+		server &= EPOLLIN;
 	}
 	if (f->rec.up + f->rec.down != before)
 		f->active_ns = loop_now(f->g->loop);
-	if (m == MOVED_DENIED) {
-		drain(f);
-		return;
-	}
 	pass_end(&down);
 	if (f->down.is_shut && f->state == FLOW_DRAINS)
 		part(f);
@@ -499,10 +588,24 @@ void flow_relay_begin(struct flow *f)
 	f->active_ns = loop_now(f->g->loop);
 	f->up.budget = flow_budget(f->g, f->rec.rule, true);
 	f->down.budget = flow_budget(f->g, f->rec.rule, false);
-	if (flow_timer(f, p->idle_ms))
-		flow_relay(f);
+	if (flow_timer(f, least(p->idle_ms, KEPT_MS, KEPT_MS)))
+		flow_relay(f, NULL, 0);
 	else
 		flow_end(f, true);
+}
+
+/* Short flows end before a probe would be due: they are spared the calls. */
+static void keep(struct flow *f)
+{
+	static const int on = 1, idle = KEEPALIVE_IDLE_S;
+
+	f->is_kept = true;
+	if (setsockopt(f->server.fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle,
+		       sizeof(idle)) < 0 ||
+	    setsockopt(f->server.fd, SOL_SOCKET, SO_KEEPALIVE, &on,
+		       sizeof(on)) < 0) {
+		/* it is closed, which its next event tells */
+	}
 }
 
 void flow_relay_late(struct flow *f)
@@ -512,6 +615,8 @@ void flow_relay_late(struct flow *f)
 		f->state == FLOW_DRAINS ? QUIET_MS : f->g->policy->idle_ms;
 	uint64_t idle = (now - f->active_ns) / 1000000;
 
+	if (f->state == FLOW_RELAYS && !f->is_kept)
+		keep(f);
 	if (idle < limit && (f->state == FLOW_RELAYS || now < f->until_ns)) {
 		if (!flow_timer(f, limit - idle))
 			flow_end(f, true);

@@ -27,19 +27,27 @@ void inside_put(struct gate *g, uint8_t family, bool is_udp, int fd)
 		pools[family == 6][is_udp].fd[(*n)++] = fd;
 }
 
-int inside_take(struct gate *g, uint8_t family, bool is_udp)
+bool inside_ready(struct gate *g, uint8_t family, bool is_udp)
 {
-	unsigned *n = &pools[family == 6][is_udp].n;
 	unsigned *asked = &pools[family == 6][is_udp].asked;
-	int fd = *n ? pools[family == 6][is_udp].fd[--*n] : -EAGAIN;
+	unsigned n = pools[family == 6][is_udp].n;
 	struct gate_record r = { .type = GATE_INSIDE,
 				 .inside = { .family = family,
 					     .is_udp = is_udp,
 					     .n = DOOR_INSIDE } };
 
-	if (*n <= LOW && !*asked) {
+	if (n <= LOW && !*asked) {
 		*asked = DOOR_INSIDE;
 		record_tell(g, &r);
 	}
-	return fd;
+	return n > 0;
+}
+
+int inside_take(struct gate *g, uint8_t family, bool is_udp)
+{
+	unsigned *n = &pools[family == 6][is_udp].n;
+
+	if (!inside_ready(g, family, is_udp))
+		return -EAGAIN;
+	return pools[family == 6][is_udp].fd[--*n];
 }

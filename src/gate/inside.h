@@ -12,6 +12,8 @@
 
 /** inside_put() - one came; takes it */
 void inside_put(struct gate *g, uint8_t family, bool is_udp, int fd);
+/** inside_ready() - is there one? Asks for more where there are few */
+bool inside_ready(struct gate *g, uint8_t family, bool is_udp);
 /** inside_take() - one to use, the caller's; -EAGAIN if there is none yet */
 int inside_take(struct gate *g, uint8_t family, bool is_udp) MUST_USE;
 

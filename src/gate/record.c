@@ -248,8 +248,11 @@ static void aggregate(struct recorder *c, struct gate_record *r, uint64_t n,
 
 	r->of = r->type;
 	r->type = GATE_AGGREGATE;
-	/* the last quarter is for what has no more name to it */
-	keep_common(r, names_too || went_out(r));
+	/* the last quarter is for what has no more name to it, but where bytes
+	 * went is always told */
+	names_too |= went_out(r);
+	if (!names_too)
+		keep_common(r, false);
 	a = find(c, r, &is_new);
 	if (!a) {
 		flush(c);
@@ -257,8 +260,11 @@ static void aggregate(struct recorder *c, struct gate_record *r, uint64_t n,
 	}
 	if (!a)
 		return; /* an empty table has room */
-	if (is_new)
+	if (is_new) {
 		*a = *r;
+		if (names_too)
+			keep_common(a, true);
+	}
 	a->count += n;
 	a->wall_ms = r->wall_ms;
 	if (r->of != GATE_QUERY) {
@@ -311,15 +317,17 @@ void record_flow(struct gate *g, enum gate_record_type type,
 		 const struct gate_flow *f)
 {
 	struct recorder *c = g->recorder;
-	struct gate_record r = { .type = (uint32_t)type, .flow = *f };
+	bool is_told = c->is_open && may_tell(c);
+	NO_INIT struct gate_record r;
 
-	if (!c->is_open)
+	/* the flow's own record, at its end, counts the decision */
+	if (!c->is_open || (!is_told && type == GATE_DECISION))
 		return;
+	r = (struct gate_record){ .type = (uint32_t)type, .flow = *f };
 	r.wall_ms = wall_ms();
-	if (may_tell(c))
+	if (is_told)
 		put(c, &r);
-	else if (type != GATE_DECISION)
-		/* the flow's own record, at its end, counts the decision */
+	else
 		aggregate(c, &r, 1, f->up, f->down);
 }
 

@@ -11,10 +11,10 @@
 enum { EVENTS = 128 };
 
 /*
- * Intake has an epoll of its own inside the first one, so that a pause is one
- * call whatever the number of sources. What epoll hands back is a slot, never
- * a pointer: a removed source's slot holds another source, or none, and its
- * generation tells a late event of it apart.
+ * What epoll hands back is a slot, never a pointer: a removed source's slot
+ * holds another source, or none, and its generation tells a late event of it
+ * apart. A pause asks for no events of what is on the intake list, which is
+ * short: listeners and the like, nothing that is one a connection.
  */
 struct slot {
 	struct loop_source *source;
@@ -23,8 +23,9 @@ struct slot {
 };
 
 struct loop {
-	int fd, intake_fd;
+	int fd;
 	bool is_paused;
+	struct loop_source *intake; /* a list */
 	uint64_t now_ns;
 	size_t max, n_slots; /* slots used so far: the rest is fresh memory */
 	int first_free;
@@ -33,23 +34,18 @@ struct loop {
 	struct loop_timer **heap; /* 1..n_timers, by at_ns */
 };
 
-static const uint64_t INTAKE = UINT64_MAX;
-
 struct loop *loop_new(size_t max)
 {
 	struct loop *l = calloc(1, sizeof(*l));
-	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = INTAKE };
 
 	if (!l)
 		return NULL;
 	l->max = max;
 	l->fd = epoll_create1(EPOLL_CLOEXEC);
-	l->intake_fd = epoll_create1(EPOLL_CLOEXEC);
 	l->slots = calloc(max, sizeof(*l->slots));
 	l->heap = calloc(max + 1, sizeof(struct loop_timer *));
 	l->now_ns = clock_mono_ns();
-	if (l->fd < 0 || l->intake_fd < 0 || !l->slots || !l->heap ||
-	    epoll_ctl(l->fd, EPOLL_CTL_ADD, l->intake_fd, &ev) < 0) {
+	if (l->fd < 0 || !l->slots || !l->heap) {
 		loop_free(&l);
 		return NULL;
 	}
@@ -62,7 +58,6 @@ void loop_free(struct loop **l)
 	if (!*l)
 		return;
 	fd_drop(&(*l)->fd);
-	fd_drop(&(*l)->intake_fd);
 	free((*l)->slots);
 	free((void *)(*l)->heap);
 	free(*l);
@@ -73,16 +68,15 @@ void loop_free(struct loop **l)
 
 static int control(struct loop *l, int op, struct loop_source *s)
 {
-	struct epoll_event ev = { .events = s->events,
+	/* a hang-up is told whether it is asked for or not: once, not always */
+	bool is_silent = s->is_intake && l->is_paused;
+	struct epoll_event ev = { .events = is_silent ? EPOLLET : s->events,
 				  .data.u64 =
 					  (uint64_t)l->slots[s->slot].generation
 						  << 32 |
 					  (uint32_t)s->slot };
 
-	return epoll_ctl(s->is_intake ? l->intake_fd : l->fd, op, s->fd, &ev) <
-			       0
-		       ? -errno
-		       : 0;
+	return epoll_ctl(l->fd, op, s->fd, &ev) < 0 ? -errno : 0;
 }
 
 int loop_add(struct loop *l, struct loop_source *s, uint32_t events,
@@ -104,6 +98,12 @@ int loop_add(struct loop *l, struct loop_source *s, uint32_t events,
 	else
 		l->first_free = l->slots[slot].next_free;
 	l->slots[slot].source = s;
+	s->prev = NULL;
+	s->next = intake ? l->intake : NULL;
+	if (s->next)
+		s->next->prev = s;
+	if (intake)
+		l->intake = s;
 	return 0;
 }
 
@@ -124,33 +124,49 @@ void loop_want(struct loop *l, struct loop_source *s, uint32_t events)
 	}
 }
 
-void loop_remove(struct loop *l, struct loop_source *s)
+/* Of one that is in, and of epoll as well, or will be */
+static void forget(struct loop *l, struct loop_source *s)
 {
-	struct slot *slot;
+	struct slot *slot = &l->slots[s->slot];
 
-	if (!is_in(l, s))
-		return;
-	if (control(l, EPOLL_CTL_DEL, s)) {
-		/* closed already, which took it out */
-	}
-	slot = &l->slots[s->slot];
 	slot->source = NULL;
 	slot->generation++;
 	slot->next_free = l->first_free;
 	l->first_free = s->slot;
 	s->slot = -1;
+	if (s->next)
+		s->next->prev = s->prev;
+	if (s->prev)
+		s->prev->next = s->next;
+	else if (s->is_intake)
+		l->intake = s->next;
+}
+
+void loop_remove(struct loop *l, struct loop_source *s)
+{
+	if (!is_in(l, s))
+		return;
+	if (control(l, EPOLL_CTL_DEL, s)) {
+		/* closed already, which took it out */
+	}
+	forget(l, s);
+}
+
+void loop_close(struct loop *l, struct loop_source *s)
+{
+	if (is_in(l, s))
+		forget(l, s);
+	fd_drop(&s->fd);
 }
 
 void loop_pause(struct loop *l, bool on)
 {
-	struct epoll_event ev = { .events = on ? 0 : EPOLLIN,
-				  .data.u64 = INTAKE };
-
 	if (l->is_paused == on)
 		return;
 	l->is_paused = on;
-	if (epoll_ctl(l->fd, EPOLL_CTL_MOD, l->intake_fd, &ev) < 0)
-		abort();
+	for (struct loop_source *s = l->intake; s; s = s->next)
+		if (control(l, EPOLL_CTL_MOD, s))
+			abort();
 }
 
 /* -- timers: a binary heap -- */
@@ -233,48 +249,31 @@ uint64_t loop_now(const struct loop *l)
 	return l->now_ns;
 }
 
-static void serve(struct loop *l, const struct epoll_event *ev)
+/* What is under way goes before what is new. */
+static void serve(struct loop *l, const struct epoll_event *ev, int n,
+		  bool intake)
 {
-	const struct slot *slot = &l->slots[ev->data.u64 & UINT32_MAX];
+	for (int i = 0; i < n; i++) {
+		const struct slot *slot =
+			&l->slots[ev[i].data.u64 & UINT32_MAX];
+		struct loop_source *s = slot->source;
 
-	if (slot->source && slot->generation == ev->data.u64 >> 32)
-		slot->source->fn(slot->source, ev->events);
-}
-
-static int serve_intake(struct loop *l)
-{
-	struct epoll_event ev[EVENTS];
-	int n = epoll_wait(l->intake_fd, ev, EVENTS, 0);
-
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	for (int i = 0; i < n && !l->is_paused; i++)
-		serve(l, &ev[i]);
-	return 0;
+		if (s && slot->generation == ev[i].data.u64 >> 32 &&
+		    s->is_intake == intake && !(intake && l->is_paused))
+			s->fn(s, ev[i].events);
+	}
 }
 
 int loop_turn(struct loop *l)
 {
 	struct epoll_event ev[EVENTS];
-	bool intake = false;
 	int n = epoll_wait(l->fd, ev, EVENTS, until_next(l));
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
 	l->now_ns = clock_mono_ns();
-	for (int i = 0; i < n; i++) {
-		if (ev[i].data.u64 == INTAKE)
-			intake = true;
-		else
-			serve(l, &ev[i]);
-	}
-	/* what is under way goes before what is new */
-	if (intake && !l->is_paused) {
-		int r = serve_intake(l);
-
-		if (r)
-			return r;
-	}
+	serve(l, ev, n, false);
+	serve(l, ev, n, true);
 	for (size_t i = 0;
 	     i < EVENTS && l->n_timers && l->heap[1]->at_ns <= l->now_ns; i++) {
 		struct loop_timer *t = l->heap[1];

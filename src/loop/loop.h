@@ -19,7 +19,8 @@ struct loop_source {
 	void (*fn)(struct loop_source *s, uint32_t events); /* EPOLL* */
 	uint32_t events;				    /* asked for now */
 	bool is_intake;
-	int slot; /* the loop's */
+	int slot;			 /* the loop's */
+	struct loop_source *prev, *next; /* the loop's: of the intake */
 };
 
 struct loop_timer {
@@ -46,6 +47,9 @@ int loop_add(struct loop *l, struct loop_source *s, uint32_t events,
 void loop_want(struct loop *l, struct loop_source *s, uint32_t events);
 /** loop_remove() - before the descriptor is closed; twice is fine */
 void loop_remove(struct loop *l, struct loop_source *s);
+/** loop_close() - remove and close what nobody else holds: it leaves epoll(7)
+ *  by itself then, which saves a call; twice is fine */
+void loop_close(struct loop *l, struct loop_source *s);
 
 /** loop_timer_set() - once, at @at_ns; moves one that is set; -ENOSPC */
 int loop_timer_set(struct loop *l, struct loop_timer *t,

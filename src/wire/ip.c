@@ -212,7 +212,11 @@ const char *ip_text(char *buf, const struct ip_addr *a)
 
 bool ip_equal(const struct ip_addr *a, const struct ip_addr *b)
 {
-	return a->family == b->family && memcmp(a->b, b->b, V6_BYTES) == 0;
+	uint64_t x[2], y[2];
+
+	memcpy(x, a->b, sizeof(x));
+	memcpy(y, b->b, sizeof(y));
+	return a->family == b->family && x[0] == y[0] && x[1] == y[1];
 }
 
 bool ip_in_net(const struct ip_addr *a, const struct ip_net *n)

@@ -107,6 +107,75 @@ static void test_paused_intake_waits(void **state)
 	}
 }
 
+static bool has_rung;
+
+static void ring(struct loop_timer *t)
+{
+	(void)t;
+	has_rung = true;
+}
+
+/* Nothing declines a hang-up: a loop must not be kept busy by one. */
+static void test_hang_up_of_paused_intake_is_quiet(void **state)
+{
+	struct loop *l = loop_new(4);
+	struct loop_timer t = { .fn = ring };
+	unsigned turns = 0;
+	int a[2];
+	struct ear in = ear_on(l, a);
+
+	(void)state;
+	assert_int_equal(loop_add(l, &in.source, EPOLLIN, true), 0);
+	loop_pause(l, true);
+	(void)close(a[1]);
+	assert_int_equal(
+		loop_timer_set(l, &t, clock_mono_ns() + UINT64_C(20000000)), 0);
+	for (has_rung = false; !has_rung; turns++)
+		assert_int_equal(loop_turn(l), 0);
+	assert_in_range(turns, 1, 3);
+	assert_int_equal(in.heard, 0);
+	loop_pause(l, false);
+	assert_int_equal(loop_turn(l), 0);
+	assert_int_equal(in.heard, 1);
+	loop_free(&l);
+	(void)close(a[0]);
+}
+
+static void test_intake_that_comes_and_goes_in_a_pause(void **state)
+{
+	struct loop *l = loop_new(4);
+	int a[2], b[2], c[2];
+	struct ear first = ear_on(l, a), second = ear_on(l, b),
+		   third = ear_on(l, c);
+
+	(void)state;
+	assert_int_equal(loop_add(l, &first.source, EPOLLIN, true), 0);
+	loop_pause(l, true);
+	assert_int_equal(loop_add(l, &second.source, EPOLLIN, true), 0);
+	assert_int_equal(loop_add(l, &third.source, EPOLLIN, true), 0);
+	say(a[1]);
+	say(b[1]);
+	say(c[1]);
+	loop_remove(l, &second.source);
+	loop_pause(l, false);
+	assert_int_equal(loop_turn(l), 0);
+	assert_int_equal(first.heard, 1);
+	assert_int_equal(second.heard, 0);
+	assert_int_equal(third.heard, 1);
+	loop_close(l, &third.source);
+	assert_int_equal(third.source.fd, -1);
+	assert_int_equal(loop_turn(l), 0);
+	assert_int_equal(first.heard, 2);
+	assert_int_equal(third.heard, 1);
+	loop_close(l, &third.source);
+	loop_free(&l);
+	(void)close(a[0]);
+	(void)close(b[0]);
+	(void)close(a[1]);
+	(void)close(b[1]);
+	(void)close(c[1]);
+}
+
 static void test_full_loop_refuses(void **state)
 {
 	struct loop *l = loop_new(1);
@@ -173,6 +242,8 @@ int main(void)
 		cmocka_unit_test(test_level_triggered_until_removed),
 		cmocka_unit_test(test_event_of_a_removed_source_is_dropped),
 		cmocka_unit_test(test_paused_intake_waits),
+		cmocka_unit_test(test_hang_up_of_paused_intake_is_quiet),
+		cmocka_unit_test(test_intake_that_comes_and_goes_in_a_pause),
 		cmocka_unit_test(test_full_loop_refuses),
 		cmocka_unit_test(test_timers_fire_in_order),
 	};
