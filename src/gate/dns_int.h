@@ -30,11 +30,14 @@ enum {
 enum {
 	DNS_CACHE_ENTRIES = 2048,
 	DNS_CACHE_BYTES = 2 * 1024 * 1024, /* of bodies */
-	DNS_CACHE_BODY_MAX = 16 * 1024	   /* a longer one is not kept */
+	DNS_CACHE_BODY_MAX = 16 * 1024,	   /* a longer one is not kept */
+	/* 1 s to 5 min (RFC 9520 3.2) */
+	DNS_FAILURE_S = 5
 };
 
 struct dns_kept {
 	uint8_t rcode;
+	bool is_failure; /* no resolver had an answer */
 	uint16_t n_records;
 	uint16_t resolver; /* which answered */
 	uint32_t n_target, dropped;
@@ -150,7 +153,8 @@ enum dns_served dns_proxy_serve(struct dns_proxy *p,
 				struct wbuf *reply) MUST_USE;
 /** dns_proxy_broken() - tell of what was not even a message */
 void dns_proxy_broken(struct dns_proxy *p);
-/** dns_proxy_found() - keep and pin an answer, before its waiters get it */
+/** dns_proxy_found() - keep and pin an answer, before its waiters get it; keep
+ *  that there was none */
 void dns_proxy_found(struct dns_proxy *p, const struct hostname *name,
 		     uint16_t type, const struct dns_found *f);
 /** dns_proxy_reply() - tell of and answer one of them */

@@ -116,12 +116,17 @@ static void reply_kept(struct dns_proxy *p, const struct dns_client *client,
 
 	r->from_cache = true;
 	r->rcode = k->rcode;
+	if (k->is_failure)
+		r->reason = GATE_QUERY_UPSTREAM;
 	r->resolver = k->resolver;
 	r->targets = k->n_target;
 	r->dropped = k->dropped;
 	tell(p, r);
-	dns_answer_build(reply, q, k->rcode, k->body, k->n_records,
-			 (uint32_t)age, reply_max(client, q));
+	if (k->is_failure)
+		dns_reply_build(reply, q, DNS_SERVFAIL);
+	else
+		dns_answer_build(reply, q, k->rcode, k->body, k->n_records,
+				 (uint32_t)age, reply_max(client, q));
 }
 
 enum dns_served dns_proxy_serve(struct dns_proxy *p,
@@ -170,14 +175,32 @@ static void pin(struct dns_proxy *p, const struct dns_answer *a,
 			 loop_now(p->g->loop));
 }
 
+/* A name counts against its wildcard once: what never has an answer must not
+ * be a way to ask without end. */
+static void keep_failure(struct dns_proxy *p, const struct hostname *name,
+			 uint16_t type, uint16_t resolver)
+{
+	uint64_t now = loop_now(p->g->loop);
+
+	dns_cache_put(
+		p->cache, name, type,
+		&(struct dns_kept){ .rcode = DNS_SERVFAIL,
+				    .is_failure = true,
+				    .resolver = resolver,
+				    .since_ns = now,
+				    .until_ns = now + DNS_FAILURE_S * NS });
+}
+
 void dns_proxy_found(struct dns_proxy *p, const struct hostname *name,
 		     uint16_t type, const struct dns_found *f)
 {
 	const struct dns_answer *a = f->answer;
 	uint64_t now = loop_now(p->g->loop);
 
-	if (!a)
+	if (!a) {
+		keep_failure(p, name, type, f->resolver);
 		return;
+	}
 	pin(p, a, name);
 	/* an alias is a name of its own if the cell may ask for it */
 	for (size_t i = 1; i < a->n_chain; i++)

@@ -20,6 +20,7 @@ struct flow_dial {
 	size_t n, next;
 	uint16_t port;
 	bool by_name;
+	bool was_own; /* one of them was this host's */
 	uint64_t end_ns;
 };
 
@@ -31,6 +32,11 @@ void flow_dial_drop(struct flow_dial **d)
 
 static void failed(struct flow *f)
 {
+	if (f->dial && f->dial->was_own) {
+		flow_refuse(f, GATE_REASON_ADDRESS_CLASS,
+			    GATE_REASON_ADDRESS_CLASS);
+		return;
+	}
 	f->g->stats.dial_failures++;
 	flow_refuse(f, GATE_REASON_UNKNOWN_PROTOCOL,
 		    GATE_REASON_UPSTREAM_FAILED);
@@ -79,12 +85,31 @@ static bool through(int fd, const struct sockaddr *sa, socklen_t n)
 	       (errno == EINPROGRESS && connect(fd, sa, n) == 0);
 }
 
+bool flow_may_reach(const struct gate *g, int fd, const struct ip_addr *a,
+		    uint16_t port, bool udp)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof(sa);
+	struct ip_addr own;
+	uint16_t own_port;
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &n) < 0 ||
+	    ip_of_sockaddr(&sa, &own, &own_port))
+		return false;
+	return !ip_equal(&own, a) ||
+	       verdict_opens_own(g->policy,
+				 &(struct verdict_target){ .addr = *a,
+							   .port = port,
+							   .is_udp = udp });
+}
+
 /* true: @f->server is connecting; *@ret_done: it has connected */
 static bool start(struct flow *f, const struct ip_addr *a, bool *ret_done)
 {
 	struct sockaddr_storage sa;
 	socklen_t n = ip_sockaddr(a, f->dial->port, &sa);
 	uint64_t now = loop_now(f->g->loop), left;
+	bool waits;
 
 	if (f->dial->end_ns <= now)
 		return false;
@@ -93,9 +118,15 @@ static bool start(struct flow *f, const struct ip_addr *a, bool *ret_done)
 	if (f->server.fd < 0)
 		return false;
 	*ret_done = through(f->server.fd, (struct sockaddr *)&sa, n);
-	if (*ret_done ||
-	    (errno == EALREADY && flow_watch(f, &f->server, EPOLLOUT) &&
-	     flow_timer(f, left < ONE_MS ? left : ONE_MS)))
+	waits = !*ret_done && errno == EALREADY;
+	if ((*ret_done || waits) && !flow_is_overridden(f) &&
+	    !flow_may_reach(f->g, f->server.fd, a, f->dial->port, false)) {
+		f->dial->was_own = true;
+		flow_reset(&f->server.fd);
+		return false;
+	}
+	if (*ret_done || (waits && flow_watch(f, &f->server, EPOLLOUT) &&
+			  flow_timer(f, left < ONE_MS ? left : ONE_MS)))
 		return true;
 	loop_close(f->g->loop, &f->server);
 	return false;

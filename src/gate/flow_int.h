@@ -217,6 +217,13 @@ void flow_dial_event(struct flow *f, uint32_t events);
 /** flow_dial_late() - it did not in time */
 void flow_dial_late(struct flow *f);
 void flow_dial_drop(struct flow_dial **d);
+/**
+ * flow_may_reach() - of a socket that connects to @a: false if that is this
+ * host, and no rule spells it out. The addresses in the policy are those of
+ * the start: one that has come since is known by being the socket's own, too.
+ */
+bool flow_may_reach(const struct gate *g, int fd, const struct ip_addr *a,
+		    uint16_t port, bool udp) MUST_USE;
 
 /* -- flow_relay.c -- */
 

@@ -221,8 +221,9 @@ static int connect_to(const struct ip_addr *a, uint16_t port)
 	return fd;
 }
 
-static bool allow(struct udp_flow *f, const struct verdict *v,
-		  const struct flow_names *names)
+/* An allowing reason, or why it goes nowhere */
+static enum gate_reason allow(struct udp_flow *f, const struct verdict *v,
+			      const struct flow_names *names)
 {
 	struct gate *g = f->listener->g;
 
@@ -231,11 +232,17 @@ static bool allow(struct udp_flow *f, const struct verdict *v,
 	f->rec.dial = f->rec.dst;
 	f->rec.dial_port = f->rec.dst_port;
 	f->server.fd = connect_to(&f->rec.dial, f->rec.dial_port);
+	if (f->server.fd >= 0 && !flow_may_reach(g, f->server.fd, &f->rec.dial,
+						 f->rec.dial_port, true)) {
+		fd_drop(&f->server.fd);
+		return GATE_REASON_ADDRESS_CLASS;
+	}
 	if (f->server.fd < 0 || loop_add(g->loop, &f->server, EPOLLIN, false) ||
 	    !wait_more(f, idle_ms(g))) {
 		loop_remove(g->loop, &f->server);
 		fd_drop(&f->server.fd);
-		return false;
+		g->stats.dial_failures++;
+		return GATE_REASON_UPSTREAM_FAILED;
 	}
 	g->flows->udp->n_alive++;
 	f->rec.is_dialled = true;
@@ -245,7 +252,7 @@ static bool allow(struct udp_flow *f, const struct verdict *v,
 		f->holds_pin = true;
 	}
 	flow_count_allowed(g, &f->rec);
-	return true;
+	return v->reason;
 }
 
 /* Room for one more: denials go before it, the oldest first. */
@@ -293,6 +300,7 @@ static struct udp_flow *open_flow(struct udp_listener *l, struct gate_flow *r)
 {
 	struct gate *g = l->g;
 	struct flow_names names;
+	enum gate_reason why;
 	struct udp_flow *f;
 	struct verdict v;
 
@@ -317,10 +325,10 @@ static struct udp_flow *open_flow(struct udp_listener *l, struct gate_flow *r)
 		turn_down(f, f->rec.reason);
 		return NULL;
 	}
-	if (allow(f, &v, &names))
+	why = allow(f, &v, &names);
+	if (gate_reason_allows(why))
 		return f;
-	g->stats.dial_failures++;
-	turn_down(f, GATE_REASON_UPSTREAM_FAILED);
+	turn_down(f, why);
 	return NULL;
 }
 

@@ -155,6 +155,16 @@ struct verdict verdict_open(const struct gate_policy *p,
 			      : GATE_REASON_NO_RULE);
 }
 
+bool verdict_opens_own(const struct gate_policy *p,
+		       const struct verdict_target *t)
+{
+	for (size_t i = 0; i < p->n_rules; i++)
+		if (is_for(&p->rules[i], t) && p->rules[i].is_net &&
+		    net_opens(&p->rules[i], t, OPEN_BY_ADDRESS))
+			return true;
+	return false;
+}
+
 /* The name shown must be one that a rule takes, and one that led here. */
 static struct verdict by_name(const struct gate_policy *p,
 			      const struct verdict_target *t,

@@ -76,6 +76,10 @@ struct verdict_target {
 /** verdict_open() - a connection's or datagram flow's first packet */
 struct verdict verdict_open(const struct gate_policy *p,
 			    const struct verdict_target *t);
+/** verdict_opens_own() - does a rule allow @t although it is the host's own
+ *  address: one that spells it out; names lead nowhere then */
+bool verdict_opens_own(const struct gate_policy *p,
+		       const struct verdict_target *t);
 /** verdict_tls() - with a hello; @name NULL: it shows none */
 struct verdict verdict_tls(const struct gate_policy *p,
 			   const struct verdict_target *t,

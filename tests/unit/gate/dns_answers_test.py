@@ -13,7 +13,7 @@ import dns.flags
 import dns.message
 
 from dns_harness import (API, A_IN, HEAD, WAIT, addresses, case, data_of, main,
-                         make, name_of, reply, wire_name)
+                         make, name_of, parse, reply, wire_name)
 
 # -- vectors of the original, with our verdict --
 
@@ -312,10 +312,21 @@ def an_answer_that_comes_late_is_nobodys(t):
     g = t.gate(API, "ms=100", upstreams=[u])
     assert g.ask(API).rcode() == 2
     g.record(reason="upstream_failure")
+    failed = time.monotonic()
     q, send = sends[0]
     send(reply(q, f"{API}. 60 IN A 192.0.2.66").to_wire())
     u.answer = addresses("192.0.2.1")
-    assert data_of(g.ask(API)) == ["192.0.2.1"]
+    # that it failed is forgotten
+    c = g.client()
+    while True:
+        asked = time.monotonic()
+        c.send(make(API).to_wire())
+        r = parse(c.recv(65535))
+        if not g.record()["cached"]:
+            break
+        assert r.rcode() == 2
+        assert asked < failed + 5, "kept for longer than it should"
+    assert data_of(r) == ["192.0.2.1"]
     assert g.pins(API) == ["192.0.2.1"]
 
 
@@ -446,12 +457,23 @@ def that_there_is_nothing_is_kept_too(t):
             g.record(cached=cached, rcode=rcode, targets=0,
                      reason="allowed_by_allowlist")
         assert len(u.packets) == 1
-    # a failure is not
+
+
+@case
+def a_failure_is_kept(t):
     u = t.upstream(lambda _, q, send, tcp: send(reply(q, rcode=2).to_wire()))
-    g = t.gate(API, upstreams=[u])
-    for _ in range(2):
-        assert g.ask(API).rcode() == 2
+    g = t.gate("*.example.com", "labels=1", upstreams=[u])
+    for cached in 0, 1, 1:
+        r = g.ask("n.example.com", use_edns=0)
+        assert r.rcode() == 2 and not r.answer and r.edns == 0
+        g.record(reason="upstream_failure", rcode=2, cached=cached,
+                 asked=not cached, resolver=0, targets=0)
+    assert len(u.packets) == 1
+    # of this question
+    assert g.ask("n.example.com", "AAAA").rcode() == 2
+    g.record(cached=0, asked=1)
     assert len(u.packets) == 2
+    assert g.order("stats")["stats"] == [4, 0, 0, 0, 4, 2]
 
 
 if __name__ == "__main__":

@@ -489,7 +489,7 @@ static void test_refused(void **state)
 	r.count = 3;
 	tell(&r);
 	is("connection - " AT_A " {\"bytesDown\":20,\"bytesUp\":10,\"cellId\":"
-				"\"demo-1\",\"count\":3,"
+	   "\"demo-1\",\"count\":3,"
 	   "\"destination\":{\"address\":\"192.0.2.10\",\"port\":443},"
 	   "\"kind\":\"flows\",\"l4\":\"tcp\",\"protocol\":\"tls\","
 	   "\"question\":\"a.example.com\",\"reason\":"

@@ -76,15 +76,16 @@ static void test_server_speaks_first(void **state)
 
 static void test_name_rule_dials_the_other_addresses_too(void **state)
 {
+	struct ip_addr other = world_addr("192.0.2.21");
 	const struct gate_flow *f;
 	int l, c, s;
 
 	(void)state;
 	world_name_rule(GATE_TCP, "git.example.com", SSH);
-	world_pin("git.example.com", "2001:db8::5");
+	world_pin("git.example.com", "192.0.2.21");
 	world_pin("git.example.com", "192.0.2.20");
 	world_listen(SSH, false);
-	l = world_server("2001:db8::5", SSH);
+	l = world_server("192.0.2.21", SSH);
 	c = world_client("192.0.2.20", SSH);
 	s = world_accept(l);
 	world_say(s, "yes");
@@ -95,8 +96,57 @@ static void test_name_rule_dials_the_other_addresses_too(void **state)
 	f = world_last(GATE_FLOW);
 	assert_int_equal(f->reason, GATE_REASON_NAME_RULE);
 	assert_string_equal(f->question.text, "git.example.com");
-	assert_int_equal(f->dial.family, 6);
-	assert_int_equal(f->dst.family, 4);
+	assert_true(ip_equal(&f->dial, &other));
+	assert_false(ip_equal(&f->dst, &other));
+}
+
+/* Of the outside this one is an address, the others of its net are not. */
+static void test_an_own_address_is_reached_only_if_spelled_out(void **state)
+{
+	int l = world_server("192.0.2.1", SSH), c, s;
+
+	(void)state;
+	world_net_rule(GATE_TCP, "192.0.2.0/24", SSH);
+	world_listen(SSH, false);
+	c = world_client("192.0.2.1", SSH);
+	world_expect_reset(c);
+	(void)close(c);
+	world_told(1);
+	assert_int_equal(world_last(GATE_FLOW)->reason,
+			 GATE_REASON_ADDRESS_CLASS);
+	assert_false(world_last(GATE_FLOW)->is_dialled);
+	assert_int_equal(world.g.stats.dial_failures, 0);
+	assert_int_equal(world.g.stats.flows_denied, 1);
+	/* the kernel had answered: nothing was said */
+	world_expect_reset(world_accept(l));
+	world_net_rule(GATE_TCP, "192.0.2.1", SSH);
+	c = world_client("192.0.2.1", SSH);
+	s = world_accept(l);
+	world_say(c, "hi");
+	world_expect(s, "hi");
+}
+
+static void test_a_name_leads_past_own_addresses(void **state)
+{
+	int c, s, l;
+
+	(void)state;
+	world_name_rule(GATE_TCP, "own.example.com", SSH);
+	world_pin("own.example.com", "2001:db8::5");
+	world_pin("own.example.com", "192.0.2.1");
+	world_listen(SSH, false);
+	(void)world_server("2001:db8::5", SSH);
+	c = world_client("192.0.2.1", SSH);
+	world_expect_reset(c);
+	world_told(1);
+	assert_int_equal(world_last(GATE_FLOW)->reason,
+			 GATE_REASON_ADDRESS_CLASS);
+	world_pin("own.example.com", "192.0.2.21");
+	l = world_server("192.0.2.21", SSH);
+	c = world_client("192.0.2.1", SSH);
+	s = world_accept(l);
+	world_say(c, "hi");
+	world_expect(s, "hi");
 }
 
 static void test_nobody_there_is_a_reset(void **state)
@@ -536,6 +586,8 @@ int main(void)
 		TEST(test_denied_address_is_reset_and_told_once),
 		TEST(test_server_speaks_first),
 		TEST(test_name_rule_dials_the_other_addresses_too),
+		TEST(test_an_own_address_is_reached_only_if_spelled_out),
+		TEST(test_a_name_leads_past_own_addresses),
 		TEST(test_nobody_there_is_a_reset),
 		TEST(test_half_close_is_kept_both_ways),
 		TEST(test_server_half_close_first),

@@ -240,6 +240,31 @@ static void test_large_datagrams_are_whole(void **state)
 	assert_memory_equal(got, big, sizeof(big));
 }
 
+static void test_an_own_address_is_reached_only_if_spelled_out(void **state)
+{
+	char buf[16];
+	int c, s;
+
+	(void)state;
+	world_net_rule(GATE_UDP, "192.0.2.0/24", NTP);
+	world_listen_udp(NTP, 4);
+	s = world_udp(true, "192.0.2.1", NTP);
+	c = world_udp(false, "192.0.2.1", 5000);
+	send_to(c, "192.0.2.1", NTP, "ask", 3);
+	world_told(1);
+	assert_int_equal(world_last(GATE_FLOW)->reason,
+			 GATE_REASON_ADDRESS_CLASS);
+	assert_false(world_last(GATE_FLOW)->is_dialled);
+	assert_int_equal(recv(s, buf, sizeof(buf), 0), -1);
+	assert_int_equal(errno, EAGAIN);
+	world_net_rule(GATE_UDP, "192.0.2.1", NTP);
+	(void)close(c);
+	c = world_udp(false, "192.0.2.1", 5001);
+	send_to(c, "192.0.2.1", NTP, "more", 4);
+	while (recv(s, buf, sizeof(buf), 0) != 4)
+		world_turn();
+}
+
 static void test_v6(void **state)
 {
 	struct sockaddr_storage back;
@@ -274,6 +299,7 @@ int main(void)
 		TEST(test_name_rule_holds_its_pin),
 		TEST(test_the_table_is_bounded),
 		TEST(test_large_datagrams_are_whole),
+		TEST(test_an_own_address_is_reached_only_if_spelled_out),
 		TEST(test_v6),
 	};
 
