@@ -122,7 +122,8 @@ static bool start(struct flow *f, const struct ip_addr *a, bool *ret_done)
 	if ((*ret_done || waits) && !flow_is_overridden(f) &&
 	    !flow_may_reach(f->g, f->server.fd, a, f->dial->port, false)) {
 		f->dial->was_own = true;
-		flow_reset(&f->server.fd);
+		flow_will_reset(f->server.fd);
+		loop_close(f->g->loop, &f->server);
 		return false;
 	}
 	if (*ret_done || (waits && flow_watch(f, &f->server, EPOLLOUT) &&
