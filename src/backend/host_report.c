@@ -167,8 +167,16 @@ static void report_limits(struct backend_cell *c, struct report_enforcement *r)
 /* What the packet filter of the cell is, as the kernel shows it. */
 static void report_door(struct backend_cell *c, struct report_enforcement *r)
 {
+	const struct spec_authority *a = &c->req->spec->authority;
 	char got[96];
 
+	/* portable, in the host's network: nothing of it is claimed */
+	if (!c->req->door && !(c->stage.ns & CELL_NS_NET) &&
+	    (a->egress_rules.n || a->dns)) {
+		(void)snprintf(got, sizeof(got), "%zu rules",
+			       a->egress_rules.n);
+		report_item_add(r, "egress", got, "the host's network", false);
+	}
 	if (!c->req->door)
 		return;
 	(void)snprintf(got, sizeof(got),

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "cli/env.h"
 #include "evidence/event_net.h"
 #include "gate/evidence.h"
@@ -127,8 +128,14 @@ int life_gate_start(struct life *l, struct err *e)
 {
 	struct gate_process_config c = { .record = on_record, .arg = l };
 
-	if (!l->c->door || !l->req.spec->run || !life_has_net(l))
+	if (!l->c->door || !l->req.spec->run)
 		return 0;
+	if (!life_has_net(l)) {
+		log_line(LOG_WARN, LIFE_TARGET,
+			 "egress is not enforced: the command is in the host's "
+			 "network; add net to CELLOS_SUBPROCESS_UNSHARE");
+		return 0;
+	}
 	c.policy = &l->c->door->policy;
 	memcpy(c.listen, l->c->door->listen, sizeof(c.listen));
 	if (l->plan.init_uid)

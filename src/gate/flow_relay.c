@@ -47,12 +47,20 @@ void flow_way_init(struct flow_way *w)
 	*w = (struct flow_way){ .pipe = { -1, -1 } };
 }
 
+/* Is there one for the next who needs it? */
+static bool has_pipe(struct flows *all)
+{
+	if (!all->n_pipes && pipe2(all->pipes[0], O_NONBLOCK | O_CLOEXEC) == 0)
+		all->n_pipes++;
+	return all->n_pipes;
+}
+
 static bool take_pipe(struct flows *all, struct flow_way *w)
 {
 	if (w->pipe[0] >= 0)
 		return true;
-	if (!all->n_pipes)
-		return pipe2(w->pipe, O_NONBLOCK | O_CLOEXEC) == 0;
+	if (!has_pipe(all))
+		return false;
 	all->n_pipes--;
 	memcpy(w->pipe, all->pipes[all->n_pipes], sizeof(w->pipe));
 	return true;
@@ -217,10 +225,13 @@ static enum moved by_hand(struct ends *e, uint64_t *limit)
 static enum moved by_pipe(struct ends *e, uint64_t *limit)
 {
 	struct flow_way *w = e->way;
-	ssize_t n = splice(e->from->fd, NULL, w->pipe[1], NULL,
-			   least(CHUNK, *limit, flow_budget_left(&w->budget)),
-			   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	ssize_t n;
 
+	if (!take_pipe(e->f->g->flows, w))
+		return MOVED_FAILED; /* there was one */
+	n = splice(e->from->fd, NULL, w->pipe[1], NULL,
+		   least(CHUNK, *limit, flow_budget_left(&w->budget)),
+		   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 	if (n < 0 && !is_later())
 		return broken(e);
 	if (n > 0) {
@@ -281,12 +292,10 @@ static enum moved move(struct ends *e, uint64_t *limit)
 			break;
 		if (!flow_budget_left(&w->budget))
 			return look_ahead(e);
-		if (!w->is_bulk)
-			m = by_hand(e, limit);
-		else if (take_pipe(e->f->g->flows, w))
-			m = by_pipe(e, limit);
-		else
+		/* what is read by hand may need one too */
+		if (!has_pipe(e->f->g->flows))
 			return copy(e, limit);
+		m = w->is_bulk ? by_pipe(e, limit) : by_hand(e, limit);
 		if (m)
 			return m;
 	}

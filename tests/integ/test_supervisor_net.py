@@ -215,10 +215,15 @@ def test_network_policy(sup, net, egress):
 
 def test_without_a_network_namespace(sup):
     """portable and not asked for: nothing is said of a filter, for none is
-    there."""
+    there, but that nothing is enforced."""
     d = sup.run(spec(egress=TWO))
     assert d.code == 0
     assert d.all("network_policy") == d.all("network_enforcement") == []
+    assert "egress is not enforced: the command is in the host's network" \
+        in d.err
+    items = {i["name"]: i for i in d.data("evidence.v1.enforcement")["items"]}
+    assert items["egress"] == {"name": "egress", "asked": "2 rules",
+                               "got": "the host's network", "enforced": False}
 
 
 CONNECT = """if True:

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 
-enum { SSH = 22, BIG = 3 << 20, MANY = 2000 };
+enum { SSH = 22, BIG = 16 << 20, MANY = 2000 };
 
 static void pair_up(int *client, int *server)
 {
@@ -212,23 +212,24 @@ static void test_reset_goes_through(void **state)
 	world_told(1);
 }
 
-/* Nobody reads until the gate has to wait. */
-static void test_bulk_arrives_in_order(void **state)
+/* In pieces; nobody reads until the gate has to wait. */
+static void send_in_pieces(size_t piece)
 {
 	char *out = malloc(BIG), *in = malloc(BIG);
 	size_t sent = 0, got = 0;
 	int c, s;
 
-	(void)state;
 	assert_non_null(out);
 	assert_non_null(in);
 	for (size_t i = 0; i < BIG; i++)
 		out[i] = (char)(i * 2654435761u >> 13);
 	pair_up(&c, &s);
 	while (got < BIG) {
-		ssize_t n = sent < BIG ? send(c, out + sent, BIG - sent,
-					      MSG_NOSIGNAL)
-				       : -1;
+		size_t left = BIG - sent;
+		ssize_t n =
+			left ? send(c, out + sent, left < piece ? left : piece,
+				    MSG_NOSIGNAL)
+			     : -1;
 
 		if (n > 0) {
 			sent += (size_t)n;
@@ -249,6 +250,18 @@ static void test_bulk_arrives_in_order(void **state)
 	assert_int_equal(world_last(GATE_FLOW)->up, BIG);
 	free(out);
 	free(in);
+}
+
+static void test_bulk_arrives_in_order(void **state)
+{
+	(void)state;
+	send_in_pieces(BIG);
+}
+
+static void test_little_by_little_arrives_in_order(void **state)
+{
+	(void)state;
+	send_in_pieces(3001);
 }
 
 static int listener;
@@ -593,6 +606,7 @@ int main(void)
 		TEST(test_server_half_close_first),
 		TEST(test_reset_goes_through),
 		TEST(test_bulk_arrives_in_order),
+		TEST(test_little_by_little_arrives_in_order),
 		TEST(test_budget_up),
 		TEST(test_budget_up_in_one_write),
 		TEST(test_budget_up_of_two_connections),
