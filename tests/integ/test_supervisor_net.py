@@ -221,7 +221,7 @@ def test_without_a_network_namespace(sup):
     assert d.all("network_policy") == d.all("network_enforcement") == []
     assert "egress is not enforced: the command is in the host's network" \
         in d.err
-    items = {i["name"]: i for i in d.data("evidence.v1.enforcement")["items"]}
+    items = {i["name"]: i for i in d.data("enforcement")["items"]}
     assert items["egress"] == {"name": "egress", "asked": "2 rules",
                                "got": "the host's network", "enforced": False}
 
