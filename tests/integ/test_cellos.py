@@ -620,12 +620,18 @@ def test_without_a_gate_program(cells):
     need, = [n for n in json.loads(r.out)["needs"] if n["name"] == "gate"]
     assert r.rc == 1 and need["detail"] == \
         f"{gate}: Permission denied (os error 13)"
-    pathlib.Path(gate).chmod(0o755)
-    r = cells.run("echo", "ran", flags=["--allow", "192.0.2.1:443"])
-    assert (r.rc, r.out) == (125, ""), r
-    # noticed where its channel is first used, or where it is waited for
-    assert r.enforcement("refused")["stage"] in ("create", "door"), r
-    assert "gate" in r.err, r
+    for mode, text, why in (
+            (0o644, "x", "Permission denied (os error 13)"),
+            (0o755, "x", "Exec format error (os error 8)"),
+            # its interpreter could not open it: it is not inherited
+            (0o755, "#!/bin/sh", "No such file or directory (os error 2)")):
+        pathlib.Path(gate).write_text(text + "\n")
+        pathlib.Path(gate).chmod(mode)
+        r = cells.run("echo", "ran", flags=["--allow", "192.0.2.1:443"])
+        assert (r.rc, r.out) == (125, ""), r
+        assert f"gate: {gate}: {why}" in r.err, r
+        refused = r.enforcement("refused")
+        assert refused["stage"] == "create" and gate in refused["detail"], r
 
 
 # -- completion --
