@@ -352,6 +352,23 @@ static void output_leg(struct nft_batch *t, const struct door *d)
 	nft_verdict(t, NFT_JUMP, "chatter");
 }
 
+/* The resets of `refuse` go where a refused connection said it came from: in
+ * here all addresses are local, and who bound one of them must be told. */
+static void output_resets(struct nft_batch *t)
+{
+	static const uint8_t reset = 4, none;
+	static const char lo[IFNAMSIZ] = "lo";
+
+	nft_rule(t, "output");
+	nft_meta(t, NFT_META_OIFNAME);
+	nft_cmp(t, NFT_CMP_EQ, lo, sizeof(lo));
+	proto(t, IPPROTO_TCP);
+	nft_payload(t, NFT_PAYLOAD_TRANSPORT_HEADER, 13, 1);
+	nft_mask(t, &reset, 1);
+	nft_cmp(t, NFT_CMP_NEQ, &none, 1);
+	nft_verdict(t, NF_ACCEPT, NULL);
+}
+
 static void output(struct nft_batch *t, const struct door *d)
 {
 	nft_rule(t, "output");
@@ -360,6 +377,7 @@ static void output(struct nft_batch *t, const struct door *d)
 	if (d->has_leg)
 		output_leg(t, d);
 	plain_headers(t, "output", DOOR_REFUSE);
+	output_resets(t);
 	listeners(t, d, "output", false, false);
 	to_own(t, d, "output", NFT_GOTO, "own");
 	nft_rule(t, "output");

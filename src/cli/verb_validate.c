@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* `cellos validate`: a document against every rule that needs no host. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cli/advice.h"
 #include "cli/run_setup.h"
 #include "cli/verb.h"
 
@@ -21,6 +24,22 @@ static int take(void *ctx, const struct verb_opt *opt, const char *value,
 	return 0;
 }
 
+/* What a gate would be started with, less what only the host knows. */
+static int check_rules(const char *path, const struct spec *s, struct err *e)
+{
+	struct gate_policy *p;
+	int r;
+
+	if (!policy_needs_gate(s))
+		return 0;
+	p = malloc(sizeof(*p));
+	if (!p)
+		return err_set(e, ERR_PLAIN, ENOMEM, "gate policy");
+	r = policy_compile(s, POLICY_VALIDATE, p, e);
+	free(p);
+	return r ? err_wrap(e, "%s", path) : 0;
+}
+
 int verb_validate(int argc, char **argv)
 {
 	OWNED(document_drop) struct document d = { 0 };
@@ -33,8 +52,11 @@ int verb_validate(int argc, char **argv)
 		return p == VERB_HELP ? EXIT_FINE : EXIT_USAGE;
 	if (!path)
 		path = "-";
-	if (run_setup_document(path, &d, &e))
+	if (run_setup_document(path, &d, &e) || check_rules(path, &d.spec, &e))
 		return verb_fail(&e, EXIT_FAILED);
-	printf("%s: valid\n", strcmp(path, "-") == 0 ? "standard input" : path);
+	if (strcmp(path, "-") == 0)
+		path = "standard input";
+	advice_print(stderr, path, &d.spec);
+	printf("%s: valid\n", path);
 	return EXIT_FINE;
 }

@@ -11,6 +11,7 @@
 
 #include "base/cursor.h"
 #include "base/fd.h"
+#include "gate/flow_int.h"
 
 enum {
 	LENGTH = 2,
@@ -241,6 +242,30 @@ static void on_event(struct loop_source *s, uint32_t events)
 	pump(c);
 }
 
+/* Queries are told one by one: what brought none is told as a connection. */
+static void turn_away(struct gate *g, int *fd)
+{
+	struct gate_flow r = { .id = ++g->next_flow,
+			       .reason = GATE_REASON_TABLE_FULL,
+			       .protocol = GATE_TCP,
+			       .l4 = IPPROTO_TCP,
+			       .rule = -1,
+			       .opened_ms = flow_wall_ms() };
+	struct sockaddr_storage sa;
+	socklen_t n = sizeof(sa), m = sizeof(sa);
+
+	/* who has gone meanwhile has no address any more */
+	if ((getpeername(*fd, (struct sockaddr *)&sa, &n) == 0 &&
+	     ip_of_sockaddr(&sa, &r.src, &r.src_port)) ||
+	    (getsockname(*fd, (struct sockaddr *)&sa, &m) == 0 &&
+	     ip_of_sockaddr(&sa, &r.dst, &r.dst_port)))
+		r.src_port = r.dst_port = 0;
+	g->stats.flows++;
+	g->stats.flows_denied++;
+	fd_drop(fd);
+	record_flow(g, GATE_FLOW, &r);
+}
+
 void dns_conns_add(struct dns_conns *cs, int fd)
 {
 	struct conn *c = cs->conns;
@@ -248,7 +273,7 @@ void dns_conns_add(struct dns_conns *cs, int fd)
 	while (c < cs->conns + DNS_CONNS_MAX && c->is_open)
 		c++;
 	if (c == cs->conns + DNS_CONNS_MAX) {
-		fd_drop(&fd);
+		turn_away(cs->proxy->g, &fd);
 		return;
 	}
 	*c = (struct conn){ .source = { .fd = fd, .fn = on_event },

@@ -179,7 +179,7 @@ static int check_listed(struct compile *c, const struct gate_rule *r, size_t i)
 	for (size_t k = 0; k < c->p->n_names; k++)
 		if (covers(c->p->names[k], r->pattern))
 			return 0;
-	if (c->face == POLICY_CELLOS)
+	if (c->face == POLICY_CELLOS || c->face == POLICY_VALIDATE)
 		return err_set(c->e, ERR_SPEC, 0, text, r->pattern, i);
 	/* it stays: some names of a wildcard may be listed */
 	log_line(LOG_WARN, TARGET, text, r->pattern, i);

@@ -86,7 +86,8 @@ struct gate_policy {
 enum policy_face {
 	POLICY_PORTABLE,   /* it permits nothing, and is told by log */
 	POLICY_SUPERVISOR, /* an error; what can do no harm is told by log */
-	POLICY_CELLOS	   /* an error */
+	POLICY_CELLOS,	   /* an error */
+	POLICY_VALIDATE	   /* the same; what this build cannot do is left out */
 };
 
 /**
@@ -99,8 +100,8 @@ enum policy_face {
  *
  * Errors: protocol word, port 0, 53/udp is fine, 853 is refused, loopback and
  * unspecified addresses are refused, a name rule the allowlist excludes
- * (POLICY_CELLOS), more rules than GATE_RULES_MAX, a host that is neither name
- * pattern, address nor CIDR.
+ * (POLICY_CELLOS, POLICY_VALIDATE), more rules than GATE_RULES_MAX, a host that
+ * is neither name pattern, address nor CIDR.
  */
 int policy_compile(const struct spec *s, enum policy_face face,
 		   struct gate_policy *ret, struct err *e) MUST_USE;

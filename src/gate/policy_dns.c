@@ -91,10 +91,13 @@ static int compile_resolver(struct compile *c, size_t i)
 {
 	const struct spec_resolver *d = &c->s->authority.dns->resolvers[i];
 	struct gate_resolver r = { .is_tcp = d->protocol == SPEC_DO53_TCP };
+	bool is_built = d->protocol == SPEC_DO53_UDP || r.is_tcp;
 	char q[TEXT_QUOTED];
 
+	if (!is_built && c->face == POLICY_VALIDATE)
+		return 0;
 	/* another transport in its place would be a silent weakening */
-	if (d->protocol != SPEC_DO53_UDP && d->protocol != SPEC_DO53_TCP)
+	if (!is_built)
 		return err_set(c->e, ERR_PLAIN, 0,
 			       RESOLVER
 			       ".protocol: of the transports only do53-udp and "

@@ -19,7 +19,14 @@
 #include "sys/datagram.h"
 #include "sys/pidfd.h"
 
-enum { CHANNEL = 3, BATCH = 64, SLACK_MS = 1000 };
+enum {
+	CHANNEL = 3,
+	BATCH = 64,
+	SLACK_MS = 1000,     /* for records to come after the drain */
+	SLACK_MAX_MS = 10000 /* while they do */
+};
+
+static const uint64_t MS = 1000000;
 
 struct gate_process {
 	struct gate_process_config c;
@@ -74,9 +81,10 @@ static int policy_fd(const struct gate_policy *p)
 	return r ? r : fd_take(&fd);
 }
 
-/* In the child of vfork: nothing but calls. */
-static void exec_gate(int program, int sock) NORETURN;
-static void exec_gate(int program, int sock)
+/* In the child of vfork: nothing but calls, and one store that the parent
+ * sees. */
+static void exec_gate(int program, int sock, volatile int *ret) NORETURN;
+static void exec_gate(int program, int sock, volatile int *ret)
 {
 	static char name[] = "cellos-gate", empty[] = "";
 	char *const argv[] = { name, NULL };
@@ -90,34 +98,38 @@ static void exec_gate(int program, int sock)
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	/* dup2 of a descriptor onto itself would keep its close-on-exec */
-	if (sock == CHANNEL ? fcntl(sock, F_SETFD, 0) < 0
-			    : dup2(sock, CHANNEL) < 0)
-		_exit(126);
-	(void)syscall(SYS_execveat, program, empty, argv, envp, AT_EMPTY_PATH);
+	if (sock == CHANNEL ? fcntl(sock, F_SETFD, 0) == 0
+			    : dup2(sock, CHANNEL) == CHANNEL)
+		(void)syscall(SYS_execveat, program, empty, argv, envp,
+			      AT_EMPTY_PATH);
+	*ret = errno;
 	_exit(127);
 }
 
 /* Alone with its call: what lives across vfork() may be clobbered. */
-static pid_t vfork_gate(int program, int sock)
+static pid_t vfork_gate(int program, int sock, volatile int *ret)
 {
 	pid_t pid = vfork();
 
 	if (pid == 0)
-		exec_gate(program, sock);
+		exec_gate(program, sock, ret);
 	return pid;
 }
 
 static int spawn(struct gate_process *p, int program, int child_sock)
 {
 	OWNED(fd_drop) int high = -1;
+	volatile int failed = 0;
 
 	/* out of the way of the channel */
 	high = fcntl(program, F_DUPFD_CLOEXEC, CHANNEL + 1);
 	if (high < 0)
 		return -errno;
-	p->pid = vfork_gate(high, child_sock);
+	p->pid = vfork_gate(high, child_sock, &failed);
 	if (p->pid < 0)
 		return -errno;
+	if (failed)
+		return -failed;
 	p->pidfd = pidfd_open_pid(p->pid);
 	return p->pidfd < 0 ? p->pidfd : 0;
 }
@@ -313,8 +325,10 @@ const char *gate_process_why(const struct gate_process *p)
 int gate_process_finish(struct gate_process *p, struct err *e)
 {
 	struct gate_order o = { .type = GATE_ORDER_STOP };
-	uint64_t end = clock_mono_ns() +
-		       ((uint64_t)p->c.policy->drain_ms + SLACK_MS) * 1000000;
+	uint64_t drained =
+		clock_mono_ns() + (uint64_t)p->c.policy->drain_ms * MS;
+	uint64_t end = drained + SLACK_MS * MS;
+	uint64_t last = end + SLACK_MAX_MS * MS;
 	bool lost = p->why[0] != '\0';
 
 	if (!lost && order(p, &o, -1))
@@ -327,8 +341,13 @@ int gate_process_finish(struct gate_process *p, struct err *e)
 			lost = lose(p, "did not end in time") < 0;
 			break;
 		}
-		if (poll(&f, 1, (int)((end - now) / 1000000 + 1)) > 0)
+		if (poll(&f, 1, (int)((end - now) / MS + 1)) > 0) {
 			lost = serve(p) < 0;
+			/* many may be under way */
+			now = clock_mono_ns() + SLACK_MS * MS;
+			if (now > end)
+				end = now < last ? now : last;
+		}
 	}
 	return lost ? err_set(e, ERR_HOST, 0, "%s", p->why) : 0;
 }

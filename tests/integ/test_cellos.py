@@ -273,6 +273,73 @@ def test_what_is_wrong_in_a_document_is_named(cells, tmp_path):
     assert r.rc == 125 and "absent.json" in r.err
 
 
+def way_out(hosts, allowlist=(), **more):
+    rules = [{"host": h, "port": 443} for h in hosts]
+    dns = {"hostnameAllowlist": list(allowlist), **more}
+    return json.dumps({
+        "apiVersion": "cellos.io/v1", "kind": "ExecutionCell",
+        "spec": {"id": "a", "lifetime": {"ttlSeconds": 1},
+                 "authority": {"egressRules": rules, "dnsAuthority": dns},
+                 "run": {"argv": ["true"], "secretDelivery": "env"}}})
+
+
+def test_validate_warns_of_names_that_lead_anywhere(cells, tmp_path):
+    path = tmp_path / "doc.json"
+    wide, doh = "holds names that anybody can have", "past the list of names"
+    cases = [
+        ("dns.google", doh), ("DNS.Google", doh), ("*.google", wide),
+        ("*.cloudflare-dns.com", doh), ("*.quad9.net", doh),
+        ("chrome.cloudflare-dns.com", doh), ("*.one.one.one", doh),
+        ("*.com", wide), ("*.co.uk", wide), ("*.GitHub.io", wide),
+        ("*.amazonaws.com", wide), ("*.workers.dev", wide),
+        ("github.io", None), ("*.me.github.io", None), ("quad9.net", None),
+        ("example.com", None), ("*.example.com", None), ("192.0.2.1", None),
+        ("evil-dns.google", None), ("*.dns.google", None)]
+    path.write_text(way_out([h for h, _ in cases]))
+    r = cells.verb("validate", path)
+    assert (r.rc, r.out) == (0, f"{path}: valid\n"), r
+    want = [(f'{path}: warning: "{h}"', why,
+             f"(at /spec/authority/egressRules/{i}/host)")
+            for i, (h, why) in enumerate(cases) if why]
+    lines = r.err.splitlines()
+    assert len(lines) == len(want), r
+    for line, (head, why, at) in zip(lines, want):
+        assert line.startswith(head) and why in line and line.endswith(at), r
+    path.write_text(way_out([], ["www.example.com", "*.pages.dev"]))
+    r = cells.verb("validate", path)
+    line, = r.err.splitlines()
+    assert r.rc == 0 and wide in line and line.endswith(
+        "(at /spec/authority/dnsAuthority/hostnameAllowlist/1)")
+    path.write_text(way_out(["example.com"]))
+    assert cells.verb("validate", path).err == ""
+
+
+def test_validate_judges_egress_rules(cells, tmp_path):
+    path = tmp_path / "doc.json"
+    resolver = {"resolverId": "r", "endpoint": "192.0.2.1:53",
+                "protocol": "do53-udp"}
+    for text, at in (
+            (way_out(["exa_mple.com"]), "egressRules/0/host"),
+            (way_out(["192.0.2.1", "127.0.0.1"]), "egressRules/1/host"),
+            (way_out(["b.example"], ["a.example"]), "egressRules/0/host"),
+            (way_out(["a.example"], resolvers=[
+                {**resolver, "protocol": "dot", "endpoint": "192.0.2.1:853"},
+                {**resolver, "resolverId": "s", "endpoint": "here"}]),
+             "resolvers/1/endpoint")):
+        path.write_text(text)
+        r = cells.verb("validate", path)
+        assert (r.rc, r.out) == (1, ""), r
+        assert str(path) in r.err and at in r.err, r
+    # what is not built is no fault of the document
+    for protocol, endpoint in (("dot", "192.0.2.1:853"),
+                               ("doq", "192.0.2.1:853"),
+                               ("doh", "https://dns.example/dns-query")):
+        path.write_text(way_out(["a.example"], resolvers=[
+            {**resolver, "protocol": protocol, "endpoint": endpoint}]))
+        r = cells.verb("validate", path)
+        assert (r.rc, r.out, r.err) == (0, f"{path}: valid\n", ""), r
+
+
 def test_what_is_not_built_is_refused_by_name(cells, tmp_path):
     path = tmp_path / "doc.json"
     path.write_text(json.dumps({
@@ -620,12 +687,18 @@ def test_without_a_gate_program(cells):
     need, = [n for n in json.loads(r.out)["needs"] if n["name"] == "gate"]
     assert r.rc == 1 and need["detail"] == \
         f"{gate}: Permission denied (os error 13)"
-    pathlib.Path(gate).chmod(0o755)
-    r = cells.run("echo", "ran", flags=["--allow", "192.0.2.1:443"])
-    assert (r.rc, r.out) == (125, ""), r
-    # noticed where its channel is first used, or where it is waited for
-    assert r.enforcement("refused")["stage"] in ("create", "door"), r
-    assert "gate" in r.err, r
+    for mode, text, why in (
+            (0o644, "x", "Permission denied (os error 13)"),
+            (0o755, "x", "Exec format error (os error 8)"),
+            # its interpreter could not open it: it is not inherited
+            (0o755, "#!/bin/sh", "No such file or directory (os error 2)")):
+        pathlib.Path(gate).write_text(text + "\n")
+        pathlib.Path(gate).chmod(mode)
+        r = cells.run("echo", "ran", flags=["--allow", "192.0.2.1:443"])
+        assert (r.rc, r.out) == (125, ""), r
+        assert f"gate: {gate}: {why}" in r.err, r
+        refused = r.enforcement("refused")
+        assert refused["stage"] == "create" and gate in refused["detail"], r
 
 
 # -- completion --

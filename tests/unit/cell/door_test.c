@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -416,13 +417,20 @@ static void a_false_source_is_refused(void **state)
 	struct sockaddr_storage sa;
 	socklen_t n = sa_of(FAR4, 443, &sa);
 	int fd = bound(SOCK_STREAM, "198.51.100.9", 0, false);
+	int ms = PATIENCE_MS;
 
 	(void)state;
 	assert_true(fd >= 0);
-	/* the reset goes to the false address, and is refused as well */
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	/* the reset goes to the false address, and arrives: at once, and
+	 * nothing is told of it */
+	assert_int_equal(
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms)),
+		0);
 	assert_int_equal(connect(fd, (const void *)&sa, n), -1);
+	assert_int_equal(errno, ECONNREFUSED);
 	assert_told("refuse", IPPROTO_TCP, "198.51.100.9", FAR4, 443);
+	assert_int_equal(counted(DOOR_REFUSE), 1);
+	assert_true(is_quiet(gate_fd(DOOR_NFLOG, 0, 0)));
 	assert_true(is_quiet(gate_fd(DOOR_TCP, 4, 0)));
 	(void)close(fd);
 }

@@ -43,6 +43,17 @@ void record_query(struct gate *g, const struct gate_query *q)
 	(void)fflush(stdout);
 }
 
+void record_flow(struct gate *g, enum gate_record_type type,
+		 const struct gate_flow *f)
+{
+	printf("{\"reason\":\"%s\",\"is_flow\":%d,\"id\":%" PRIu64
+	       ",\"tcp\":%d,\"from\":%u,\"to\":%u,\"denied\":%" PRIu64 "}\n",
+	       gate_reason_word((enum gate_reason)f->reason), type == GATE_FLOW,
+	       f->id, f->l4 == IPPROTO_TCP, f->src_port, f->dst_port,
+	       g->stats.flows_denied);
+	(void)fflush(stdout);
+}
+
 static NORETURN void fail(const char *what)
 {
 	perror(what);

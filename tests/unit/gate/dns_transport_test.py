@@ -361,8 +361,13 @@ def connections_have_a_bound(t):
     for s in conns:
         s.sendall(q)
         read_framed(s)
-    extra = g.stream()
-    assert extra.recv(1) == b""
+        g.record(rcode=5)
+    # one more is told of by itself: it has no query
+    for n in 1, 2:
+        extra = g.stream()
+        assert extra.recv(1) == b""
+        g.record(reason="table_full", is_flow=1, id=n, tcp=1, to=g.tcp,
+                 denied=n, **{"from": extra.getsockname()[1]})
     # also of one that is not read at that time: sixteen of its queries wait
     conns[7].sendall(b"".join(framed(make(f"n{i}.example.net").to_wire())
                               for i in range(17)))
