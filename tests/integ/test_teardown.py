@@ -85,7 +85,9 @@ def test_signal_to_the_runner(cells, before, tmp_path, hostile, mark, sig):
     p = cells.start("sh", "-c", script, rw=[rw], ro=[hostile],
                     env={"CELLOS_LIMIT_GRACE_SECONDS": "1"})
     assert wait_until((rw / "up").exists, 10)
-    assert [name for _, name, _ in processes(mark)].count(mark[:15]) == 1
+    # who started the daemon does not wait until it has its name
+    assert wait_until(lambda: [name for _, name, _ in processes(mark)].count(
+        mark[:15]) == 1, 10)
     p.send_signal(sig)
     out, err = p.communicate(timeout=20 * SLACK)
     assert p.returncode == 128 + sig, (out, err)
