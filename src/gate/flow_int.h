@@ -220,7 +220,8 @@ void flow_dial_drop(struct flow_dial **d);
 /**
  * flow_may_reach() - of a socket that connects to @a: false if that is this
  * host, and no rule spells it out. The addresses in the policy are those of
- * the start: one that has come since is known by being the socket's own, too.
+ * the start: one that has come since is known by being the socket's own, too,
+ * unless it is a secondary one of IPv4, from which no connection comes.
  */
 bool flow_may_reach(const struct gate *g, int fd, const struct ip_addr *a,
 		    uint16_t port, bool udp) MUST_USE;

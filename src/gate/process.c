@@ -325,9 +325,8 @@ const char *gate_process_why(const struct gate_process *p)
 int gate_process_finish(struct gate_process *p, struct err *e)
 {
 	struct gate_order o = { .type = GATE_ORDER_STOP };
-	uint64_t drained =
-		clock_mono_ns() + (uint64_t)p->c.policy->drain_ms * MS;
-	uint64_t end = drained + SLACK_MS * MS;
+	uint64_t end = clock_mono_ns() +
+		       ((uint64_t)p->c.policy->drain_ms + SLACK_MS) * MS;
 	uint64_t last = end + SLACK_MAX_MS * MS;
 	bool lost = p->why[0] != '\0';
 

@@ -50,7 +50,8 @@ pid_t gate_process_pid(const struct gate_process *p);
 const char *gate_process_why(const struct gate_process *p);
 /**
  * gate_process_finish() - let it drain, take its last records
- * Bounded by policy->drain_ms and a second; then it is killed.
+ * Bounded by policy->drain_ms and a second, which each record that comes begins
+ * anew, for ten seconds at most; then it is killed.
  *
  * Return: 0 if it told everything, -1 if its end is not in the records
  */

@@ -23,7 +23,7 @@ static unsigned n_records, n_dials;
 static int on_record(void *arg, const struct gate_record *r)
 {
 	(void)arg;
-	assert_int_equal(r->type, GATE_STATS);
+	assert_true(r->type == GATE_STATS || policy.drain_ms == HOSTILE_SLOW);
 	n_records++;
 	return 0;
 }
@@ -165,6 +165,40 @@ static void test_one_that_stays_is_ended(void **state)
 	assert_int_equal(errno, ESRCH);
 }
 
+static int finish_slow(uint32_t records, uint32_t each_ms, struct err *e)
+{
+	struct gate_process *p;
+	int r;
+
+	policy.n_names = records;
+	policy.idle_ms = each_ms;
+	p = begin(HOSTILE_SLOW);
+	assert_int_equal(until(p, is_ready), 0);
+	r = gate_process_finish(p, e);
+	gate_process_free(&p);
+	return r;
+}
+
+static void test_records_that_come_are_waited_for(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(finish_slow(5, 400, &e), 0);
+	assert_int_equal(n_records, 6);
+}
+
+/* The bound is gate_process_finish()'s: ten seconds and the first. */
+static void test_records_without_end_are_not(void **state)
+{
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(finish_slow(UINT32_MAX, 100, &e), -1);
+	assert_non_null(strstr(e.text, "the gate did not end in time"));
+	assert_true(n_records > 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +207,8 @@ int main(void)
 		cmocka_unit_test(test_its_death_is_told),
 		cmocka_unit_test(test_descriptors_are_not_kept),
 		cmocka_unit_test(test_one_that_stays_is_ended),
+		cmocka_unit_test(test_records_that_come_are_waited_for),
+		cmocka_unit_test(test_records_without_end_are_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  * cellos-gate, and does what its policy's `drain_ms` says (see process_test.c).
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -34,7 +35,7 @@ static void wait_for(enum gate_order_type type)
 	} while (o.type != type);
 }
 
-static enum hostile what_to_do(void)
+static enum hostile what_to_do(const struct gate_policy **ret)
 {
 	struct gate_order o;
 	const struct gate_policy *p;
@@ -46,6 +47,7 @@ static enum hostile what_to_do(void)
 	/* what is sealed cannot be made another by whoever holds it */
 	if (p == MAP_FAILED || write(fd, "x", 1) >= 0 || ftruncate(fd, 0) == 0)
 		_exit(1);
+	*ret = p;
 	return (enum hostile)p->drain_ms;
 }
 
@@ -83,7 +85,8 @@ int main(void)
 		.type = GATE_INSIDE, .inside = { .family = 4, .n = DOOR_INSIDE }
 	};
 	struct gate_record r = ready;
-	enum hostile what = what_to_do();
+	const struct gate_policy *p;
+	enum hostile what = what_to_do(&p);
 
 	switch (what) {
 	case HOSTILE_NOT:
@@ -112,6 +115,16 @@ int main(void)
 		break;
 	case HOSTILE_DIES:
 		tell(&ready);
+		return 0;
+	case HOSTILE_SLOW:
+		tell(&ready);
+		wait_for(GATE_ORDER_STOP);
+		r.type = GATE_QUERY;
+		for (uint32_t i = 0; i < p->n_names; i++) {
+			(void)poll(NULL, 0, (int)p->idle_ms);
+			tell(&r);
+		}
+		tell(&stats);
 		return 0;
 	case HOSTILE_STAYS:
 		tell(&ready);

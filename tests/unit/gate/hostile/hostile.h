@@ -12,7 +12,9 @@ enum hostile {
 	HOSTILE_DESCRIPTORS, /* ten with each record */
 	HOSTILE_ASKS,	     /* for sockets, before those asked for came */
 	HOSTILE_DIES,
-	HOSTILE_STAYS /* never tells its totals */
+	HOSTILE_STAYS, /* never tells its totals */
+	HOSTILE_SLOW   /* policy->n_names records at its end, one each
+			* policy->idle_ms */
 };
 
 #endif
