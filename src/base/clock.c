@@ -13,6 +13,13 @@ struct timespec clock_wall(void)
 	return t;
 }
 
+uint64_t clock_wall_ms(void)
+{
+	struct timespec t = clock_wall();
+
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 uint64_t clock_mono_ns(void)
 {
 	struct timespec t = { 0 };

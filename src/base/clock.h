@@ -18,6 +18,8 @@ enum clock_form {
 
 /** clock_wall() - CLOCK_REALTIME */
 struct timespec clock_wall(void);
+/** clock_wall_ms() - the same in milliseconds since 1970 */
+uint64_t clock_wall_ms(void);
 /** clock_mono_ns() - CLOCK_MONOTONIC in nanoseconds */
 uint64_t clock_mono_ns(void);
 /**

@@ -151,7 +151,6 @@ int state_run_open(const struct state_dirs *d, const char *run_uuid,
 		   const char *cell_id, const char *run_id,
 		   struct state_run **ret, struct err *e)
 {
-	struct timespec now = clock_wall();
 	struct state_run *s;
 	int r;
 
@@ -176,8 +175,7 @@ int state_run_open(const struct state_dirs *d, const char *run_uuid,
 	    state_run_note(s, e, "runner %ld %llu", (long)getpid(),
 			   pidfd_start_time(getpid())) ||
 	    state_run_note(s, e, "started %llu",
-			   (unsigned long long)now.tv_sec * 1000 +
-				   (unsigned long long)now.tv_nsec / 1000000)) {
+			   (unsigned long long)clock_wall_ms())) {
 		state_run_close(&s);
 		return -1;
 	}

@@ -48,13 +48,6 @@ static int judge(struct life *l, int r)
 	return r;
 }
 
-static uint64_t wall_ms(void)
-{
-	struct timespec t = clock_wall();
-
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* -- what the document declares -- */
 
 /* By the runner's own resolver: a fact for readers, no verdict uses it. */
@@ -168,7 +161,7 @@ void life_gate_unstarted(struct life *l, const char *why)
 
 	(void)judge(l,
 		    gate_evidence_unstarted(&ev, env_truthy("CELLOS_DNS_PROXY"),
-					    true, why, wall_ms()));
+					    true, why, clock_wall_ms()));
 }
 
 /* Its last records come before what is said of the command. */
@@ -197,5 +190,6 @@ void life_flow_rows(struct life *l)
 	const struct gate_evidence ev = evidence(l);
 
 	if (l->c->flow_rows && l->door_held)
-		(void)judge(l, gate_evidence_rows(&ev, &l->flows, wall_ms()));
+		(void)judge(
+			l, gate_evidence_rows(&ev, &l->flows, clock_wall_ms()));
 }

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "gate/record.h"
@@ -34,13 +33,6 @@ struct recorder {
 	size_t n_aggregates;
 	uint16_t by_hash[2 * AGGREGATES]; /* index + 1; 0: free */
 };
-
-static uint64_t wall_ms(void)
-{
-	struct timespec t = clock_wall();
-
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* -- the queue -- */
 
@@ -306,7 +298,7 @@ void record_query(struct gate *g, const struct gate_query *q)
 
 	if (!c->is_open)
 		return;
-	r.wall_ms = wall_ms();
+	r.wall_ms = clock_wall_ms();
 	if (may_tell(c))
 		put(c, &r);
 	else
@@ -324,7 +316,7 @@ void record_flow(struct gate *g, enum gate_record_type type,
 	if (!c->is_open || (!is_told && type == GATE_DECISION))
 		return;
 	r = (struct gate_record){ .type = (uint32_t)type, .flow = *f };
-	r.wall_ms = wall_ms();
+	r.wall_ms = clock_wall_ms();
 	if (is_told)
 		put(c, &r);
 	else
@@ -334,7 +326,7 @@ void record_flow(struct gate *g, enum gate_record_type type,
 void record_lost(struct gate *g, uint64_t n)
 {
 	struct gate_record r = { .type = GATE_REFUSED,
-				 .wall_ms = wall_ms(),
+				 .wall_ms = clock_wall_ms(),
 				 .flow = { .reason = GATE_REASON_NO_RULE,
 					   .rule = -1 } };
 
@@ -383,7 +375,7 @@ void record_tell(struct gate *g, const struct gate_record *r)
 {
 	struct gate_record copy = *r;
 
-	copy.wall_ms = wall_ms();
+	copy.wall_ms = clock_wall_ms();
 	put(g->recorder, &copy);
 }
 

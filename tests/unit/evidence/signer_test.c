@@ -22,18 +22,6 @@
 #include "base/limits.h"
 #include "evidence/signer.h"
 
-/* Its run-time makes calls the filter would kill: no filter then. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 #define TIME "2026-01-02T03:04:05.000000006+00:00"
 #define ID   "00000000-0000-4000-8000-000000000001"
 
