@@ -57,6 +57,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!memchr(r.fault.text, '\0', sizeof(r.fault.text)))
 			abort();
 		break;
+	case GATE_INSIDE:
+		if (r.inside.n < 1 || r.inside.n > DOOR_INSIDE ||
+		    (r.inside.family != 4 && r.inside.family != 6))
+			abort();
+		break;
 	case GATE_READY:
 	case GATE_STATS:
 		break;
