@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/cursor.h"
 #include "base/fd.h"
 #include "gate/flow_int.h"
@@ -250,7 +251,7 @@ static void turn_away(struct gate *g, int *fd)
 			       .protocol = GATE_TCP,
 			       .l4 = IPPROTO_TCP,
 			       .rule = -1,
-			       .opened_ms = flow_wall_ms() };
+			       .opened_ms = clock_wall_ms() };
 	struct sockaddr_storage sa;
 	socklen_t n = sizeof(sa), m = sizeof(sa);
 

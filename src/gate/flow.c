@@ -23,13 +23,6 @@ enum {
 
 static const uint64_t MS = 1000000;
 
-uint64_t flow_wall_ms(void)
-{
-	struct timespec t = clock_wall();
-
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / MS;
-}
-
 void flow_will_reset(int fd)
 {
 	struct linger now = { .l_onoff = 1 };
@@ -330,7 +323,7 @@ static void accepted(struct flow_listener *l, int taken,
 		return;
 	}
 	r.id = ++g->next_flow;
-	r.opened_ms = flow_wall_ms();
+	r.opened_ms = clock_wall_ms();
 	g->stats.flows++;
 	begin(g, &fd, &r, l->is_explicit);
 }

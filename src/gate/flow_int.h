@@ -185,8 +185,6 @@ void flow_serve_client(struct loop_source *s, uint32_t events);
 void flow_serve_server(struct loop_source *s, uint32_t events);
 /** flow_count_allowed() - statistics, once a flow */
 void flow_count_allowed(struct gate *g, const struct gate_flow *r);
-/** flow_wall_ms() - Unix time */
-uint64_t flow_wall_ms(void);
 /** flow_will_reset() - when it is closed, by a reset; -1 is fine */
 void flow_will_reset(int fd);
 

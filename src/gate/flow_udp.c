@@ -307,7 +307,7 @@ static struct udp_flow *open_flow(struct udp_listener *l, struct gate_flow *r)
 	flow_names(g, &r->dst, r->dst_port, true, &names);
 	v = verdict_open(g->policy, &names.target);
 	r->id = ++g->next_flow;
-	r->opened_ms = flow_wall_ms();
+	r->opened_ms = clock_wall_ms();
 	r->rule = v.rule;
 	r->reason =
 		(uint8_t)(v.action == VERDICT_ALLOW || v.action == VERDICT_DENY
