@@ -36,30 +36,32 @@ struct recorder {
 
 /* -- the queue -- */
 
-static int send_one(int fd, const struct gate_record *r)
+/* The first that waits. @flags: MSG_DONTWAIT, or 0 to wait for room. False if
+ * it is still there: no room, or a channel that is lost. */
+static bool send_first(struct recorder *c, int flags)
 {
+	const struct gate_record *r = &c->queue[c->first];
 	ssize_t n;
 
 	do
-		n = send(fd, r, sizeof(*r), MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = send(c->sock.fd, r, sizeof(*r), MSG_NOSIGNAL | flags);
 	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+	if (n < 0) {
+		if (errno != EAGAIN || !(flags & MSG_DONTWAIT))
+			c->lost = errno;
+		return false;
+	}
+	c->first = (c->first + 1) % QUEUE;
+	c->n--;
+	return true;
 }
 
 static void drain(struct recorder *c)
 {
-	while (c->n) {
-		int r = send_one(c->sock.fd, &c->queue[c->first]);
-
-		if (r == -EAGAIN)
-			break;
-		if (r) {
-			c->lost = -r;
-			return;
-		}
-		c->first = (c->first + 1) % QUEUE;
-		c->n--;
-	}
+	while (c->n && send_first(c, MSG_DONTWAIT))
+		;
+	if (c->lost)
+		return;
 	loop_want(c->gate->loop, &c->sock,
 		  EPOLLIN | (c->n ? (uint32_t)EPOLLOUT : 0));
 	if (c->n < QUEUE_HIGH)
@@ -72,17 +74,8 @@ static void drain(struct recorder *c)
  */
 static void wait_for_room(struct recorder *c)
 {
-	while (c->n == QUEUE && !c->lost) {
-		ssize_t n = send(c->sock.fd, &c->queue[c->first],
-				 sizeof(c->queue[0]), MSG_NOSIGNAL);
-
-		if (n < 0 && errno != EINTR)
-			c->lost = errno;
-		if (n < 0)
-			continue;
-		c->first = (c->first + 1) % QUEUE;
-		c->n--;
-	}
+	while (c->n == QUEUE && !c->lost)
+		(void)send_first(c, 0);
 }
 
 static void put(struct recorder *c, const struct gate_record *r)
@@ -387,16 +380,6 @@ void recorder_end(struct gate *g)
 	flush(g->recorder);
 	r.stats = g->stats;
 	record_tell(g, &r);
-	while (g->recorder->n && !g->recorder->lost) {
-		ssize_t n = send(g->recorder->sock.fd,
-				 &g->recorder->queue[g->recorder->first],
-				 sizeof(r), MSG_NOSIGNAL);
-
-		if (n < 0 && errno != EINTR)
-			g->recorder->lost = errno;
-		if (n < 0)
-			continue;
-		g->recorder->first = (g->recorder->first + 1) % QUEUE;
-		g->recorder->n--;
-	}
+	while (g->recorder->n && !g->recorder->lost)
+		(void)send_first(g->recorder, 0);
 }
