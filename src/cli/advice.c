@@ -52,7 +52,7 @@ static bool concerns(const struct hostname *h, bool is_wildcard,
 	if (known[i].kind == DOH && is_wildcard)
 		return hostname_matches(&name, pattern);
 	return is_wildcard == (known[i].kind == SHARED) &&
-	       slice_eq(hostname_slice(h), hostname_slice(&name));
+	       hostname_eq(h, &name);
 }
 
 /* KIND_NUM: nothing is to be said */

@@ -100,7 +100,7 @@ static uint16_t find(struct dns_cache *c, uint64_t hash,
 		const struct entry *e = &c->entries[i];
 
 		if (e->hash == hash && e->type == type &&
-		    slice_eq(hostname_slice(&e->name), hostname_slice(name)))
+		    hostname_eq(&e->name, name))
 			break;
 	}
 	return i;

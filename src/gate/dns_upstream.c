@@ -383,8 +383,7 @@ static struct ask *find_ask(struct dns_upstream *u, const struct dns_query *q)
 		struct ask *a = &u->asks[i];
 
 		if (a->waiters && a->type == q->type &&
-		    slice_eq(hostname_slice(&a->name),
-			     hostname_slice(&q->name)))
+		    hostname_eq(&a->name, &q->name))
 			return a;
 	}
 	return NULL;

@@ -20,8 +20,7 @@ static const uint8_t RETRY[32] = {
 
 static bool is_same_name(const struct flow *f, const struct tls_hello *h)
 {
-	return h->has_name &&
-	       slice_eq(hostname_slice(&h->name), hostname_slice(&f->rec.sni));
+	return h->has_name && hostname_eq(&h->name, &f->rec.sni);
 }
 
 static enum flow_judged judge_second(struct flow *f)

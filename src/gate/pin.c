@@ -110,8 +110,7 @@ static uint32_t find_name(struct pins *p, const struct hostname *h)
 {
 	uint32_t at = *name_bucket(p, h);
 
-	while (at &&
-	       !slice_eq(hostname_slice(&p->names[at].host), hostname_slice(h)))
+	while (at && !hostname_eq(&p->names[at].host, h))
 		at = p->names[at].next;
 	return at;
 }

@@ -128,11 +128,6 @@ static uint64_t key_of(const struct gate_record *r)
 	return mix_name(mix_name(h, &r->flow.sni), &r->flow.host);
 }
 
-static bool same_name(const struct hostname *a, const struct hostname *b)
-{
-	return a->len == b->len && memcmp(a->text, b->text, a->len) == 0;
-}
-
 static bool is_same(const struct gate_record *a, const struct gate_record *b)
 {
 	if (a->of != b->of)
@@ -142,14 +137,14 @@ static bool is_same(const struct gate_record *a, const struct gate_record *b)
 		       a->query.type == b->query.type &&
 		       a->query.asked_upstream == b->query.asked_upstream &&
 		       a->query.resolver == b->query.resolver &&
-		       same_name(&a->query.name, &b->query.name);
+		       hostname_eq(&a->query.name, &b->query.name);
 	return a->flow.reason == b->flow.reason && a->flow.l4 == b->flow.l4 &&
 	       a->flow.is_dialled == b->flow.is_dialled &&
 	       a->flow.dst_port == b->flow.dst_port &&
 	       a->flow.rule == b->flow.rule &&
 	       ip_equal(&a->flow.dst, &b->flow.dst) &&
-	       same_name(&a->flow.sni, &b->flow.sni) &&
-	       same_name(&a->flow.host, &b->flow.host);
+	       hostname_eq(&a->flow.sni, &b->flow.sni) &&
+	       hostname_eq(&a->flow.host, &b->flow.host);
 }
 
 /* What only one of many had is no fact of all of them. */

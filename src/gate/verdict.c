@@ -183,8 +183,7 @@ static struct verdict by_name(const struct gate_policy *p,
 	if (rule == p->n_rules)
 		return deny(miss);
 	for (size_t i = 0; i < t->n_names; i++)
-		if (slice_eq(hostname_slice(shown),
-			     hostname_slice(t->names[i])) &&
+		if (hostname_eq(shown, t->names[i]) &&
 		    verdict_answer(p, shown, &t->addr))
 			return allow(match, rule, (int)i);
 	return deny(not_pinned);

@@ -45,6 +45,13 @@ static inline struct slice hostname_slice(const struct hostname *h)
 	return (struct slice){ h->text, h->len };
 }
 
+/** hostname_eq() - the same name; both are in the one form already */
+static inline bool hostname_eq(const struct hostname *a,
+			       const struct hostname *b)
+{
+	return slice_eq(hostname_slice(a), hostname_slice(b));
+}
+
 /** hostname_is_label() - a DNS label, either case */
 bool hostname_is_label(struct slice s);
 /** hostname_is_pattern() - an entry of hostnameAllowlist of a document */

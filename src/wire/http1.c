@@ -137,8 +137,7 @@ static bool same_host(const struct http1_head *a, const struct http1_head *b)
 	if (pa != pb || a->host_is_name != b->host_is_name)
 		return false;
 	if (a->host_is_name)
-		return slice_eq(hostname_slice(&a->host),
-				hostname_slice(&b->host));
+		return hostname_eq(&a->host, &b->host);
 	return slice_eq(a->host_text, b->host_text);
 }
 
