@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/names.h"
 #include "sys/datagram.h"
 #include "sys/pidfd.h"
 
@@ -165,6 +166,7 @@ static int ask_inside(struct gate_process *p, const struct gate_record *r)
 
 static int take_record(struct gate_process *p, const struct gate_record *r)
 {
+	const char *why;
 	char q[200];
 
 	switch ((enum gate_record_type)r->type) {
@@ -172,9 +174,9 @@ static int take_record(struct gate_process *p, const struct gate_record *r)
 		p->is_ready = true;
 		return 0;
 	case GATE_FAULT:
+		why = errno_text(r->fault.sys);
 		(void)snprintf(q, sizeof(q), "failed: %.120s%s%s",
-			       r->fault.text, r->fault.sys ? ": " : "",
-			       r->fault.sys ? strerror(r->fault.sys) : "");
+			       r->fault.text, why ? ": " : "", why ? why : "");
 		return lose(p, q);
 	case GATE_INSIDE:
 		return ask_inside(p, r);
