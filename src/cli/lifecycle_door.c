@@ -123,7 +123,7 @@ int life_gate_start(struct life *l, struct err *e)
 
 	if (!l->c->door || !l->req.spec->run)
 		return 0;
-	if (!life_has_net(l)) {
+	if (!l->req.door) {
 		log_line(LOG_WARN, LIFE_TARGET,
 			 "egress is not enforced: the command is in the host's "
 			 "network; add net to CELLOS_SUBPROCESS_UNSHARE");
