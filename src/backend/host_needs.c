@@ -226,9 +226,9 @@ static const struct {
 	{ "door-log", DOOR_AT_NFLOG, "refused packets are told",
 	  "modprobe nfnetlink_log (CONFIG_NETFILTER_NETLINK_LOG)" },
 	{ "door-filter", DOOR_AT_READ, "nf_tables with tproxy, log and reject",
-	  "modprobe -a nf_tables nft_tproxy nft_reject_inet nft_log nft_limit "
+	  "modprobe -a nf_tables nft_tproxy nft_reject_inet nft_log "
 	  "(CONFIG_NF_TABLES, CONFIG_NF_TABLES_INET, CONFIG_NFT_TPROXY, "
-	  "CONFIG_NFT_REJECT, CONFIG_NFT_LOG, CONFIG_NFT_LIMIT), and keep "
+	  "CONFIG_NFT_REJECT, CONFIG_NFT_LOG), and keep "
 	  "them loaded: in a container nobody else loads them" },
 };
 
