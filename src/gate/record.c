@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/fnv.h"
 #include "gate/record.h"
 
 enum {
@@ -94,37 +95,28 @@ static void put(struct recorder *c, const struct gate_record *r)
 
 /* -- aggregates -- */
 
-static uint64_t mix(uint64_t h, const void *p, size_t n)
-{
-	const uint8_t *b = p;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ b[i]) * 0x100000001b3;
-	return h;
-}
-
 static uint64_t mix_name(uint64_t h, const struct hostname *n)
 {
-	return mix(mix(h, &n->len, 1), n->text, n->len);
+	return fnv_mix(fnv_mix(h, &n->len, 1), n->text, n->len);
 }
 
 static uint64_t key_of(const struct gate_record *r)
 {
-	uint64_t h = mix(0xcbf29ce484222325, &r->of, sizeof(r->of));
+	uint64_t h = fnv_mix(FNV_START, &r->of, sizeof(r->of));
 
 	if (r->of == GATE_QUERY) {
-		h = mix(h, &r->query.reason, 1);
-		h = mix(h, &r->query.type, sizeof(r->query.type));
-		h = mix(h, &r->query.asked_upstream, 1);
-		h = mix(h, &r->query.resolver, sizeof(r->query.resolver));
+		h = fnv_mix(h, &r->query.reason, 1);
+		h = fnv_mix(h, &r->query.type, sizeof(r->query.type));
+		h = fnv_mix(h, &r->query.asked_upstream, 1);
+		h = fnv_mix(h, &r->query.resolver, sizeof(r->query.resolver));
 		return mix_name(h, &r->query.name);
 	}
-	h = mix(h, &r->flow.reason, 1);
-	h = mix(h, &r->flow.l4, 1);
-	h = mix(h, &r->flow.is_dialled, 1);
-	h = mix(h, &r->flow.dst_port, sizeof(r->flow.dst_port));
-	h = mix(h, &r->flow.dst, sizeof(r->flow.dst));
-	h = mix(h, &r->flow.rule, sizeof(r->flow.rule));
+	h = fnv_mix(h, &r->flow.reason, 1);
+	h = fnv_mix(h, &r->flow.l4, 1);
+	h = fnv_mix(h, &r->flow.is_dialled, 1);
+	h = fnv_mix(h, &r->flow.dst_port, sizeof(r->flow.dst_port));
+	h = fnv_mix(h, &r->flow.dst, sizeof(r->flow.dst));
+	h = fnv_mix(h, &r->flow.rule, sizeof(r->flow.rule));
 	return mix_name(mix_name(h, &r->flow.sni), &r->flow.host);
 }
 
