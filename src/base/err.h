@@ -9,6 +9,7 @@
 #ifndef CELLOS_BASE_ERR_H
 #define CELLOS_BASE_ERR_H
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/attr.h"
@@ -85,5 +86,11 @@ void err_print(FILE *f, const struct err *e);
  * @buf: receives the NUL-terminated text
  */
 void err_os_text(int sys, char *buf, size_t size);
+
+/** last_errno() - the 0 or -1 of a system call as 0 or -errno */
+static inline int last_errno(int r)
+{
+	return r < 0 ? -errno : 0;
+}
 
 #endif

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "base/err.h"
 #include "base/fd.h"
 #include "cell/door_rules.h"
 #include "sys/netns.h"
@@ -80,7 +81,7 @@ static int make_network(const struct door *d)
 
 static int set(int fd, int level, int name, int v)
 {
-	return setsockopt(fd, level, name, &v, sizeof(v)) < 0 ? -errno : 0;
+	return last_errno(setsockopt(fd, level, name, &v, sizeof(v)));
 }
 
 static int set_options(int fd, const struct wanted *w)

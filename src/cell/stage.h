@@ -12,10 +12,10 @@
 #ifndef CELLOS_CELL_STAGE_H
 #define CELLOS_CELL_STAGE_H
 
-#include <errno.h>
 #include <stdbool.h>
 
 #include "base/attr.h"
+#include "base/err.h"
 #include "cell/cell.h"
 #include "cell/message.h"
 #include "cell/plan.h"
@@ -99,10 +99,5 @@ bool self_test_applies(size_t index, const struct door *d);
 int self_test_run(size_t index, const struct door *d);
 /** self_test_passed() */
 bool self_test_passed(size_t index, int got);
-/** last_errno() - the 0 or -1 of a system call as 0 or -errno */
-static inline int last_errno(int r)
-{
-	return r < 0 ? -errno : 0;
-}
 
 #endif

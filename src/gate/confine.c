@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "base/fd.h"
 #include "sys/caps.h"
 #include "sys/mount.h"
@@ -21,11 +22,6 @@ enum {
 	/* two sockets and two pipes a flow */
 	GATE_FILES = 65536
 };
-
-static int sys(int r)
-{
-	return r < 0 ? -errno : 0;
-}
 
 static int write_map(const char *path, unsigned id)
 {
@@ -44,8 +40,8 @@ static int own_namespaces(bool is_root)
 	int r;
 
 	if (is_root)
-		return sys(unshare(own));
-	r = sys(unshare(own | CLONE_NEWUSER));
+		return last_errno(unshare(own));
+	r = last_errno(unshare(own | CLONE_NEWUSER));
 	if (!r)
 		r = file_write(AT_FDCWD, "/proc/self/setgroups", "deny", 4);
 	if (!r)
@@ -62,7 +58,7 @@ static int empty_root(void)
 		r = mount_fs("tmpfs", at, MOUNT_NOEXEC,
 			     "mode=555,size=4k,nr_inodes=2");
 	if (!r)
-		r = sys(chdir(at));
+		r = last_errno(chdir(at));
 	if (!r)
 		r = mount_pivot();
 	return r ? r : mount_path_attr("/", MOUNT_RO | MOUNT_NOEXEC);
