@@ -277,8 +277,7 @@ static int rule_row(const struct rows *w, uint32_t i)
 	if (!strcmp(reason, "nft_egress_rule_match"))
 		f.rule_ref = policy_rule_ref(rule, ref);
 	/* names and nets have no single address */
-	if (rule->is_net &&
-	    rule->net.prefix == (rule->net.addr.family == 6 ? 128 : 32))
+	if (rule->is_net && ip_net_is_address(&rule->net))
 		f.dst = rule->net.addr;
 	return w->row(w->arg, &f);
 }

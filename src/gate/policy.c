@@ -88,7 +88,7 @@ static const char *useless_net(const struct ip_net *n)
 	case IP_MAPPED:
 		return "to which no rule opens a way; remove the rule";
 	case IP_LINK_LOCAL:
-		return net_is_address(n)
+		return ip_net_is_address(n)
 			       ? NULL
 			       : "which must be named one by one; write a rule "
 				 "for each address";

@@ -27,12 +27,6 @@ int compile_overflow(struct compile *c, const char *what, size_t max,
  *  false: it is neither, and matches no host */
 bool compile_pattern(struct slice s, char ret[GATE_PATTERN_SIZE]) MUST_USE;
 
-/** net_is_address() - it holds one */
-static inline bool net_is_address(const struct ip_net *n)
-{
-	return n->prefix == (n->addr.family == 4 ? 32 : 128);
-}
-
 /** net_last() - its highest address */
 static inline struct ip_addr net_last(const struct ip_net *n)
 {

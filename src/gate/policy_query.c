@@ -59,7 +59,7 @@ static bool is_private_reverse(const struct hostname *h)
 
 	if (!slice_is(top, "arpa") || (!is_v6 && !slice_is(family, "in-addr")))
 		return false;
-	while (!net_is_address(&n) && s.n &&
+	while (!ip_net_is_address(&n) && s.n &&
 	       read_step(last_label(&s), is_v6 ? 16 : 10, &step)) {
 		shift = is_v6 && n.prefix % 8 == 0 ? 4 : 0;
 		n.addr.b[n.prefix / 8] =

@@ -111,7 +111,7 @@ static bool net_opens(const struct gate_rule *r, const struct verdict_target *t,
 		      enum opening need)
 {
 	return ip_in_net(&t->addr, &r->net) &&
-	       (need != OPEN_BY_ADDRESS || net_is_address(&r->net));
+	       (need != OPEN_BY_ADDRESS || ip_net_is_address(&r->net));
 }
 
 struct verdict verdict_open(const struct gate_policy *p,

@@ -38,6 +38,11 @@ int ip_net_parse(struct slice s, struct ip_net *ret) MUST_USE;
 const char *ip_text(char *buf, const struct ip_addr *a);
 bool ip_equal(const struct ip_addr *a, const struct ip_addr *b);
 bool ip_in_net(const struct ip_addr *a, const struct ip_net *n);
+/** ip_net_is_address() - it holds one */
+static inline bool ip_net_is_address(const struct ip_net *n)
+{
+	return n->prefix == (n->addr.family == 4 ? 32 : 128);
+}
 
 /** ip_of_sockaddr() - address and port of a sockaddr_in or sockaddr_in6;
  *  0 or -EAFNOSUPPORT */
