@@ -286,7 +286,7 @@ static void dial_sockets(const struct stage *s, const struct cell_message *m)
 		OWNED(fd_drop)
 		int fd = door_dial_socket(m->door.family, m->door.port == 1);
 
-		/* without descriptors now it asks again later */
+		/* the rest of the request does not come */
 		if (fd < 0 || cell_send(s->init_sock, &told, fd))
 			return;
 	}

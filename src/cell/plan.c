@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* From a request and the host's facts to the ordered steps. Pure. */
-#include "cell/door.h"
 #include "cell/plan.h"
 
 #include <errno.h>
@@ -8,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "cell/door.h"
 
 static const char *const words[] = {
 #define X(name, word) [PLAN_##name] = word,

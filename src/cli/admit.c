@@ -97,7 +97,6 @@ static int admit_resolvers(const struct spec_dns_authority *d, struct err *e)
 
 	for (size_t i = 0; i < d->n_resolvers; i++) {
 		const struct spec_resolver *r = &d->resolvers[i];
-
 		bool plain = r->protocol == SPEC_DO53_UDP ||
 			     r->protocol == SPEC_DO53_TCP;
 

@@ -18,10 +18,7 @@
 #include "sys/mount.h"
 #include "sys/seccomp.h"
 
-enum {
-	/* two sockets and two pipes a flow */
-	GATE_FILES = 65536
-};
+enum { GATE_FILES = 65536 };
 
 static int write_map(const char *path, unsigned id)
 {
