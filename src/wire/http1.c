@@ -216,6 +216,10 @@ static bool read_request_line(struct request *q, struct slice line)
 	    !cut(&line, ' ', &target) || target.n == 0 ||
 	    memchr(line.p, ' ', line.n))
 		return fail(q, HTTP1_REQUEST_LINE);
+	/* a server says back all it got, a cell's secrets too (RFC 9110 9.3.8)
+	 */
+	if (slice_is(method, "TRACE"))
+		return fail(q, HTTP1_REQUEST_LINE);
 	q->is_http10 = slice_is(line, "HTTP/1.0");
 	if (!q->is_http10 && !slice_is(line, "HTTP/1.1"))
 		return fail(q, HTTP1_VERSION);

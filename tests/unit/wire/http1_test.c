@@ -110,6 +110,7 @@ static void wrong(void **state)
 		ROW("GET /\r\n", REQUEST_LINE),
 		ROW("GET  / HTTP/1.1\r\n", REQUEST_LINE),
 		ROW("GET\t/ HTTP/1.1\r\n", REQUEST_LINE),
+		ROW("TRACE / HTTP/1.1\r\n", REQUEST_LINE),
 		ROW("GET / HTTP/1.1 \r\n", REQUEST_LINE),
 		ROW(" GET / HTTP/1.1\r\n", REQUEST_LINE),
 		ROW("\r\nGET / HTTP/1.1\r\n", REQUEST_LINE),
