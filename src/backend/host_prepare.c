@@ -21,7 +21,8 @@
 /* Assembling a cell takes milliseconds; one that takes this long hangs. */
 enum { STAGING_LIMIT_MS = 20000, REAP_LIMIT_MS = 10000 };
 
-/* The gate gets what pid 1 made inside; only where a door was asked for. */
+/* The gate gets what pid 1 made inside; only where a door was asked for. Of
+ * what it asked for itself it is told as well that there is none. */
 void host_give_socket(struct backend_cell *c, const struct cell_message *m,
 		      int *fd)
 {
@@ -31,7 +32,7 @@ void host_give_socket(struct backend_cell *c, const struct cell_message *m,
 				 .port = m->door.port };
 	int r = -EPROTO;
 
-	if (g && *fd >= 0) {
+	if (g && (*fd >= 0 || s.kind == DOOR_DIAL)) {
 		s.fd = fd_take(fd);
 		r = g->give(g->arg, &s);
 	}

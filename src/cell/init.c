@@ -274,7 +274,8 @@ static void reap(const struct stage *s, pid_t child)
 			ended(s, status);
 }
 
-/* For the gate, which has no way to make them itself. */
+/* For the gate, which has no way to make them itself. Each that was asked for
+ * is answered, or it would wait for the rest and ask for no more. */
 static void dial_sockets(const struct stage *s, const struct cell_message *m)
 {
 	struct cell_message told = { .type = CELL_MSG_DOOR_SOCKET,
@@ -286,9 +287,9 @@ static void dial_sockets(const struct stage *s, const struct cell_message *m)
 		OWNED(fd_drop)
 		int fd = door_dial_socket(m->door.family, m->door.port == 1);
 
-		/* the rest of the request does not come */
-		if (fd < 0 || cell_send(s->init_sock, &told, fd))
-			return;
+		if ((fd < 0 || cell_send(s->init_sock, &told, fd)) &&
+		    cell_send(s->init_sock, &told, -1))
+			return; /* the supervisor is gone */
 	}
 }
 

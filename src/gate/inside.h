@@ -10,7 +10,7 @@
 
 #include "gate/gate.h"
 
-/** inside_put() - one came; takes it */
+/** inside_put() - one came; takes it. -1: pid 1 could not make it */
 void inside_put(struct gate *g, uint8_t family, bool is_udp, int fd);
 /** inside_ready() - is there one? Asks for more where there are few */
 bool inside_ready(struct gate *g, uint8_t family, bool is_udp);

@@ -4,12 +4,15 @@ what a workload can make it write."""
 
 import json
 import os
+import pathlib
 import shutil
 import signal
+import subprocess
 
 import pytest
 
-from conftest import SLACK, payload, processes, wait_until
+from conftest import (IS_ROOT, SLACK, descendants, payload, processes,
+                      wait_until)
 from door_clients import HERE
 from door_harness import PYTHON, WorldCells, connections, name
 from test_door_escape import gate_of
@@ -64,6 +67,51 @@ def test_without_a_gate_nothing_starts(door):
     r = door.allow([f"{API}:443"], "echo", "ran")
     assert r.rc == 125 and "ran" not in r.out, r
     assert "gate" in r.err
+
+
+WEB = """if True:
+    import socket, threading
+    s = socket.create_server(("127.0.0.1", 9443))
+    def web():
+        while True:
+            c, _ = s.accept()
+            c.recv(4096)
+            c.send(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+            c.close()
+    threading.Thread(target=web, daemon=True).start()
+    def say():
+        c = socket.create_connection(("127.0.0.1", 8443), 20)
+        c.send(b"GET / HTTP/1.1\\r\\nHost: API\\r\\n\\r\\n")
+        return c.recv(4096)[9:12].decode()
+    print("ready", flush=True)
+    input()
+    print({say() for i in range(100)})
+    """
+
+if IS_ROOT:  # who else may trace pid 1 of a cell?
+    def test_sockets_inside_that_could_not_be_made(door):
+        """The host is out of files for a while: pid 1 says so, and the gate
+        asks again."""
+        p = door.start(
+            PYTHON, "-c", WEB.replace("API", API), stdin=subprocess.PIPE,
+            flags=["-i", "--allow", f"{API}:80/http"],
+            env={"CELLOS_SNI_PROXY": "1",
+                 "CELLOS_SNI_PROXY_UPSTREAM_OVERRIDE": "127.0.0.1:9443"})
+        assert p.stdout.readline() == "ready\n"
+        init, = [q for q in descendants(p.pid) if pathlib.Path(
+            f"/proc/{q}/comm").read_text() == "cellos-init\n"]
+        with subprocess.Popen(
+                ["strace", "-p", str(init), "-e", "trace=socket", "-e",
+                 "inject=socket:error=ENFILE:when=1..40"],
+                stderr=subprocess.PIPE, text=True) as tracer:
+            assert "attached" in tracer.stderr.readline()
+            p.stdin.write("\n")
+            p.stdin.flush()
+            out, err = p.communicate(timeout=60 * SLACK)
+            log = tracer.communicate(timeout=30 * SLACK)[1]
+        assert log.count("(INJECTED)") == 40
+        assert (p.returncode, out) == (0, "{'200'}\n"), err
+        assert door.verify(p.events_path).rc == 0
 
 
 def test_the_gate_is_gone_with_the_cell(door):
