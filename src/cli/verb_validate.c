@@ -32,7 +32,7 @@ static int check_rules(const char *path, const struct spec *s, struct err *e)
 
 	if (!policy_needs_gate(s))
 		return 0;
-	p = malloc(sizeof(*p));
+	p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_set(e, ERR_PLAIN, ENOMEM, "gate policy");
 	r = policy_compile(s, POLICY_VALIDATE, p, e);

@@ -324,7 +324,6 @@ int policy_compile(const struct spec *s, enum policy_face face,
 {
 	struct compile c = { s, face, ret, e };
 
-	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < allowlist(&c).n; i++)
 		if (compile_entry(&c, i))
 			return -1;

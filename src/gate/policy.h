@@ -93,7 +93,7 @@ enum policy_face {
 /**
  * policy_compile() - from a checked document
  * @face: what becomes of a word or an address that cannot be
- * @ret:    zeroed, then filled; the fields that come from the environment
+ * @ret:    zeroed by the caller; the fields that come from the environment
  *          (resolvers if the document names none, limits, own) are the
  *          caller's and stay as the caller sets them afterwards
  * @e:      ERR_SPEC: JSON pointer, value, rule, remedy

@@ -66,6 +66,35 @@ int gate_process_program(char path[PATH_MAX])
 	return fd < 0 ? -errno : fd;
 }
 
+/* Its full size, but only what is in it is written: the rest are holes, zeros
+ * for who reads them, and no page to anybody. */
+static int put_policy(int fd, const struct gate_policy *p)
+{
+	const struct {
+		size_t at, n;
+	} parts[] = {
+		{ 0, offsetof(struct gate_policy, rules) +
+			     p->n_rules * sizeof(p->rules[0]) },
+		{ offsetof(struct gate_policy, names),
+		  p->n_names * sizeof(p->names[0]) },
+		{ offsetof(struct gate_policy, resolvers),
+		  p->n_resolvers * sizeof(p->resolvers[0]) },
+		{ offsetof(struct gate_policy, nets),
+		  p->n_nets * sizeof(p->nets[0]) },
+	};
+
+	if (ftruncate(fd, (off_t)sizeof(*p)) < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		ssize_t n = pwrite(fd, (const char *)p + parts[i].at,
+				   parts[i].n, (off_t)parts[i].at);
+
+		if (n != (ssize_t)parts[i].n)
+			return n < 0 ? -errno : -EIO;
+	}
+	return 0;
+}
+
 static int policy_fd(const struct gate_policy *p)
 {
 	OWNED(fd_drop)
@@ -74,7 +103,7 @@ static int policy_fd(const struct gate_policy *p)
 
 	if (fd < 0)
 		return -errno;
-	r = fd_write_all(fd, p, sizeof(*p));
+	r = put_policy(fd, p);
 	if (!r &&
 	    fcntl(fd, F_ADD_SEALS,
 		  F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)

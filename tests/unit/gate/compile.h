@@ -23,7 +23,7 @@ static inline int compile(const char *authority, enum policy_face face,
 	*e = (struct err){ 0 };
 	if (spec_parse(wbuf_as_slice(&text), &s, e) || spec_check(&s, e))
 		fail_msg("%s: %s", authority, e->text);
-	memset(&policy, 0xff, sizeof(policy));
+	memset(&policy, 0, sizeof(policy));
 	rc = policy_compile(&s, face, &policy, e);
 	spec_drop(&s);
 	return rc;

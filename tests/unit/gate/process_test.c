@@ -170,7 +170,7 @@ static int finish_slow(uint32_t records, uint32_t each_ms, struct err *e)
 	struct gate_process *p;
 	int r;
 
-	policy.n_names = records;
+	policy.pin_grace = records;
 	policy.idle_ms = each_ms;
 	p = begin(HOSTILE_SLOW);
 	assert_int_equal(until(p, is_ready), 0);

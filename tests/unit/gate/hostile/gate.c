@@ -120,7 +120,7 @@ int main(void)
 		tell(&ready);
 		wait_for(GATE_ORDER_STOP);
 		r.type = GATE_QUERY;
-		for (uint32_t i = 0; i < p->n_names; i++) {
+		for (uint32_t i = 0; i < p->pin_grace; i++) {
 			(void)poll(NULL, 0, (int)p->idle_ms);
 			tell(&r);
 		}

@@ -13,7 +13,7 @@ enum hostile {
 	HOSTILE_ASKS,	     /* for sockets, before those asked for came */
 	HOSTILE_DIES,
 	HOSTILE_STAYS, /* never tells its totals */
-	HOSTILE_SLOW   /* policy->n_names records at its end, one each
+	HOSTILE_SLOW   /* policy->pin_grace records at its end, one each
 			* policy->idle_ms */
 };
 
