@@ -38,11 +38,11 @@ enum opening {
 };
 
 static enum opening opening(const struct gate_policy *p,
-			    const struct ip_addr *a)
+			    const struct ip_addr *a, enum ip_class c)
 {
 	enum opening least = is_own(p, a) ? OPEN_BY_ADDRESS : OPEN_BY_ANY;
 
-	switch (ip_class(a)) {
+	switch (c) {
 	case IP_ORDINARY:
 	case IP_PRIVATE:
 	case IP_SHARED:
@@ -68,7 +68,7 @@ bool verdict_answer(const struct gate_policy *p, const struct hostname *name,
 	bool is_bound = false, is_in_own = false, is_in_any = false;
 	enum ip_class c = ip_class(a);
 
-	if (opening(p, a) != OPEN_BY_ANY)
+	if (opening(p, a, c) != OPEN_BY_ANY)
 		return false;
 	for (size_t i = 0; i < p->n_nets; i++) {
 		const struct gate_net *n = &p->nets[i];
@@ -117,7 +117,7 @@ static bool net_opens(const struct gate_rule *r, const struct verdict_target *t,
 struct verdict verdict_open(const struct gate_policy *p,
 			    const struct verdict_target *t)
 {
-	enum opening need = opening(p, &t->addr);
+	enum opening need = opening(p, &t->addr, ip_class(&t->addr));
 	struct verdict peek = { .action = VERDICT_PEEK,
 				.rule = -1,
 				.name = -1 };

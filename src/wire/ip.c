@@ -2,6 +2,7 @@
 /* Addresses: text, networks and what they are set aside for. */
 #include "wire/ip.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 
@@ -219,14 +220,19 @@ bool ip_equal(const struct ip_addr *a, const struct ip_addr *b)
 	return a->family == b->family && x[0] == y[0] && x[1] == y[1];
 }
 
+/* Bits that differ are looked for in halves: the gate asks for every flow. */
 bool ip_in_net(const struct ip_addr *a, const struct ip_net *n)
 {
-	struct ip_addr m;
+	uint64_t x[2], y[2];
 
+	memcpy(x, a->b, sizeof(x));
+	memcpy(y, n->addr.b, sizeof(y));
 	if (a->family != n->addr.family)
 		return false;
-	m = masked(a, n->prefix);
-	return ip_equal(&m, &n->addr);
+	if (n->prefix <= 64)
+		return !n->prefix ||
+		       be64toh(x[0] ^ y[0]) >> (64 - n->prefix) == 0;
+	return x[0] == y[0] && be64toh(x[1] ^ y[1]) >> (128 - n->prefix) == 0;
 }
 
 int ip_of_sockaddr(const void *sa, struct ip_addr *ret, uint16_t *ret_port)
