@@ -26,12 +26,13 @@ int caps_drop_bounding(void)
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
 		return -errno;
 	for (int c = 0; c < 64; c++) {
-		int r = prctl(PR_CAPBSET_READ, c, 0, 0, 0);
-
-		if (r < 0)
+		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) == 0)
+			continue;
+		if (errno == EINVAL) /* past the last one */
 			break;
-		if (r > 0 && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
-			return -errno;
+		/* not ours to drop, which is fine if it is gone already */
+		if (prctl(PR_CAPBSET_READ, c, 0, 0, 0) != 0)
+			return -EPERM;
 	}
 	return 0;
 }

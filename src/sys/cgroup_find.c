@@ -22,14 +22,34 @@ static bool list_has(const char *list, const char *word, char sep)
 	return false;
 }
 
+/* The @i-th word of @line, which is cut behind it; "" if there is none. Every
+ * start of a cell reads such lines: scanf() would be the dearest part of it. */
+static char *word(char *line, unsigned i)
+{
+	char *p = line + strspn(line, " ");
+
+	for (; i; i--) {
+		p += strcspn(p, " ");
+		p += strspn(p, " ");
+	}
+	p[strcspn(p, " ")] = '\0';
+	return p;
+}
+
 void cgroup_find_mount(struct cgroup_finder *f, char *line)
 {
-	char root[CGROUP_PATH_MAX], at[CGROUP_PATH_MAX], type[32], super[256];
-	char *dash = strstr(line, " - ");
+	char *dash = strstr(line, " - "), *root, *at, *type, *super;
 
-	if (!dash || strncmp(dash + 3, "cgroup", 6) ||
-	    sscanf(line, "%*s %*s %*s %511s %511s", root, at) != 2 ||
-	    sscanf(dash + 3, "%31s %*s %255s", type, super) != 2)
+	if (!dash || strncmp(dash + 3, "cgroup", 6) != 0)
+		return;
+	/* from the last: each is cut off */
+	*dash = '\0';
+	super = word(dash + 3, 2);
+	type = word(dash + 3, 0);
+	at = word(line, 4);
+	root = word(line, 3);
+	if (!*super || !*at || strlen(at) >= CGROUP_PATH_MAX ||
+	    strlen(root) >= CGROUP_PATH_MAX)
 		return;
 	if (!strcmp(type, "cgroup2") && !f->v2_mount[0])
 		(void)snprintf(f->v2_mount, sizeof(f->v2_mount), "%s", at);

@@ -24,6 +24,7 @@ struct cgroup_finder {
  * cgroup_find_mount() - a line of /proc/self/mountinfo, proc_pid_mountinfo(5):
  * id parent major:minor root mount options ... - fstype source superoptions
  * Of several mounts of a tree the first counts.
+ * @line: is cut up
  */
 void cgroup_find_mount(struct cgroup_finder *f, char *line);
 /**
