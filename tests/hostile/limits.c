@@ -160,8 +160,11 @@ static const char *daemon_double(const char *arg)
 static const char *daemon_storm(const char *arg)
 {
 	for (int n = 0; n < 64; n++) {
-		pid_t pid = fork();
+		pid_t pid;
 
+		/* the dead count for the limit until pid 1 has reaped them */
+		while ((pid = fork()) < 0 && errno == EAGAIN)
+			(void)usleep(1000);
 		if (pid < 0)
 			return word_of(-1);
 		if (pid != 0)
