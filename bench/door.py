@@ -31,7 +31,7 @@ PORT = 4430          # answers; PORT + 1 streams
 PROXY = {"haproxy": 5430, "nginx": 5440}
 DNS_PORT = {"unbound": 5353, "dnsmasq": 5354}
 RESOLVER = "100.64.0.1"  # of every cell
-CONNECTIONS, AT_ONCE, ONE_BY_ONE = 5000, 64, 1000
+CONNECTIONS, AT_ONCE, ONE_BY_ONE = 30000, 64, 1000
 MIB, STREAMS = 1024, 4
 QUERIES, WINDOW = 50000, 32
 FLOWS = 5000
@@ -96,7 +96,7 @@ remote-control:
 
 
 class Door:
-    def __init__(self, world, build, tmp):
+    def __init__(self, world, build, tmp, run_dir):
         self.world, self.host = world.need("unbound"), world.host("v4")
         self.build, self.tmp = build, tmp
         self.load = str(build / "bench" / "load")
@@ -108,7 +108,7 @@ class Door:
         shutil.copy(self.load, self.shown)
         self.env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(tmp),
                     "CELLOS_STATE_DIR": str(tmp / "state"),
-                    "CELLOS_RUN_DIR": str(tmp / "run")}
+                    "CELLOS_RUN_DIR": str(run_dir)}
         if "CELLOS_CGROUP_PARENT" in os.environ:
             self.env["CELLOS_CGROUP_PARENT"] = os.environ[
                 "CELLOS_CGROUP_PARENT"]
@@ -308,13 +308,13 @@ def starts(door, rounds):
 
 
 def flows_max():
-    """A gate takes as many as its descriptors allow, six each."""
+    """A gate takes as many as its descriptors allow, three each."""
     files = 65536
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
     except ValueError:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return min(FLOWS, files // 7)
+    return min(FLOWS, files // 4)
 
 
 def memory(door):
@@ -336,11 +336,14 @@ def memory(door):
 def run(build, rounds):
     print(f"\n-- the door, {rounds} rounds, taking turns --")
     with tempfile.TemporaryDirectory(prefix="cellos-door-",
-                                     dir="/var/tmp") as tmp:
+                                     dir="/var/tmp") as tmp, \
+            tempfile.TemporaryDirectory(prefix="cellos-door-",
+                                        dir="/dev/shm") as run_dir:
         os.chmod(tmp, 0o755)
         world = World()
         try:
-            door = Door(world, build, pathlib.Path(tmp))
+            door = Door(world, build, pathlib.Path(tmp),
+                        pathlib.Path(run_dir))
             try:
                 missing = door.start_peers()
                 for m in missing:

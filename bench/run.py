@@ -61,7 +61,10 @@ class Bench:
         self.cellos = next(str(p) for p in (
             build / "cellos", build / "src/cli/cellos") if p.exists())
         os.environ["CELLOS_STATE_DIR"] = str(tmp / "state")
-        os.environ["CELLOS_RUN_DIR"] = str(tmp / "run")
+        # in memory, as /run is where there is an init that mounts it
+        self.run_dir = tempfile.TemporaryDirectory(prefix="cellos-bench-",
+                                                   dir="/dev/shm")
+        os.environ["CELLOS_RUN_DIR"] = self.run_dir.name
         self.turn = 0
 
     def cell(self, *cmd):
@@ -262,6 +265,7 @@ def main():
         memory(bench)
         rate(bench, "Signed events", "sign")
         rate(bench, "Answers of the cell's resolver from its cache", "dns")
+        bench.run_dir.cleanup()
     door.run(build, max(rounds // 20, 3))
 
 
