@@ -357,6 +357,28 @@ static void a_ping_socket_is_refused(void **state)
 	assert_told("refuse", IPPROTO_ICMP, DOOR_ADDR4, FAR4, 0);
 }
 
+/* A SYN to a named port, as no socket sends it by itself. */
+static void assert_syn_refused(const char *to)
+{
+	static const uint8_t syn[20] = { 0x30,	     0x39,	  443 >> 8,
+					 443 & 0xff, [12] = 0x50, 2 };
+	struct sockaddr_storage sa;
+	socklen_t n = sa_of(to, 0, &sa);
+	bool is_v6 = sa.ss_family == AF_INET6;
+	int one = 1;
+	int fd = socket(sa.ss_family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP);
+
+	assert_true(fd >= 0);
+	assert_int_equal(
+		setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one)), 0);
+	assert_int_equal(sendto(fd, syn, sizeof(syn), 0, (const void *)&sa, n),
+			 -1);
+	assert_int_equal(errno, EPERM);
+	assert_told("refuse", IPPROTO_TCP, is_v6 ? DOOR_ADDR6 : DOOR_ADDR4, to,
+		    443);
+	(void)close(fd);
+}
+
 static void multicast_is_refused(void **state)
 {
 	static const char *const to[] = { "224.0.0.251", "239.1.1.1",
@@ -364,6 +386,9 @@ static void multicast_is_refused(void **state)
 	int one = 1;
 
 	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(to); i++)
+		assert_syn_refused(to[i]);
+	assert_syn_refused("ff0e::7");
 	for (size_t i = 0; i < ARRAY_SIZE(to); i++) {
 		struct sockaddr_storage sa;
 		socklen_t n = sa_of(to[i], 123, &sa);
@@ -410,6 +435,35 @@ static void source_routes_and_options_are_refused(void **state)
 	(void)close(fd);
 	assert_true(is_quiet(gate_fd(DOOR_UDP, 4, 123)));
 	assert_true(is_quiet(gate_fd(DOOR_UDP, 6, 123)));
+}
+
+static void nor_do_they_pass_with_tcp(void **state)
+{
+	static const uint8_t nops[] = { 1, 1, 1, 1 };
+	static const uint8_t padding6[8] = { 0, 0, 1, 4 };
+	struct sockaddr_storage sa;
+	socklen_t n = sa_of(FAR4, 443, &sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	assert_int_equal(
+		setsockopt(fd, IPPROTO_IP, IP_OPTIONS, nops, sizeof(nops)), 0);
+	assert_int_equal(connect(fd, (const void *)&sa, n), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	assert_told("refuse", IPPROTO_TCP, DOOR_ADDR4, FAR4, 443);
+	(void)close(fd);
+
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	n = sa_of(FAR6, 443, &sa);
+	assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_DSTOPTS, padding6,
+				    sizeof(padding6)),
+			 0);
+	assert_int_equal(connect(fd, (const void *)&sa, n), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	assert_told("refuse", IPPROTO_TCP, DOOR_ADDR6, FAR6, 443);
+	(void)close(fd);
+	assert_true(is_quiet(gate_fd(DOOR_TCP, 4, 0)));
+	assert_true(is_quiet(gate_fd(DOOR_TCP, 6, 0)));
 }
 
 static void a_false_source_is_refused(void **state)
@@ -609,6 +663,7 @@ int main(void)
 		WITH_DOOR(a_ping_socket_is_refused),
 		WITH_DOOR(multicast_is_refused),
 		WITH_DOOR(source_routes_and_options_are_refused),
+		WITH_DOOR(nor_do_they_pass_with_tcp),
 		WITH_DOOR(a_false_source_is_refused),
 		WITH_DOOR(floods_are_counted_all_and_told_in_part),
 		WITH_DOOR(what_fails_leaves_no_socket),
