@@ -268,13 +268,18 @@ def start_up_calls(cells, strace, tmp_path):
     return [c for c in out if c[0] != "execve"]
 
 
+def kill(pid):
+    """It may have ended by itself."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def finish(p, mark):
     """Kills what is left, so that nobody holds our pipes; then reaps."""
     for pid, _, _ in processes(mark):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        kill(pid)
     p.communicate(timeout=20 * SLACK)
 
 
@@ -294,7 +299,7 @@ def kill_at_calls(cells, strace, tmp_path, points):
                           (rw / "up").exists(), 20), what
         if p.poll() is None:
             for pid in descendants(p.pid)[1:2]:
-                os.kill(pid, signal.SIGKILL)
+                kill(pid)
             p.wait(timeout=20 * SLACK)
         try:
             after_kill(cells, before, p.events_path, mark, what)

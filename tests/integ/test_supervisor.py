@@ -871,15 +871,22 @@ def test_unshare_keeps_a_script_of_two_commands_running(sup):
 
 
 def test_unshare_gives_namespaces_of_its_own(sup):
-    argv = ["/bin/sh", "-c", "for n in ipc uts net; do "
-            "readlink /proc/self/ns/$n; done"]
+    """Neither the host's nor those of another that runs at the same time: the
+    number of one that has ended may come again."""
+    show = "for n in ipc uts net; do readlink /proc/self/ns/$n; done"
     host = [os.readlink(f"/proc/self/ns/{n}") for n in ("ipc", "uts", "net")]
-    one = sup.run(document(argv), CELLOS_SUBPROCESS_UNSHARE="ipc,uts,net")
-    two = sup.run(document(argv), CELLOS_SUBPROCESS_UNSHARE="ipc,uts,net")
-    plain = sup.run(document(argv))
+    go = sup.tmp / "go"
+    os.mkfifo(go, 0o666)
+    p = sup.popen(document(["/bin/sh", "-c", f"{show}; read _ <{go}"]),
+                  CELLOS_SUBPROCESS_UNSHARE="ipc,uts,net")
+    one = {p.stdout.readline().decode().strip() for _ in host}
+    two = sup.run(document(["/bin/sh", "-c", show]),
+                  CELLOS_SUBPROCESS_UNSHARE="ipc,uts,net")
+    go.write_text("\n")
+    assert sup.finish(p).code == 0
+    plain = sup.run(document(["/bin/sh", "-c", show]))
     assert plain.out.split() == host
-    assert not set(one.out.split()) & set(host)
-    assert len(set(one.out.split()) | set(two.out.split())) >= 4
+    assert len({*one, *two.out.split(), *host}) == 9
 
 
 def test_unshare_mnt_makes_the_workspace_private(sup):
