@@ -305,7 +305,9 @@ class World:
         return self.spawn("postgres", [
             *be("postgres"), str(bins / "postgres"), "-D", str(data), "-k",
             str(self.dir), "-c", f"listen_addresses={OWN4},{OWN6}", "-c",
-            "fsync=off"], (OWN4, 5432), (OWN6, 5432))
+            "fsync=off", "-c",
+            # it ends by SIGKILL, which would leave it in /dev/shm
+            "dynamic_shared_memory_type=mmap"], (OWN4, 5432), (OWN6, 5432))
 
     def listen(self, name, kind, port, addrs=(OWN4, OWN6)):
         self.ask("listen", name=name, kind=kind, port=port, addrs=list(addrs))
