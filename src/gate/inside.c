@@ -21,9 +21,11 @@ void inside_put(struct gate *g, uint8_t family, bool is_udp, int fd)
 	(void)g;
 	if (pools[family == 6][is_udp].asked)
 		pools[family == 6][is_udp].asked--;
-	if (fd >= 0 && *n == 2 * DOOR_INSIDE)
+	if (fd < 0)
+		return;
+	if (*n == 2 * DOOR_INSIDE)
 		(void)close(fd);
-	else if (fd >= 0)
+	else
 		pools[family == 6][is_udp].fd[(*n)++] = fd;
 }
 

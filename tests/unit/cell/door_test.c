@@ -437,31 +437,31 @@ static void source_routes_and_options_are_refused(void **state)
 	assert_true(is_quiet(gate_fd(DOOR_UDP, 6, 123)));
 }
 
+/* A connection whose every packet has this option is refused by a reset. */
+static void assert_option_refused(const char *from, const char *to, int level,
+				  int name, const void *v, socklen_t size)
+{
+	struct sockaddr_storage sa;
+	socklen_t n = sa_of(to, 443, &sa);
+	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(setsockopt(fd, level, name, v, size), 0);
+	assert_int_equal(connect(fd, (const void *)&sa, n), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	assert_told("refuse", IPPROTO_TCP, from, to, 443);
+	(void)close(fd);
+}
+
 static void nor_do_they_pass_with_tcp(void **state)
 {
 	static const uint8_t nops[] = { 1, 1, 1, 1 };
 	static const uint8_t padding6[8] = { 0, 0, 1, 4 };
-	struct sockaddr_storage sa;
-	socklen_t n = sa_of(FAR4, 443, &sa);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	(void)state;
-	assert_int_equal(
-		setsockopt(fd, IPPROTO_IP, IP_OPTIONS, nops, sizeof(nops)), 0);
-	assert_int_equal(connect(fd, (const void *)&sa, n), -1);
-	assert_int_equal(errno, ECONNREFUSED);
-	assert_told("refuse", IPPROTO_TCP, DOOR_ADDR4, FAR4, 443);
-	(void)close(fd);
-
-	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	n = sa_of(FAR6, 443, &sa);
-	assert_int_equal(setsockopt(fd, IPPROTO_IPV6, IPV6_DSTOPTS, padding6,
-				    sizeof(padding6)),
-			 0);
-	assert_int_equal(connect(fd, (const void *)&sa, n), -1);
-	assert_int_equal(errno, ECONNREFUSED);
-	assert_told("refuse", IPPROTO_TCP, DOOR_ADDR6, FAR6, 443);
-	(void)close(fd);
+	assert_option_refused(DOOR_ADDR4, FAR4, IPPROTO_IP, IP_OPTIONS, nops,
+			      sizeof(nops));
+	assert_option_refused(DOOR_ADDR6, FAR6, IPPROTO_IPV6, IPV6_DSTOPTS,
+			      padding6, sizeof(padding6));
 	assert_true(is_quiet(gate_fd(DOOR_TCP, 4, 0)));
 	assert_true(is_quiet(gate_fd(DOOR_TCP, 6, 0)));
 }
