@@ -3,10 +3,14 @@
 #include "base/path.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "base/attr.h"
 
 /* Components of @tail behind @buf, none of them there. */
 static int append(char buf[PATH_MAX], const char *tail)
@@ -56,4 +60,52 @@ int path_real(const char *path, char buf[PATH_MAX])
 	while (buf[0] == '/' && buf[1] == '/')
 		memmove(buf, buf + 1, strlen(buf));
 	return append(buf, path + n);
+}
+
+int path_program(const char *name, char path[PATH_MAX])
+{
+	static const char *const at[] = { "", "../libexec/" };
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+	int fd = -1;
+
+	(void)snprintf(path, PATH_MAX, "%s", name);
+	if (n <= 0)
+		return -errno;
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash)
+		return -ENOENT;
+	*slash = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(at) && fd < 0; i++) {
+		if (snprintf(path, PATH_MAX, "%s/%s%s", self, at[i], name) >=
+		    PATH_MAX)
+			return -ENAMETOOLONG;
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+int path_search(const char *name, char buf[PATH_MAX])
+{
+	const char *dirs = getenv("PATH");
+	size_t n;
+
+	if (strchr(name, '/')) {
+		if (snprintf(buf, PATH_MAX, "%s", name) >= PATH_MAX)
+			return -ENAMETOOLONG;
+		return access(buf, X_OK) < 0 ? -errno : 0;
+	}
+	for (dirs = dirs ? dirs : "/usr/bin:/bin"; *dirs;
+	     dirs += n + (dirs[n] == ':')) {
+		n = strcspn(dirs, ":");
+		/* not here: what stands there is not the caller's */
+		if (*dirs == '/' &&
+		    snprintf(buf, PATH_MAX, "%.*s/%s", (int)n, dirs, name) <
+			    PATH_MAX &&
+		    access(buf, X_OK) == 0)
+			return 0;
+	}
+	return -ENOENT;
 }

@@ -19,4 +19,21 @@
  */
 int path_real(const char *path, char buf[PATH_MAX]) MUST_USE;
 
+/**
+ * path_program() - a program of our own: beside our executable as built, in
+ * ../libexec as installed
+ * @path: where; also of the last place looked at, if it is in none
+ *
+ * Return: a descriptor, or -errno
+ */
+int path_program(const char *name, char path[PATH_MAX]) MUST_USE;
+
+/**
+ * path_search() - where a program is: @name itself if it has a slash, else the
+ * first executable of that name in PATH
+ *
+ * Return: 0 or -errno
+ */
+int path_search(const char *name, char buf[PATH_MAX]) MUST_USE;
+
 #endif

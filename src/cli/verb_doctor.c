@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/path.h"
 #include "cli/lifecycle.h"
 #include "cli/run_setup.h"
 #include "cli/verb.h"
-#include "gate/process.h"
 #include "wire/json_out.h"
 
 enum { HINTS_MAX = 4, TRIAL_MS = 10000 };
@@ -117,7 +117,7 @@ static void need_gate(struct doctor *d)
 {
 	struct backend_need *n = &d->needs[d->n_needs];
 	char path[PATH_MAX], os[128];
-	OWNED(fd_drop) int fd = gate_process_program(path);
+	OWNED(fd_drop) int fd = path_program("cellos-gate", path);
 	bool runs = fd >= 0 && access(path, X_OK) == 0;
 
 	if (d->n_needs == BACKEND_NEEDS_MAX)

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/names.h"
+#include "base/path.h"
 #include "sys/datagram.h"
 #include "sys/pidfd.h"
 
@@ -40,31 +41,6 @@ struct gate_process {
 };
 
 /* -- start -- */
-
-int gate_process_program(char path[PATH_MAX])
-{
-	static const char *const at[] = { "cellos-gate",
-					  "../libexec/cellos-gate" };
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-	int fd = -1;
-
-	(void)snprintf(path, PATH_MAX, "%s", at[0]);
-	if (n <= 0)
-		return -errno;
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (!slash)
-		return -ENOENT;
-	*slash = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(at) && fd < 0; i++) {
-		if (snprintf(path, PATH_MAX, "%s/%s", self, at[i]) >= PATH_MAX)
-			return -ENAMETOOLONG;
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	return fd < 0 ? -errno : fd;
-}
 
 /* Its full size, but only what is in it is written: the rest are holes, zeros
  * for who reads them, and no page to anybody. */
@@ -319,7 +295,7 @@ int gate_process_start(const struct gate_process_config *c,
 				      .serve = serve,
 				      .is_ready = is_ready,
 				      .arg = p };
-	program = gate_process_program(path);
+	program = path_program("cellos-gate", path);
 	if (program < 0)
 		return err_set(e, ERR_HOST, -program, "gate: %s", path);
 	policy = policy_fd(c->policy);

@@ -28,14 +28,6 @@ struct gate_process_config {
 };
 
 /**
- * gate_process_program() - our own cellos-gate: beside our executable as built,
- * in ../libexec as installed
- * @path: where; also of the last place looked at, if it is in none
- *
- * Return: a descriptor, or -errno
- */
-int gate_process_program(char path[PATH_MAX]) MUST_USE;
-/**
  * gate_process_start() - execute cellos-gate, hand it the policy
  * @c: borrowed
  * @e: ERR_HOST

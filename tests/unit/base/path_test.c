@@ -77,6 +77,42 @@ static void none(void **state)
 	assert_int_equal(path_real(text, buf), -ENAMETOOLONG);
 }
 
+/* Beside this very program there is itself. */
+static void a_program_of_ours(void **state)
+{
+	char path[PATH_MAX], self[PATH_MAX];
+	int fd;
+
+	(void)state;
+	assert_int_equal(path_real("/proc/self/exe", self), 0);
+	fd = path_program(strrchr(self, '/') + 1, path);
+	assert_true(fd >= 0);
+	assert_string_equal(path, self);
+	(void)close(fd);
+	assert_int_equal(path_program("no-such-program", path), -ENOENT);
+	/* the last place is told */
+	assert_non_null(strstr(path, "/../libexec/no-such-program"));
+}
+
+static void a_program_of_others(void **state)
+{
+	char buf[PATH_MAX];
+
+	(void)state;
+	assert_int_equal(setenv("PATH", "relative:/nowhere:/usr/bin", 1), 0);
+	assert_int_equal(path_search("env", buf), 0);
+	assert_string_equal(buf, "/usr/bin/env");
+	assert_int_equal(path_search("no-such-program", buf), -ENOENT);
+	assert_int_equal(path_search("/usr/bin/env", buf), 0);
+	assert_string_equal(buf, "/usr/bin/env");
+	assert_int_equal(path_search("./file", buf), -EACCES);
+	/* what the directory we stand in has is not the caller's */
+	assert_int_equal(setenv("PATH", ".:", 1), 0);
+	assert_int_equal(symlink("/usr/bin/env", "tool"), 0);
+	assert_int_equal(path_search("tool", buf), -ENOENT);
+	assert_int_equal(unlink("tool"), 0);
+}
+
 static int make(void **state)
 {
 	(void)state;
@@ -100,6 +136,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(places),
 		cmocka_unit_test(none),
+		cmocka_unit_test(a_program_of_ours),
+		cmocka_unit_test(a_program_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, make, clear);
