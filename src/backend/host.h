@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The host wall's own object, shared by its files; nobody else includes it. */
+/*
+ * The object of the walls that are made of this host's namespaces, shared by
+ * their files; nobody else includes it. A sandbox stands inside of them.
+ */
 #ifndef CELLOS_BACKEND_HOST_H
 #define CELLOS_BACKEND_HOST_H
 
@@ -44,11 +47,14 @@ struct backend_cell {
 	uint64_t own_inode[7]; /* of the supervisor, to compare */
 	uint64_t ns_inode[7];  /* in the order of CELL_NS_* */
 	bool reaped, ended, got_ready, got_namespaces;
-	int status; /* wait status of the command */
+	bool sandbox_lost; /* it ended, and not by its command's end */
+	int status;	   /* wait status of the command */
 	uint64_t started_ns;
 	uint8_t seen_violation[128]; /* one bit per system call number */
 };
 
+/** host_name() - of the wall, for reports */
+const char *host_name(const struct backend_cell *c);
 /** host_fault_set() - remember the first; Return: -1 */
 int host_fault_set(struct backend_cell *c, enum plan_op stage, int sys,
 		   const char *detail);
@@ -72,6 +78,18 @@ void host_give_socket(struct backend_cell *c, const struct cell_message *m,
 bool host_reap(struct backend_cell *c);
 /** host_own_namespaces() - read ours while the cell assembles itself */
 void host_own_namespaces(struct backend_cell *c);
+/** host_status_line() - of /proc/<pid>/status: the line @name, without name and
+ *  blanks; Return: @buf */
+const char *host_status_line(const char *text, const char *name, char *buf,
+			     size_t size);
+/** host_want() - a value that has to read so; else the fault is set */
+void host_want(struct backend_cell *c, struct report_enforcement *r,
+	       const char *name, const char *asked, const char *got, bool ok);
+/** gvisor_report() - what of a sandbox's processes can be read */
+void gvisor_report(struct backend_cell *c, struct report_enforcement *r);
+size_t gvisor_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
+int gvisor_plan(const struct cell_request *req, struct plan *ret,
+		struct err *e);
 /** host_report() - the read-back: fills @r, sets the fault on a mismatch */
 int host_report(struct backend_cell *c, struct report_enforcement *r);
 

@@ -141,6 +141,23 @@ static int make_limits(struct backend_cell *c)
 
 /* -- sources -- */
 
+/* The runtime's file server makes a file as its own root, then gives it away:
+ * that root has to be somebody on this disk, though it owns nothing. */
+static int idmap_for(const struct backend_cell *c, const struct stat *st)
+{
+	const struct plan *p = c->plan;
+	const uint32_t nobody = 65534;
+	struct userns_map uid[2] = { { st->st_uid, p->out_uid, 1 },
+				     { nobody, p->init_uid, 1 } };
+	struct userns_map gid[2] = { { st->st_gid, p->out_gid, 1 },
+				     { nobody, p->init_uid, 1 } };
+	size_t n = p->is_sandbox ? 2 : 1;
+
+	uid[1].inside -= st->st_uid == nobody;
+	gid[1].inside -= st->st_gid == nobody;
+	return userns_for_idmap(uid, n, gid, n);
+}
+
 static int open_source(struct backend_cell *c, const struct plan_step *p)
 {
 	OWNED(fd_drop) int tree = -1;
@@ -152,8 +169,7 @@ static int open_source(struct backend_cell *c, const struct plan_step *p)
 	if (tree < 0)
 		return tree;
 	if ((p->flags & PLAN_F_IDMAP) && !(c->stage.drop & STAGE_DROP_IDMAP)) {
-		ns = userns_for_idmap(st.st_uid, st.st_gid, c->plan->out_uid,
-				      c->plan->out_gid);
+		ns = idmap_for(c, &st);
 		if (ns < 0)
 			return ns;
 		r = mount_tree_idmap(tree, ns, true);
@@ -224,7 +240,7 @@ static int make_sockets(struct backend_cell *c)
 static int write_maps(struct backend_cell *c)
 {
 	const struct plan *p = c->plan;
-	struct userns_map uid[2], gid[2];
+	struct userns_map uid[3], gid[3];
 	size_t n = 0;
 
 	if (!(c->stage.ns & CELL_NS_USER))
@@ -237,6 +253,12 @@ static int write_maps(struct backend_cell *c)
 		uid[0] = gid[0] = (struct userns_map){ 0, 0, 1 };
 	uid[n] = (struct userns_map){ p->in_uid, p->out_uid, 1 };
 	gid[n++] = (struct userns_map){ p->in_gid, p->out_gid, 1 };
+	if (p->is_sandbox) {
+		uid[n] = (struct userns_map){ STAGE_SENTRY_ID, p->sentry_uid,
+					      1 };
+		gid[n++] = (struct userns_map){ STAGE_SENTRY_ID, p->sentry_uid,
+						1 };
+	}
 	return userns_write_maps(c->init_pid, uid, n, gid, n,
 				 !c->stage.is_root);
 }
@@ -347,6 +369,8 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 				   .is_root = plan->init_uid != 0,
 				   .init_sock = -1,
 				   .child_sock = -1,
+				   .leg_net = -1,
+				   .lost = { -1, -1 },
 				   .fail_step = -1 };
 	for (size_t i = 0; i < STAGE_SOURCES; i++)
 		c->stage.source[i] = -1;
@@ -366,7 +390,10 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 	if (!req->spec->run)
 		return 0;
 	r = relay_setup(&c->relay, req->in,
-			c->stage.is_root ? plan->out_uid : (uid_t)-1,
+			&(struct relay_cell){ .owner = c->stage.is_root
+							       ? plan->out_uid
+							       : (uid_t)-1,
+					      .is_sandbox = plan->is_sandbox },
 			c->stage.stdio, why);
 	if (r)
 		return host_fault_set(c, PLAN_EXEC, -r, why), 0;

@@ -18,6 +18,11 @@
 #include "sys/pidfd.h"
 #include "sys/seccomp.h"
 
+const char *host_name(const struct backend_cell *c)
+{
+	return c->plan->is_sandbox ? backend_gvisor.name : backend_host.name;
+}
+
 /* Assembling a cell takes milliseconds; one that takes this long hangs. */
 enum { STAGING_LIMIT_MS = 20000, REAP_LIMIT_MS = 10000 };
 
@@ -235,7 +240,7 @@ int host_prepare(struct backend_cell *c, struct report_enforcement *r,
 		wait_ready(c);
 	if (!c->fault.set)
 		(void)host_report(c, r);
-	r->backend = "host";
+	r->backend = host_name(c);
 	r->phase = c->fault.set ? REPORT_REFUSED : REPORT_PREPARED;
 	if (!c->fault.set)
 		return 0;
@@ -274,7 +279,13 @@ int host_start(struct backend_cell *c, struct err *e)
 		else if (p[1].revents && take_stop(c))
 			break;
 	}
-	return c->fault.set ? spawn_error(c, e) : 0;
+	if (!c->fault.set)
+		return 0;
+	(void)spawn_error(c, e);
+	/* that is not the command's: it was not even tried */
+	if (c->fault.stage == PLAN_SANDBOX)
+		e->cls = ERR_HOST;
+	return -1;
 }
 
 bool host_reap(struct backend_cell *c)

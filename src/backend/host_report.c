@@ -18,8 +18,8 @@ static const char *const ns_names[] = { "pid", "ipc",  "net",	"uts",
 					"mnt", "user", "cgroup" };
 
 /* One line of /proc/<pid>/status, without name and blanks. */
-static const char *status_line(const char *text, const char *name, char *buf,
-			       size_t size)
+const char *host_status_line(const char *text, const char *name, char *buf,
+			     size_t size)
 {
 	size_t n = strlen(name);
 	const char *p = text;
@@ -38,8 +38,8 @@ static const char *status_line(const char *text, const char *name, char *buf,
 }
 
 /* A value that must read exactly so; else the cell is not what was asked. */
-static void want(struct backend_cell *c, struct report_enforcement *r,
-		 const char *name, const char *asked, const char *got, bool ok)
+void host_want(struct backend_cell *c, struct report_enforcement *r,
+	       const char *name, const char *asked, const char *got, bool ok)
 {
 	char detail[256];
 
@@ -59,9 +59,10 @@ static void report_caps(struct backend_cell *c, struct report_enforcement *r,
 	char got[64];
 
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
-		status_line(status, sets[i], got, sizeof(got));
-		want(c, r, sets[i], c->req->portable ? "" : "0000000000000000",
-		     got, !strcmp(got, "0000000000000000"));
+		host_status_line(status, sets[i], got, sizeof(got));
+		host_want(c, r, sets[i],
+			  c->req->portable ? "" : "0000000000000000", got,
+			  !strcmp(got, "0000000000000000"));
 	}
 }
 
@@ -80,19 +81,20 @@ static void report_status(struct backend_cell *c, struct report_enforcement *r)
 	}
 	status = wbuf_cstr(&b);
 	report_caps(c, r, status);
-	status_line(status, "NoNewPrivs", got, sizeof(got));
-	want(c, r, "no-new-privs", full ? "1" : "", got, !strcmp(got, "1"));
-	status_line(status, "Seccomp", got, sizeof(got));
-	want(c, r, "seccomp", full ? "2" : "", got, !strcmp(got, "2"));
+	host_status_line(status, "NoNewPrivs", got, sizeof(got));
+	host_want(c, r, "no-new-privs", full ? "1" : "", got,
+		  !strcmp(got, "1"));
+	host_status_line(status, "Seccomp", got, sizeof(got));
+	host_want(c, r, "seccomp", full ? "2" : "", got, !strcmp(got, "2"));
 	(void)snprintf(ask, sizeof(ask), "%u\t%u\t%u\t%u", c->plan->out_uid,
 		       c->plan->out_uid, c->plan->out_uid, c->plan->out_uid);
-	status_line(status, "Uid", got, sizeof(got));
-	want(c, r, "uid", full ? ask : "", got,
-	     full && !strcmp(got, ask) && c->plan->out_uid != 0);
+	host_status_line(status, "Uid", got, sizeof(got));
+	host_want(c, r, "uid", full ? ask : "", got,
+		  full && !strcmp(got, ask) && c->plan->out_uid != 0);
 	(void)snprintf(ask, sizeof(ask), "%u\t%u\t%u\t%u", c->plan->out_gid,
 		       c->plan->out_gid, c->plan->out_gid, c->plan->out_gid);
-	status_line(status, "Gid", got, sizeof(got));
-	want(c, r, "gid", full ? ask : "", got, full && !strcmp(got, ask));
+	host_status_line(status, "Gid", got, sizeof(got));
+	host_want(c, r, "gid", full ? ask : "", got, full && !strcmp(got, ask));
 }
 
 void host_own_namespaces(struct backend_cell *c)
@@ -124,8 +126,8 @@ static void report_namespaces(struct backend_cell *c,
 					(c->stage.ns & (1u << i)) != 0);
 			continue;
 		}
-		want(c, r, name, "own", got,
-		     in && c->own_inode[i] && c->own_inode[i] != in);
+		host_want(c, r, name, "own", got,
+			  in && c->own_inode[i] && c->own_inode[i] != in);
 	}
 }
 
@@ -136,12 +138,12 @@ static void report_limits(struct backend_cell *c, struct report_enforcement *r)
 	bool held = cgroup_leaf_holds(&c->leaf, c->child_pid);
 
 	if (l->memory_max || l->cpu_quota || l->pids_max)
-		want(c, r, "cgroup", "own leaf", held ? "own leaf" : "another",
-		     held);
+		host_want(c, r, "cgroup", "own leaf",
+			  held ? "own leaf" : "another", held);
 	if (l->memory_max) {
 		(void)snprintf(ask, sizeof(ask), "%" PRIu64, l->memory_max);
 		cgroup_leaf_read(&c->leaf, CGROUP_MEMORY, got, sizeof(got));
-		want(c, r, "memory.max", ask, got, got[0] != '\0');
+		host_want(c, r, "memory.max", ask, got, got[0] != '\0');
 	}
 	if (l->cpu_quota) {
 		if (l->cpu_quota == UINT64_MAX)
@@ -151,12 +153,12 @@ static void report_limits(struct backend_cell *c, struct report_enforcement *r)
 			(void)snprintf(ask, sizeof(ask), "%" PRIu64 " %" PRIu64,
 				       l->cpu_quota, l->cpu_period);
 		cgroup_leaf_read(&c->leaf, CGROUP_CPU, got, sizeof(got));
-		want(c, r, "cpu.max", ask, got, !strcmp(ask, got));
+		host_want(c, r, "cpu.max", ask, got, !strcmp(ask, got));
 	}
 	if (l->pids_max) {
 		(void)snprintf(ask, sizeof(ask), "%" PRIu64, l->pids_max);
 		cgroup_leaf_read(&c->leaf, CGROUP_PIDS, got, sizeof(got));
-		want(c, r, "pids.max", ask, got, !strcmp(ask, got));
+		host_want(c, r, "pids.max", ask, got, !strcmp(ask, got));
 	} else if (c->stage.nproc) {
 		(void)snprintf(ask, sizeof(ask), "%" PRIu64, c->stage.nproc);
 		report_item_add(r, "pids.max", ask,
@@ -183,15 +185,17 @@ static void report_door(struct backend_cell *c, struct report_enforcement *r)
 		       "%u rules sha256:", c->made.door.rules);
 	hex_text(got + strlen(got), c->made.door.digest,
 		 sizeof(c->made.door.digest));
-	want(c, r, "nftables", "default deny", got, c->made.door.rules > 0);
-	want(c, r, "gate", "ready",
-	     c->req->gate->is_ready(c->req->gate->arg) ? "ready" : "no",
-	     c->req->gate->is_ready(c->req->gate->arg));
+	host_want(c, r, "nftables", "default deny", got,
+		  c->made.door.rules > 0);
+	host_want(c, r, "gate", "ready",
+		  c->req->gate->is_ready(c->req->gate->arg) ? "ready" : "no",
+		  c->req->gate->is_ready(c->req->gate->arg));
 }
 
 static void report_probes(struct backend_cell *c, struct report_enforcement *r)
 {
-	if (!c->plan->full || !stage_is_checked(&c->stage))
+	if (!c->plan->full || c->plan->is_sandbox ||
+	    !stage_is_checked(&c->stage))
 		return;
 	for (size_t i = 0; i < self_test_count; i++) {
 		if (!self_test_applies(i, c->req->door))
@@ -213,8 +217,13 @@ int host_report(struct backend_cell *c, struct report_enforcement *r)
 	if (uname(&u) == 0)
 		report_item_add(r, "kernel", "", u.release, true);
 	report_namespaces(c, r);
-	report_status(c, r);
-	if (c->plan->full) {
+	if (c->plan->is_sandbox)
+		gvisor_report(c, r);
+	else
+		report_status(c, r);
+	if (c->plan->is_sandbox) {
+		/* gvisor_report() has told what there is instead */
+	} else if (c->plan->full) {
 		for (size_t i = 0; i < c->plan->n; i++)
 			if (c->plan->steps[i].op == PLAN_LANDLOCK)
 				(void)snprintf(abi, sizeof(abi), "abi %" PRIu64,

@@ -118,7 +118,7 @@ static void take_violation(struct watch *t)
 			return;
 		c->seen_violation[nr / 8] |= (uint8_t)(1u << (nr % 8));
 	}
-	report_begin(&r, REPORT_VIOLATION, "host");
+	report_begin(&r, REPORT_VIOLATION, host_name(c));
 	r.syscall_nr = nr;
 	(void)snprintf(r.syscall_name, sizeof(r.syscall_name), "%s",
 		       seccomp_name(nr));
@@ -146,6 +146,7 @@ static void take_init(struct watch *t)
 	if (m.type == CELL_MSG_ENDED) {
 		c->ended = true;
 		c->status = m.status;
+		c->sandbox_lost = m.lost;
 		c->has_refused = m.door.has_refused;
 		c->refused = m.door.refused;
 	}
@@ -235,7 +236,8 @@ static void judge(const struct watch *t, struct cell_exit *ret)
 {
 	const struct backend_cell *c = t->c;
 
-	if (t->lost || (!c->ended && !t->timed_out && !t->stopped_by)) {
+	if (t->lost || (c->sandbox_lost && t->phase == RUNNING) ||
+	    (!c->ended && !t->timed_out && !t->stopped_by)) {
 		ret->how = CELL_LOST;
 	} else if (t->timed_out) {
 		ret->how = CELL_DEADLINE;
@@ -271,7 +273,7 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	x.has_refused = c->has_refused;
 	x.refused = c->refused;
 	/* the cell's own limit may hit its pid 1 as well */
-	if (x.how == CELL_LOST && x.oom && !t.lost)
+	if (x.how == CELL_LOST && x.oom && !t.lost && !c->plan->is_sandbox)
 		x = (struct cell_exit){ .how = CELL_SIGNALED,
 					.sig = SIGKILL,
 					.oom = true,
@@ -281,5 +283,7 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 		return 0;
 	return err_set(e, ERR_HOST, 0, "%s",
 		       t.lost ? t.lost
-			      : "pid 1 of the cell was killed from outside");
+		       : c->sandbox_lost
+			       ? "the sandbox ended, and not by its command"
+			       : "pid 1 of the cell was killed from outside");
 }

@@ -238,7 +238,7 @@ static void give_pipe(int fd, uid_t owner)
 }
 
 /* Of a device nobody can say whether it is a terminal: not passed on. */
-static bool may_pass(int fd, mode_t mode)
+static bool may_pass(int fd, mode_t mode, bool to_sandbox)
 {
 	struct termios t;
 	int fl = fcntl(fd, F_GETFL);
@@ -247,16 +247,16 @@ static bool may_pass(int fd, mode_t mode)
 		return false;
 	if (S_ISCHR(mode))
 		return tcgetattr(fd, &t) < 0 && errno == ENOTTY;
-	return S_ISREG(mode) || S_ISFIFO(mode);
+	return (S_ISREG(mode) && !to_sandbox) || S_ISFIFO(mode);
 }
 
-static int setup_one(struct relay *s, int i, mode_t mode, uid_t owner,
-		     int *ret_fd)
+static int setup_one(struct relay *s, int i, mode_t mode,
+		     const struct relay_cell *cell, int *ret_fd)
 {
 	int p[2], r;
 
 	*ret_fd = i;
-	if (!may_pass(i, mode)) {
+	if (!may_pass(i, mode, cell->is_sandbox)) {
 		if (pipe2(p, O_CLOEXEC) < 0)
 			return -errno;
 		s->to_cell[i] = p[i ? 1 : 0];
@@ -265,12 +265,13 @@ static int setup_one(struct relay *s, int i, mode_t mode, uid_t owner,
 			return r;
 		*ret_fd = s->to_cell[i];
 	}
-	give_pipe(*ret_fd, owner);
+	give_pipe(*ret_fd, cell->owner);
 	return 0;
 }
 
-int relay_setup(struct relay *s, enum cell_stdin in, uid_t owner,
-		int ret_stdio[3], char ret_why[RELAY_WHY_SIZE])
+int relay_setup(struct relay *s, enum cell_stdin in,
+		const struct relay_cell *cell, int ret_stdio[3],
+		char ret_why[RELAY_WHY_SIZE])
 {
 	*s = RELAY_INIT;
 	for (int i = 0; i < 3; i++) {
@@ -285,7 +286,7 @@ int relay_setup(struct relay *s, enum cell_stdin in, uid_t owner,
 		if (S_ISDIR(st.st_mode))
 			return -EISDIR;
 		if (in == CELL_STDIN_PASS || (in == CELL_STDIN_NULL && i))
-			r = setup_one(s, i, st.st_mode, owner, &ret_stdio[i]);
+			r = setup_one(s, i, st.st_mode, cell, &ret_stdio[i]);
 		if (r)
 			return r;
 	}

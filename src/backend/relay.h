@@ -44,15 +44,22 @@ struct relay {
 
 #define RELAY_INIT ((struct relay){ .to_cell = { -1, -1, -1 }, .pty = -1 })
 
+/* Who is at the other end */
+struct relay_cell {
+	uid_t owner;	 /* must be able to reopen pipes by /proc/self/fd; -1 */
+	bool is_sandbox; /* its kernel keeps an offset of its own in a file, so
+			  * files are relayed as well */
+};
+
 /**
  * relay_setup() - fill what the cell will have as 0, 1, 2
- * @owner:   uid that must be able to reopen pipes by /proc/self/fd, or -1
  * @ret_why: what was wrong, on failure
  *
  * Return: 0 or -errno; -EISDIR: one of ours is a directory
  */
-int relay_setup(struct relay *s, enum cell_stdin in, uid_t owner,
-		int ret_stdio[3], char ret_why[RELAY_WHY_SIZE]) MUST_USE;
+int relay_setup(struct relay *s, enum cell_stdin in,
+		const struct relay_cell *cell, int ret_stdio[3],
+		char ret_why[RELAY_WHY_SIZE]) MUST_USE;
 /** relay_cloned() - close the cell's ends in this process */
 void relay_cloned(struct relay *s);
 /** relay_pty() - a master has come; the caller's terminal goes raw.

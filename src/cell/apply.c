@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "cell/door.h"
+#include "cell/oci.h"
 #include "cell/stage.h"
 #include "sys/mount.h"
 #include "sys/netns.h"
@@ -47,6 +48,17 @@ static int open_declared(struct stage *s)
 	return 0;
 }
 
+/* Around it a second one is made, PLAN_RUNTIME_ROOT. */
+static int nested_root(const char *at, const char *data)
+{
+	int r;
+
+	if (chdir(at) < 0 || mkdir(rel(OCI_ROOTFS), 0755) < 0)
+		return -errno;
+	r = mount_fs("tmpfs", rel(OCI_ROOTFS), 0, data);
+	return r ? r : last_errno(chdir(rel(OCI_ROOTFS)));
+}
+
 /* Any directory will do to stand on; it is covered, then left behind. */
 static int root_step(struct stage *s, const struct plan_step *p)
 {
@@ -62,6 +74,8 @@ static int root_step(struct stage *s, const struct plan_step *p)
 	(void)snprintf(data, sizeof(data), "mode=755,size=%" PRIu64, p->n);
 	for (size_t i = 0; i < ARRAY_SIZE(at) - 1; i++) {
 		r = mount_fs("tmpfs", at[i], 0, data);
+		if (!r && s->plan->is_sandbox)
+			return nested_root(at[i], data);
 		if (!r)
 			return last_errno(chdir(at[i]));
 	}
@@ -348,6 +362,7 @@ static int door_step(const struct stage *s, const struct plan_step *p)
 	int r;
 
 	d.is_open = s->drop & STAGE_DROP_NFT;
+	d.has_leg = s->plan->is_sandbox;
 	r = door_make(&d, &made, &what);
 	if (r)
 		stage_fail(s->init_sock, (size_t)(p - s->plan->steps), -r,
@@ -364,6 +379,8 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	switch (p->op) {
 	case PLAN_LOOPBACK:
 		return netns_lo_up();
+	case PLAN_LEG:
+		return sandbox_leg(&s->leg_net);
 	case PLAN_DOOR:
 		return door_step(s, p);
 	case PLAN_HOSTNAME:
@@ -395,6 +412,8 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	case PLAN_DEVPTS:
 		return mount_fs("devpts", rel(p->dst), MOUNT_DEV | MOUNT_NOEXEC,
 				"newinstance,ptmxmode=0666,mode=600,max=256");
+	case PLAN_RUNTIME_ROOT:
+		return sandbox_root(p);
 	case PLAN_PIVOT:
 		return pivot_step(s);
 	case PLAN_STATE:
@@ -403,6 +422,8 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	case PLAN_CLONE:
 	case PLAN_IDMAP:
 		return 0; /* the supervisor's part, done before GO */
+	case PLAN_SENTRY_TMPFS:
+		return 0; /* the sandbox's part */
 	case PLAN_USER:
 	case PLAN_CAPS:
 	case PLAN_NO_NEW_PRIVS:
@@ -410,6 +431,8 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	case PLAN_LANDLOCK:
 	case PLAN_SECCOMP:
 	case PLAN_SELF_TEST:
+	case PLAN_BUNDLE:
+	case PLAN_SANDBOX:
 	case PLAN_CHDIR:
 	case PLAN_EXEC:
 	case PLAN_OP_NUM:

@@ -31,6 +31,12 @@ enum cell_seccomp {
 	CELL_SECCOMP_FILE
 };
 
+/* What stands between the command and this host's kernel */
+enum cell_wall {
+	CELL_WALL_HOST,	 /* namespaces and filters */
+	CELL_WALL_GVISOR /* a kernel in user space besides (runsc) */
+};
+
 enum cell_stdin {
 	CELL_STDIN_NULL, /* /dev/null */
 	CELL_STDIN_PASS, /* the caller's descriptor 0 */
@@ -67,8 +73,11 @@ struct cell_request {
 	const char *run_uuid;
 	struct state_run *state; /* where resources are noted before they
 				  * are made; NULL: nowhere (portable) */
-	bool portable;		 /* only what is asked for */
-	unsigned unshare;	 /* CELL_NS_*: asked for by switch */
+	enum cell_wall wall;
+	const char *runsc; /* CELL_WALL_GVISOR: path, or a name to be
+			    * found in our PATH; NULL: "runsc" */
+	bool portable;	   /* only what is asked for */
+	unsigned unshare;  /* CELL_NS_*: asked for by switch */
 	enum cell_seccomp seccomp;
 	const void *bpf;		/* CELL_SECCOMP_FILE: sock_filter[] */
 	size_t bpf_len;			/* bytes, checked by the caller */

@@ -25,6 +25,7 @@
  * run's UUID. */
 #define SPARE_BASE  0x70000000u
 #define SPARE_COUNT 0x02000000u
+enum { SPARE_IDS = 4 };
 
 #ifndef XFS_SUPER_MAGIC
 #define XFS_SUPER_MAGIC 0x58465342
@@ -60,11 +61,12 @@ static void spare_ids(const char *run_uuid, struct host_caps *h)
 		end = in + count;
 	}
 	if (end >= SPARE_BASE + SPARE_COUNT)
-		h->spare_uid =
-			SPARE_BASE + (uint32_t)(seed % (SPARE_COUNT / 3)) * 3;
-	else if (end > 4096)
+		h->spare_uid = SPARE_BASE +
+			       (uint32_t)(seed % (SPARE_COUNT / SPARE_IDS)) *
+				       SPARE_IDS;
+	else if (end > 4096 + 1024)
 		/* a container's range: from its top, where nobody lives */
-		h->spare_uid = end - 3072 + (uint32_t)(seed % 1000) * 3;
+		h->spare_uid = end - 4096 + (uint32_t)(seed % 1000) * SPARE_IDS;
 	h->is_root = h->spare_uid != 0;
 }
 

@@ -163,9 +163,12 @@ static bool own_pid_namespace(const struct stage *s)
 	return (s->ns & CELL_NS_PID) && !(s->drop & STAGE_DROP_NAMESPACES);
 }
 
-static void signal_all(const struct stage *s, int sig)
+static void signal_all(const struct stage *s, pid_t child, int sig)
 {
-	if (own_pid_namespace(s))
+	/* who runs the sandbox passes it on, to what is in it */
+	if (s->plan->is_sandbox)
+		(void)kill(child, sig);
+	else if (own_pid_namespace(s))
 		(void)kill(-1, sig);
 	else
 		(void)signal_children(sig);
@@ -201,12 +204,12 @@ static int become_inner_root(const struct stage *s)
 static int give_up(const struct stage *s)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int keep = s->init_sock, r;
+	int keep[2] = { s->init_sock, s->lost[0] }, r;
 
 	for (int i = 0; i < 3; i++)
 		if (null >= 0)
 			(void)dup2(null, i);
-	r = close_others(&keep, 1);
+	r = close_others(keep, s->plan->is_sandbox ? 2 : 1);
 	/* the child had our memory when it changed its ids, which says anew
 	 * who may look into it (fs.suid_dumpable) */
 	if (!r && own_pid_namespace(s))
@@ -254,8 +257,11 @@ static void tell_namespaces(const struct stage *s)
 static void ended(const struct stage *s, int status)
 {
 	struct cell_message m = { .type = CELL_MSG_ENDED, .status = status };
+	char byte;
 
 	kill_rest(s);
+	if (s->plan->is_sandbox && read(s->lost[0], &byte, 1) == 1)
+		m.lost = 1;
 	if (s->req->door && door_refused_total(&m.door.refused) == 0)
 		m.door.has_refused = 1;
 	if (cell_send(s->init_sock, &m, -1)) {
@@ -318,7 +324,7 @@ static void serve(const struct stage *s, pid_t child, int sigfd)
 			_exit(125);
 		}
 		if (m.type == CELL_MSG_TERM)
-			signal_all(s, m.sys);
+			signal_all(s, child, m.sys);
 		else if (m.type == CELL_MSG_DIAL)
 			dial_sockets(s, &m);
 	}
@@ -350,10 +356,13 @@ static void enter_groups(const struct stage *s)
  */
 static pid_t start_child(const struct stage *s, size_t first)
 {
-	pid_t child = vfork();
+	/* what drives a sandbox does not exec */
+	pid_t child = s->plan->is_sandbox ? fork() : vfork();
 
 	if (child < 0)
 		stage_fail(s->init_sock, first, errno, "fork");
+	if (child == 0 && s->plan->is_sandbox)
+		sandbox_main(s, first);
 	if (child == 0)
 		lockdown_main(s, first);
 	return child;
@@ -391,7 +400,9 @@ void init_main(struct stage *s)
 	(void)sigaddset(&set, SIGCHLD);
 	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
 		stage_fail(s->init_sock, i, errno, "sigprocmask");
-	r = enter_filter(s);
+	if (s->plan->is_sandbox && pipe2(s->lost, O_CLOEXEC | O_NONBLOCK) < 0)
+		stage_fail(s->init_sock, i, errno, "pipe");
+	r = s->plan->is_sandbox ? 0 : enter_filter(s);
 	if (r)
 		stage_fail(s->init_sock, step_of(s->plan, PLAN_SECCOMP), -r,
 			   "pid 1");
@@ -399,6 +410,9 @@ void init_main(struct stage *s)
 		tell_namespaces(s);
 	child = start_child(s, i);
 	r = give_up(s);
+	/* a runtime has to make namespaces: it is not under this one */
+	if (!r && s->plan->is_sandbox)
+		r = enter_filter(s);
 	if (r)
 		stage_fail(s->init_sock, i, -r, "pid 1");
 	/* below any descriptor the child could be waiting on: opened last */

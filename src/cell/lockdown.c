@@ -16,6 +16,7 @@
 
 #include "base/fd.h"
 #include "base/names.h"
+#include "cell/command.h"
 #include "cell/stage.h"
 #include "sys/caps.h"
 #include "sys/landlock.h"
@@ -174,7 +175,7 @@ static int open_pty(const struct stage *s)
 	return cell_send(s->child_sock, &m, master);
 }
 
-static int set_stdio(const struct stage *s)
+int stage_set_stdio(const struct stage *s)
 {
 	OWNED(fd_drop) int null = -1;
 
@@ -188,19 +189,6 @@ static int set_stdio(const struct stage *s)
 		    dup2(s->stdio[i] < 0 ? null : s->stdio[i], i) < 0)
 			return -errno;
 	return 0;
-}
-
-/* As after boot: no signal blocked, none ignored. Not by sigaction(3), which
- * keeps some numbers for its library. */
-static void reset_signals(void)
-{
-	static const uint64_t dfl[4]; /* the kernel's struct sigaction */
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)!syscall(SYS_rt_sigaction, sig, dfl, NULL, 8);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* What the steps may need of each other. */
@@ -267,61 +255,11 @@ static int (*const inner_steps[PLAN_OP_NUM])(struct inner *in) = {
 	[PLAN_CHDIR] = step_chdir,
 };
 
-/* A script without "#!" is the shell's; @argv has a free place before it. */
-static int exec_file(const char *path, char **argv)
-{
-	(void)execve(path, argv, environ);
-	if (errno == ENOEXEC) {
-		argv[-1] = (char *)(uintptr_t) "/bin/sh";
-		argv[0] = (char *)(uintptr_t)path;
-		(void)execve(argv[-1], argv - 1, environ);
-		errno = ENOEXEC;
-	}
-	return -errno;
-}
-
-/* The next directory may have it: a server of this one may be away. */
-static bool is_not_there(int sys)
-{
-	return sys == ENOENT || sys == ENOTDIR || sys == ESTALE ||
-	       sys == ENODEV || sys == ETIMEDOUT;
-}
-
-/*
- * The search of execvp(3) in the command's own PATH, as the GNU C library does
- * it: others take another default, and run no script without "#!".
- */
-static int exec_search(const char *name, char **argv)
-{
-	const char *dirs = getenv("PATH");
-	char path[PATH_MAX];
-	int r = -ENOENT;
-	size_t n;
-
-	if (strchr(name, '/'))
-		return exec_file(name, argv);
-	for (dirs = dirs ? dirs : "/bin:/usr/bin";; dirs += n + 1) {
-		int one;
-
-		n = strcspn(dirs, ":");
-		if (snprintf(path, sizeof(path), "%.*s%s%s", (int)n, dirs,
-			     n ? "/" : "", name) < (int)sizeof(path)) {
-			one = exec_file(path, argv);
-			if (one == -EACCES)
-				r = one;
-			else if (!is_not_there(-one))
-				return one;
-		}
-		if (!dirs[n])
-			return r;
-	}
-}
-
 static void run_command(const struct stage *s, size_t step) NORETURN;
 static void run_command(const struct stage *s, size_t step)
 {
 	const struct spec_strings *a = &s->req->spec->run->argv;
-	/* one place before it, for exec_file() */
+	/* one place before it, for command_exec() */
 	char **argv = calloc(a->n + 2, sizeof(*argv));
 	struct cell_message m;
 	int fd;
@@ -334,9 +272,9 @@ static void run_command(const struct stage *s, size_t step)
 	if (cell_recv(s->child_sock, &m, &fd, NULL) != 1 ||
 	    m.type != CELL_MSG_GO)
 		_exit(125);
-	reset_signals();
+	command_reset_signals();
 	environ = (char **)(uintptr_t)s->req->envp;
-	stage_fail(s->child_sock, step, -exec_search(a->p[0].p, argv),
+	stage_fail(s->child_sock, step, -command_exec(a->p[0].p, argv),
 		   a->p[0].p);
 }
 
@@ -356,7 +294,7 @@ void lockdown_main(const struct stage *s, size_t first)
 		in.p = &s->plan->steps[i];
 		/* after the change of ids, before Landlock */
 		if (in.p->op == PLAN_NO_NEW_PRIVS && s->plan->full)
-			r = set_stdio(s);
+			r = stage_set_stdio(s);
 		if (!r && (int)i == s->fail_step)
 			r = -s->fail_errno;
 		if (!r)
@@ -367,7 +305,7 @@ void lockdown_main(const struct stage *s, size_t first)
 				   in.path[0] ? in.path : in.p->dst);
 	}
 	if (!r && !s->plan->full)
-		r = set_stdio(s);
+		r = stage_set_stdio(s);
 	if (!r)
 		r = cell_send(s->child_sock, &in.ready, -1);
 	if (r)

@@ -43,6 +43,7 @@ struct cell_message {
 	int32_t step;	/* FAULT: index into the plan */
 	int32_t sys;	/* FAULT: errno; TERM: signal number */
 	int32_t status; /* ENDED: wait status of the command */
+	uint8_t lost;	/* ENDED: the sandbox ended, not the command */
 	struct {
 		uint8_t kind, family; /* DOOR_SOCKET: of struct door_socket */
 		uint16_t port;	      /* DIAL: family, 1 for UDP, how many */

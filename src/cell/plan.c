@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "cell/door.h"
+#include "cell/guest.h"
+#include "cell/oci.h"
 
 static const char *const words[] = {
 #define X(name, word) [PLAN_##name] = word,
@@ -110,6 +112,7 @@ static int plan_ids(struct builder *b, struct err *e)
 		return 0;
 	p->init_uid = h->spare_uid;
 	p->gate_uid = h->spare_uid + 2;
+	p->sentry_uid = h->spare_uid + 3;
 	p->out_uid = h->spare_uid + 1;
 	p->out_gid = h->spare_uid + 1;
 	for (size_t i = 0; i < a->n_mounts; i++) {
@@ -479,6 +482,122 @@ static int plan_full(struct builder *b, struct err *e)
 	return 0;
 }
 
+/* What this wall cannot carry is refused by name. */
+static int gvisor_can(const struct builder *b, struct err *e)
+{
+	const struct cell_request *r = b->req;
+
+	if (!b->h->is_root)
+		return err_set(e, ERR_HOST, 0,
+			       "gvisor: needs root, for the ids of the sandbox "
+			       "and of the command; run as root, or use "
+			       "--backend host");
+	if (r->in == CELL_STDIN_PTY)
+		return err_set(e, ERR_HOST, 0,
+			       "gvisor: a terminal (-t) is not supported "
+			       "behind this wall; leave it out, or use "
+			       "--backend host");
+	if (r->pids_asked)
+		return err_set(e, ERR_HOST, 0,
+			       "gvisor: a limit of processes cannot be applied "
+			       "inside the sandbox; leave it out (the default "
+			       "limit is applied around it), or use --backend "
+			       "host");
+	if (r->seccomp != CELL_SECCOMP_OFF)
+		return err_set(e, ERR_HOST, 0,
+			       "gvisor: CELLOS_SUBPROCESS_SECCOMP and "
+			       "CELLOS_SECCOMP_BPF_PATH filter calls to this "
+			       "host's kernel, which the command does not "
+			       "make; unset them, or use --backend host");
+	return 0;
+}
+
+static void plan_mount_points(struct builder *b)
+{
+	static const struct {
+		const char *path;
+		uint64_t mode;
+	} dirs[] = { { "/proc", 0755 },
+		     { "/sys", 0755 },
+		     { "/dev", 0755 },
+		     { GUEST_TOP, 0700 },
+		     { GUEST_CHANNEL, 0700 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		add_n(b, PLAN_DIR, dirs[i].path, dirs[i].mode, NULL);
+	add_bind(b, b->h->guest, GUEST_INIT,
+		 PLAN_F_OWN | PLAN_F_RO | PLAN_F_FILE, "pid 1 of the sandbox");
+}
+
+/* tmpfs of the sandbox's own kernel; only their places are made here */
+static void plan_sentry_tmpfs(struct builder *b)
+{
+	const struct limits *l = b->req->limits;
+	const struct {
+		const char *path;
+		uint64_t size;
+	} at[] = { { "/tmp", l->v[LIMIT_TMP_BYTES] },
+		   { "/run", 16 * 1048576 },
+		   { "/dev/shm", l->v[LIMIT_SHM_BYTES] } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		struct plan_step *s;
+
+		add_n(b, PLAN_DIR, at[i].path, 0755, NULL);
+		s = add(b, PLAN_SENTRY_TMPFS, NULL, at[i].path,
+			"private, of the sandbox's kernel");
+		s->n = at[i].size;
+		s->n2 = 01777;
+	}
+}
+
+static int plan_gvisor(struct builder *b, struct err *e)
+{
+	b->p->full = true;
+	b->p->is_sandbox = true;
+	b->p->ns = CELL_NS_ALL;
+	if (gvisor_can(b, e) || plan_ids(b, e))
+		return -1;
+	add(b, PLAN_STATE, NULL, b->req->run_uuid, "resource list, locked");
+	add(b, PLAN_CGROUP, NULL, NULL, "limits, read back");
+	add(b, PLAN_SOURCE, NULL, NULL, "host paths the cell will show");
+	add(b, PLAN_CLONE, "user mnt pid ipc uts net", NULL, NULL);
+	add(b, PLAN_IDMAP, NULL, NULL, "the workload is nobody on the host");
+	add(b, PLAN_CGROUP_NS, NULL, NULL, NULL);
+	add(b, PLAN_LOOPBACK, NULL, "lo", "no other link, no route out");
+	if (b->req->door) {
+		add(b, PLAN_LEG, NULL, DOOR_LEG,
+		    "the sandbox's network stack is behind it");
+		add(b, PLAN_DOOR, NULL, "gate",
+		    "named ports to the gate, the rest refused");
+	}
+	add(b, PLAN_HOSTNAME, "cell", NULL, NULL);
+	add_n(b, PLAN_ROOT, "/", 1048576, "empty");
+	plan_top(b);
+	if (!b->req->image_root)
+		plan_etc(b);
+	plan_mount_points(b);
+	plan_sentry_tmpfs(b);
+	if (plan_mounts(b, e) || plan_cwd(b, e))
+		return -1;
+	add(b, PLAN_RUNTIME_ROOT, b->h->runsc, OCI_RUNTIME,
+	    "the cell's root, the runtime, nothing else");
+	add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
+	add(b, PLAN_READONLY, NULL, OCI_ROOTFS, NULL);
+	add(b, PLAN_BUNDLE, NULL, OCI_BUNDLE, NULL);
+	add(b, PLAN_SANDBOX, NULL, "runsc", "booted, waits; read back");
+	add(b, PLAN_USER, NULL, NULL, "the workload's own uid and gid");
+	b->p->steps[b->p->n - 1].n = b->p->in_uid;
+	add(b, PLAN_CAPS, NULL, NULL, "none, bounding set empty");
+	add(b, PLAN_NO_NEW_PRIVS, NULL, NULL, NULL);
+	add_n(b, PLAN_RLIMIT, "RLIMIT_CORE", 1, "no core, no core helper");
+	add(b, PLAN_CHDIR, NULL, b->p->cwd, NULL);
+	add(b, PLAN_SECCOMP, NULL, "allowlist",
+	    "to the sandbox's kernel; watched calls EPERM");
+	add(b, PLAN_EXEC, b->req->spec->run->argv.p[0].p, NULL, NULL);
+	return 0;
+}
+
 /* What the original's switches ask for, and our init, where they can be had. */
 static int plan_portable(struct builder *b, struct err *e)
 {
@@ -534,7 +653,10 @@ int plan_build(const struct cell_request *req, const struct host_caps *h,
 	*ret = (struct plan){ .arena = ARENA_INIT(PLAN_ARENA) };
 	if (!req->spec->run)
 		return 0;
-	r = req->portable ? plan_portable(&b, e) : plan_full(&b, e);
+	if (req->wall == CELL_WALL_GVISOR)
+		r = plan_gvisor(&b, e);
+	else
+		r = req->portable ? plan_portable(&b, e) : plan_full(&b, e);
 	if (!r && b.failed)
 		r = err_set(e, ERR_HOST, 0,
 			    "plan: more than %d steps: declare fewer mounts",
@@ -561,7 +683,8 @@ void plan_print(const struct plan *p, struct wbuf *out)
 			wbuf_fmt(out, " %s", s->dst);
 		if (s->src && !text && (!s->dst || strcmp(s->src, s->dst)))
 			wbuf_fmt(out, "%s%s", s->dst ? " <- " : " ", s->src);
-		if (s->op == PLAN_TMPFS || s->op == PLAN_ROOT)
+		if (s->op == PLAN_TMPFS || s->op == PLAN_ROOT ||
+		    s->op == PLAN_SENTRY_TMPFS)
 			wbuf_fmt(out, " size=%" PRIu64, s->n);
 		if (s->op == PLAN_OVERLAY)
 			wbuf_fmt(out, " size=%" PRIu64, s->n2);

@@ -39,9 +39,10 @@ struct host_caps {
 		       * more than one uid to give away */
 	uid_t uid;
 	gid_t gid;
-	uint32_t spare_uid; /* root: first of 3 unused ids for this run */
+	uint32_t spare_uid; /* root: first of 4 unused ids for this run */
 	int landlock_abi;   /* 0 = none */
-	bool overlay;	    /* overlayfs is there */
+	const char *runsc, *guest; /* CELL_WALL_GVISOR: our host's programs */
+	bool overlay;		   /* overlayfs is there */
 	struct host_path paths[LIMIT_MOUNTS + 1];
 	size_t n_paths; /* declared mounts in order, then, if it is to
 			 * be shown, workingDirectory */
@@ -58,9 +59,11 @@ struct host_caps {
 	X(IDMAP, "id-map")	/* uid_map, gid_map */                  \
 	X(LOOPBACK, "loopback") /* lo up, nothing else */               \
 	X(DOOR, "door")		/* addresses, filter, gate's sockets */ \
+	X(LEG, "leg")		/* to a network stack of its own */     \
 	X(HOSTNAME, "hostname")                                         \
 	X(ROOT, "root") /* empty root, tmpfs */                         \
 	X(TMPFS, "tmpfs")                                               \
+	X(SENTRY_TMPFS, "sentry-tmpfs") /* the sandbox's own */         \
 	X(DIR, "dir")                                                   \
 	X(SYMLINK, "symlink")                                           \
 	X(FILE, "file")	      /* generated content */                   \
@@ -71,6 +74,7 @@ struct host_caps {
 	X(MASK, "mask")		 /* hide one path of /proc */           \
 	X(READONLY, "read-only") /* make one mount read-only */         \
 	X(DEVPTS, "devpts")                                             \
+	X(RUNTIME_ROOT, "runtime-root") /* what the sandbox may see */  \
 	X(PIVOT, "pivot-root")                                          \
 	X(CGROUP_NS, "cgroup-namespace")                                \
 	X(USER, "user")		/* become the workload's uid, gid */    \
@@ -80,6 +84,8 @@ struct host_caps {
 	X(LANDLOCK, "landlock")                                         \
 	X(SECCOMP, "seccomp")                                           \
 	X(SELF_TEST, "self-test") /* attack our own walls */            \
+	X(BUNDLE, "bundle")	  /* config.json of the sandbox */      \
+	X(SANDBOX, "sandbox")	  /* booted, waits; read back */        \
 	X(CHDIR, "chdir")                                               \
 	X(EXEC, "exec")
 
@@ -119,12 +125,21 @@ struct plan {
 	struct arena arena;    /* strings of the steps */
 	uid_t in_uid, out_uid; /* the workload's uid inside, outside */
 	gid_t in_gid, out_gid;
-	uint32_t init_uid; /* root: our init's id outside (0 inside) */
-	uint32_t gate_uid; /* root: the gate's */
-	const char *cwd;   /* where the command starts, inside */
-	unsigned ns;	   /* CELL_NS_* the clone makes */
-	bool full;	   /* everything; else what portable asked for */
+	uint32_t init_uid;   /* root: our init's id outside (0 inside) */
+	uint32_t gate_uid;   /* root: the gate's */
+	const char *cwd;     /* where the command starts, inside */
+	unsigned ns;	     /* CELL_NS_* the clone makes */
+	bool full;	     /* everything; else what portable asked for */
+	bool is_sandbox;     /* the command runs on a kernel of its own */
+	uint32_t sentry_uid; /* root: that kernel's */
 };
+
+/** plan_is_declared() - of a BIND or OVERLAY: a path the document names, and
+ *  not a part of every cell */
+static inline bool plan_is_declared(const struct plan_step *s)
+{
+	return !(s->flags & PLAN_F_OWN) && s->n <= LIMIT_MOUNTS;
+}
 
 /** host_caps_probe() - look at the host for this request
  *  @e: only for what cannot even be looked at, e.g. a missing --root */

@@ -38,6 +38,8 @@ enum {
 	STAGE_DROP_SELF_TEST = 1 << 11
 };
 
+enum { STAGE_SENTRY_ID = 65534 }; /* runsc makes its kernel this user */
+
 struct stage {
 	const struct plan *plan;
 	const struct cell_request *req;
@@ -50,9 +52,11 @@ struct stage {
 	int source[STAGE_SOURCES]; /* detached trees, by plan_step.n, -1: as
 				    * root opened before the clone, else by pid
 				    * 1 before it covers anything */
-	uint64_t nproc;		   /* RLIMIT_NPROC instead of a pids group; 0 */
-	unsigned drop;		   /* STAGE_DROP_*: 0 outside test builds */
-	int fail_step;		   /* -1 outside test builds */
+	int leg_net;	/* pid 1: where the other end of the leg is; -1 */
+	int lost[2];	/* pid 1: pipe, one byte if the sandbox is lost */
+	uint64_t nproc; /* RLIMIT_NPROC instead of a pids group; 0 */
+	unsigned drop;	/* STAGE_DROP_*: 0 outside test builds */
+	int fail_step;	/* -1 outside test builds */
 	int fail_errno;
 };
 
@@ -83,6 +87,18 @@ void init_main(struct stage *s) NORETURN;
 int apply_step(struct stage *s, const struct plan_step *p) MUST_USE;
 /** lockdown_main() - the child: from the first inner step to exec */
 void lockdown_main(const struct stage *s, size_t first) NORETURN;
+
+/** stage_set_stdio() - the command's descriptors 0, 1, 2; 0 or -errno */
+int stage_set_stdio(const struct stage *s) MUST_USE;
+/** sandbox_main() - the same where the command is run by a sandbox: drives it
+ *  (cell/guest.h), and ends as the command did */
+void sandbox_main(const struct stage *s, size_t first) NORETURN;
+/** sandbox_root() - what the sandbox's processes may see, around the cell's
+ *  root, which is the current directory; 0 or -errno */
+int sandbox_root(const struct plan_step *p) MUST_USE;
+/** sandbox_leg() - a pair of links, and a second network namespace for the far
+ *  end, @ret_net; 0 or -errno */
+int sandbox_leg(int *ret_net) MUST_USE;
 
 /* -- the self test -- */
 struct self_test {

@@ -145,21 +145,6 @@ int admit_members(const struct spec *s, const char *broker, struct err *e)
 	return 0;
 }
 
-static int admit_backend(struct err *e)
-{
-	const char *v = env_text("CELLOS_CELL_BACKEND");
-
-	if (v && strcmp(v, "firecracker") == 0)
-		return unbuilt(e, "CELLOS_CELL_BACKEND=firecracker",
-			       "firecracker backend init: there is no microVM "
-			       "wall; unset the variable to use the host wall");
-	if (v && strcmp(v, "gvisor") == 0)
-		return unbuilt(e, "CELLOS_CELL_BACKEND=gvisor",
-			       "there is no gVisor wall; unset the variable to "
-			       "use the host wall");
-	return 0;
-}
-
 /* A refused path counts even when empty: the original opened it and failed */
 static int admit_refused(const struct env_info *v, struct err *e)
 {
@@ -180,8 +165,6 @@ int admit_variables(struct err *e)
 	char url[16];
 	const char *v;
 
-	if (admit_backend(e) < 0)
-		return -1;
 	for (size_t i = 0; i < env_count(); i++) {
 		struct env_info info = env_info(i);
 

@@ -91,7 +91,7 @@ static void record_nats(struct config *c)
 int config_load(bool portable, struct config *ret, struct err *e)
 {
 	static const char *const backends[] = { "stub", "firecracker", "gvisor",
-						NULL };
+						"host", "qemu",	       NULL };
 	static const char *const brokers[] = { "env", "file", "github-oidc",
 					       "vault-approle", NULL };
 	const char *run_id = env_text("CELLOS_RUN_ID");

@@ -79,7 +79,11 @@ enum env_status {
 	X("CELLOS_TRUST_L7_KID", STRING, "cellos-local-l7-v0", ACTIVE,        \
 	  "issuerKid of L7 events")                                           \
 	X("CELLOS_CELL_BACKEND", ENUM, "", ACTIVE,                            \
-	  "unset or stub: the host; firecracker and gvisor are refused")      \
+	  "unset, stub or host: the host; gvisor; firecracker is refused")    \
+	X("CELLOS_GVISOR_RUNSC_BIN", PATH, "runsc", ACTIVE,                   \
+	  "gvisor: the OCI runtime, a path or a name to be found in PATH")    \
+	X("CELLOS_GVISOR_BUNDLE_ROOT", PATH, "", IGNORED,                     \
+	  "a bundle lives in memory, where only its own cell sees it")        \
 	X("CELLOS_BROKER", ENUM, "memory", ACTIVE,                            \
 	  "env: secrets from CELLOS_SECRET_<KEY>; with secretRefs every "     \
 	  "other broker is refused")                                          \

@@ -348,13 +348,28 @@ static const uint64_t *exercised(const struct life *l)
 	return l->c->flows_realtime && is_known ? &l->totals.distinct : NULL;
 }
 
+/* Of a sandbox: did its command end, or was it ended? */
+static const char *terminal_state(const struct life *l)
+{
+	const struct cell_exit *x = &l->res->exit;
+
+	if (l->req.wall == CELL_WALL_HOST || !l->executed)
+		return NULL;
+	return l->res->started && (x->how == CELL_EXITED ||
+				   x->how == CELL_SIGNALED)
+		       ? "clean"
+		       : "forced";
+}
+
 /* The end of every run that had a cell */
 static void finish(struct life *l)
 {
 	char ref[512];
 
 	/* neither says anything of teardown: signed while it goes on */
-	event_summary(&l->body, &l->run, l->executed ? &l->exit_code : NULL);
+	event_summary(&l->body, &l->run,
+		      l->executed && !life_is_lost_sandbox(l) ? &l->exit_code
+							      : NULL);
 	life_emit(l, EVENT_SUMMARY);
 	event_homeostasis(&l->body, &l->run, exercised(l));
 	life_emit(l, EVENT_HOMEOSTASIS);
@@ -367,7 +382,7 @@ static void finish(struct life *l)
 		       l->run.run_id);
 	event_destroyed(&l->body, &l->run, l->failed ? l->phase.text : NULL,
 			l->req.portable ? NULL : l->res->residue_class,
-			l->req.portable ? NULL : ref);
+			l->req.portable ? NULL : ref, terminal_state(l));
 	life_emit(l, EVENT_DESTROYED);
 }
 

@@ -177,17 +177,25 @@ static void execute(struct life *l)
 	wait_cell(l, &d);
 }
 
+bool life_is_lost_sandbox(const struct life *l)
+{
+	return l->req.wall != CELL_WALL_HOST && l->res->started &&
+	       l->res->exit.how == CELL_LOST;
+}
+
 /* Written whatever the outcome; only then the outcome is the run's failure */
 static void command_result(struct life *l)
 {
 	const char *spawn = l->spawn_error[0] ? l->spawn_error : NULL;
 	const struct cell_exit *x = &l->res->exit;
+	const bool lost = life_is_lost_sandbox(l);
 	struct err e;
 
 	if (!l->executed)
 		return;
 	if (life_has_net(l)) {
-		event_network_enforcement(&l->body, &l->run, l->exit_code,
+		event_network_enforcement(&l->body, &l->run,
+					  lost ? NULL : &l->exit_code,
 					  l->door_held, spawn);
 		life_emit(l, EVENT_NETWORK_ENFORCEMENT);
 	}
@@ -195,6 +203,14 @@ static void command_result(struct life *l)
 		life_flow_rows(l);
 	if (l->failed)
 		return;
+	if (lost) {
+		/* how its command ended nobody knows */
+		(void)err_set(&e, ERR_PLAIN, 0, "in-VM exit bridge: %s",
+			      x->oom ? "oom" : "vmm_crashed");
+		(void)snprintf(e.cause, sizeof(e.cause), "%s", spawn);
+		life_fail(l, LIFECYCLE_BROKEN, &e);
+		return;
+	}
 	event_completed(&l->body, &l->run, l->res->started ? x->duration_ms : 0,
 			l->exit_code, spawn);
 	life_emit(l, EVENT_COMPLETED);

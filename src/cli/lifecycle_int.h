@@ -95,4 +95,8 @@ void life_flow_rows(struct life *l);
 /** life_command() - spawn, wait, and the events; nothing after a failure */
 void life_command(struct life *l);
 
+/** life_is_lost_sandbox() - it ran, and its kernel ended before it: nothing is
+ *  known of its command's end */
+bool life_is_lost_sandbox(const struct life *l);
+
 #endif

@@ -225,6 +225,11 @@ int run_args_take(void *ctx, const struct verb_opt *opt, const char *value,
 		free(a->root);
 		a->root = NULL;
 		return dir_resolve(opt->name, value, &a->root, e);
+	case OPT_BACKEND:
+		if (!*value)
+			return bad_value(opt, value, "host or gvisor", e);
+		a->backend = value;
+		return 0;
 	case OPT_STDIN:
 		a->in = true;
 		return 0;

@@ -38,7 +38,8 @@ struct run_args {
 	size_t n_env;
 	uint64_t timeout_ms, memory, cpu_quota, pids; /* 0 = not given */
 	const char *events;
-	char *root; /* as dirs */
+	const char *backend; /* NULL: not given */
+	char *root;	     /* as dirs */
 	bool in, tty, print_spec;
 };
 

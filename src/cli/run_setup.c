@@ -14,6 +14,7 @@
 #include "cli/reach.h"
 #include "cli/run_spec.h"
 #include "cli/signing.h"
+#include "cli/wall.h"
 #include "evidence/keyring.h"
 
 int run_setup_text(const struct run_args *a, const char *uuid, struct wbuf *b,
@@ -102,10 +103,10 @@ int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
 	if (door_setup_load(&s->doc.spec, POLICY_CELLOS, &s->cfg.limits,
 			    &s->door, e))
 		return -1;
-	s->backend = backend_by_name("host");
-	if (!s->backend)
-		return err_set(e, ERR_PLAIN, 0, "this build has no host wall");
-	return fill_request(a, s, e);
+	if (fill_request(a, s, e))
+		return -1;
+	s->backend = wall_choose(a->backend, &s->req, e);
+	return s->backend ? 0 : -1;
 }
 
 int run_setup_reach(const struct run_setup *s, const char *journal,

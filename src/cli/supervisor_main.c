@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/backend.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cell/state.h"
@@ -17,6 +16,7 @@
 #include "cli/lifecycle.h"
 #include "cli/signing.h"
 #include "cli/supervisor.h"
+#include "cli/wall.h"
 
 #define DEFAULT_PATH "contracts/examples/execution-cell-minimal.valid.json"
 
@@ -98,7 +98,6 @@ static int run_cell(const struct document *d, struct config *c,
 	struct state_dirs dirs;
 	struct reach reach;
 	struct lifecycle_config lc = {
-		.backend = &backend_host,
 		.request = { .spec = &d->spec, .envp = envp },
 		.raw_hash = d->raw_hash,
 		.run_id = c->run_id,
@@ -109,6 +108,9 @@ static int run_cell(const struct document *d, struct config *c,
 
 	if (config_request(c, &lc.request, e) < 0 ||
 	    state_dirs_find(&dirs, e) < 0)
+		return -1;
+	lc.backend = wall_choose(NULL, &lc.request, e);
+	if (!lc.backend)
 		return -1;
 	reach = (struct reach){ .spec = &d->spec,
 				.dirs = &dirs,
@@ -123,7 +125,7 @@ static int run_cell(const struct document *d, struct config *c,
 	gc_at_start(&dirs);
 	config_lifecycle(c, &lc);
 	log_line(LOG_INFO, "cellos.supervisor.host",
-		 "host backend selected backend_kind=\"host\"");
+		 "host backend selected backend_kind=\"%s\"", lc.backend->name);
 	return lifecycle_run(&lc, &res, e);
 }
 

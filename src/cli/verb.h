@@ -118,6 +118,7 @@ enum verb_opt_id {
 	OPT_ENV,
 	OPT_EVENTS,
 	OPT_ROOT,
+	OPT_BACKEND,
 	OPT_STDIN,
 	OPT_TTY,
 	OPT_PRINT_SPEC,

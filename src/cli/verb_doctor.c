@@ -22,6 +22,7 @@ enum { HINTS_MAX = 4, TRIAL_MS = 10000 };
 
 struct doctor {
 	bool json, works;
+	const char *wall; /* its name */
 	struct backend_need needs[BACKEND_NEEDS_MAX];
 	size_t n_needs;
 	bool tried;   /* the needs allowed a real cell */
@@ -79,13 +80,14 @@ static void find_hints(struct doctor *d)
 	     "unshare, mount, pivot_root and setns");
 }
 
-static int trial(struct err *e)
+static int trial(const char *wall, struct err *e)
 {
 	static char word[] = "true";
 	static char *words[] = { word, NULL };
 	OWNED(run_setup_drop) struct run_setup s = { 0 };
 	OWNED(signer_stop) struct signer *signer = NULL;
 	struct run_args a = { .verb = "doctor",
+			      .backend = wall,
 			      .argv = words,
 			      .argc = 1,
 			      .timeout_ms = TRIAL_MS,
@@ -137,7 +139,7 @@ static void need_gate(struct doctor *d)
 
 static void examine(struct doctor *d)
 {
-	const struct backend *b = backend_by_name("host");
+	const struct backend *b = backend_by_name(d->wall);
 	bool met = true;
 
 	d->n_needs = b->needs(d->needs);
@@ -145,7 +147,7 @@ static void examine(struct doctor *d)
 	for (size_t i = 0; i < d->n_needs; i++)
 		met = met && (d->needs[i].present || !d->needs[i].required);
 	d->tried = met;
-	d->works = met && trial(&d->e) == 0;
+	d->works = met && trial(d->wall, &d->e) == 0;
 	if (!d->works)
 		find_hints(d);
 }
@@ -176,8 +178,10 @@ static void print_table(const struct doctor *d)
 	for (size_t i = 0; i < d->n_hints; i++)
 		printf("%s%s\n", i ? "  - " : "\nWhat may help:\n  - ",
 		       d->hints[i]);
-	printf("\n%s\n", d->works ? "A full cell works here."
-				  : "A full cell does not work here.");
+	printf("\nA full cell %s here%s%s.\n",
+	       d->works ? "works" : "does not work",
+	       d->wall == backend_host.name ? "" : ", behind ",
+	       d->wall == backend_host.name ? "" : d->wall);
 }
 
 static void put_needs(struct json_out *j, const struct doctor *d)
@@ -217,6 +221,7 @@ static void print_json(const struct doctor *d)
 		json_out_str(&j, d->hints[i]);
 	json_out_end(&j, ']');
 	put_needs(&j, d);
+	json_out_kstr(&j, "wall", d->wall);
 	json_out_kbool(&j, "works", d->works);
 	json_out_end(&j, '}');
 	puts(wbuf_cstr(&b));
@@ -229,13 +234,22 @@ static int take(void *ctx, const struct verb_opt *opt, const char *value,
 
 	if (!opt)
 		return verb_no_options(ctx, opt, value, e);
-	d->json = true;
+	if (opt->id == OPT_JSON) {
+		d->json = true;
+		return 0;
+	}
+	if (!backend_by_name(value))
+		return err_set(e, ERR_PLAIN, 0,
+			       "--backend %s: there is no such wall; use host "
+			       "or gvisor",
+			       value);
+	d->wall = value;
 	return 0;
 }
 
 int verb_doctor(int argc, char **argv)
 {
-	struct doctor d = { 0 };
+	struct doctor d = { .wall = backend_host.name };
 	enum verb_parsed p = verb_parse("doctor", argc, argv, take, &d, NULL);
 
 	if (p != VERB_GO)

@@ -83,8 +83,13 @@ static int exit_status(const struct lifecycle_result *r)
 	case LIFECYCLE_SPAWN:
 		return r->spawn_errno == ENOENT ? EXIT_RUN_NOENT
 						: EXIT_RUN_NOEXEC;
-	case LIFECYCLE_REFUSED:
 	case LIFECYCLE_BROKEN:
+		/* the limit of the cell took the sandbox and not the command:
+		 * to who waits for it that is the same */
+		if (r->exit.oom)
+			return 128 + SIGKILL;
+		break;
+	case LIFECYCLE_REFUSED:
 		break;
 	}
 	return EXIT_RUN_FAILED;

@@ -70,6 +70,14 @@
 		  "take the cell's read-only system from this directory "     \
 		  "instead of "                                               \
 		  "the host's" },                                             \
+		{ OPT_BACKEND,                                                \
+		  0,                                                          \
+		  "backend",                                                  \
+		  "WALL",                                                     \
+		  COMPLETE_NONE,                                              \
+		  "what stands between the command and this host: host "      \
+		  "(namespaces and filters) or gvisor (a kernel in user "     \
+		  "space besides); default host, or CELLOS_CELL_BACKEND" },   \
 		{ OPT_STDIN,                                                  \
 		  'i',                                                        \
 		  NULL,                                                       \
@@ -112,6 +120,12 @@ static const struct verb_opt keygen_opts[] = {
 };
 
 static const struct verb_opt json_opts[] = {
+	{ OPT_JSON, 0, "json", NULL, COMPLETE_NONE, "JSON instead of a table" },
+};
+
+static const struct verb_opt doctor_opts[] = {
+	{ OPT_BACKEND, 0, "backend", "WALL", COMPLETE_NONE,
+	  "host (default) or gvisor: the wall to try" },
 	{ OPT_JSON, 0, "json", NULL, COMPLETE_NONE, "JSON instead of a table" },
 };
 
@@ -173,7 +187,7 @@ const struct verb verbs[] = {
 	  .synopsis = "[OPTION]...",
 	  .summary = "say whether a full cell works here, and what is missing",
 	  .run = verb_doctor,
-	  OPTS(json_opts) },
+	  OPTS(doctor_opts) },
 	{ .name = "completion",
 	  .synopsis = "bash|zsh|fish",
 	  .summary = "print a completion script for a shell",

@@ -297,7 +297,7 @@ void event_process_spawned(struct wbuf *b, const struct event_run *r)
 }
 
 void event_network_enforcement(struct wbuf *b, const struct event_run *r,
-			       int exit_code, bool nft_applied,
+			       const int *exit_code, bool nft_applied,
 			       const char *spawn_error)
 {
 	size_t n = r->spec->authority.egress_rules.n;
@@ -305,7 +305,8 @@ void event_network_enforcement(struct wbuf *b, const struct event_run *r,
 
 	begin(&j, b);
 	body_ktext(&j, "cellId", r->cell_id);
-	json_out_ki64(&j, "commandExitCode", exit_code);
+	if (exit_code)
+		json_out_ki64(&j, "commandExitCode", *exit_code);
 	body_correlation(&j, r);
 	json_out_ku64(&j, "declaredEgressRuleCount", n);
 	json_out_kstr(&j, "isolationMode", "clone_newnet");
@@ -436,7 +437,7 @@ bool event_homeostasis_violation(struct wbuf *b, const struct event_run *r,
 
 void event_destroyed(struct wbuf *b, const struct event_run *r,
 		     const char *reason, const char *residue_class,
-		     const char *evidence_ref)
+		     const char *evidence_ref, const char *terminal_state)
 {
 	struct json_out j;
 
@@ -449,6 +450,7 @@ void event_destroyed(struct wbuf *b, const struct event_run *r,
 	json_out_kstr_opt(&j, "residueClass", residue_class);
 	put_ids(&j, r);
 	put_tenant(&j, r);
+	json_out_kstr_opt(&j, "terminalState", terminal_state);
 	json_out_ku64(&j, "ttlSeconds", r->spec->ttl_seconds);
 	json_out_end(&j, '}');
 }

@@ -123,8 +123,9 @@ void event_container_security(struct wbuf *b, const struct event_run *r,
 			      const char *status);
 void event_network_policy(struct wbuf *b, const struct event_run *r);
 void event_process_spawned(struct wbuf *b, const struct event_run *r);
+/** event_network_enforcement() - @exit_code NULL: of a sandbox that was lost */
 void event_network_enforcement(struct wbuf *b, const struct event_run *r,
-			       int exit_code, bool nft_applied,
+			       const int *exit_code, bool nft_applied,
 			       const char *spawn_error);
 void event_completed(struct wbuf *b, const struct event_run *r,
 		     uint64_t duration_ms, int exit_code,
@@ -141,9 +142,10 @@ void event_homeostasis(struct wbuf *b, const struct event_run *r,
 bool event_homeostasis_violation(struct wbuf *b, const struct event_run *r,
 				 uint64_t exercised);
 /** event_destroyed() - @reason NULL = succeeded; @residue_class and
- *  @evidence_ref NULL = omitted (portable) */
+ *  @evidence_ref NULL = omitted (portable); @terminal_state "clean", "forced",
+ *  or NULL: on the host wall */
 void event_destroyed(struct wbuf *b, const struct event_run *r,
 		     const char *reason, const char *residue_class,
-		     const char *evidence_ref);
+		     const char *evidence_ref, const char *terminal_state);
 
 #endif

@@ -94,12 +94,17 @@ void nl_put_be32(struct nl_buf *b, uint16_t type, uint32_t v)
 	nl_put_u32(b, type, htonl(v));
 }
 
-size_t nl_nest(struct nl_buf *b, uint16_t type)
+size_t nl_nest_with(struct nl_buf *b, uint16_t type, const void *body, size_t n)
 {
 	size_t at = b->n;
 
-	nl_put(b, type | NLA_F_NESTED, NULL, 0);
+	nl_put(b, type | NLA_F_NESTED, body, n);
 	return at;
+}
+
+size_t nl_nest(struct nl_buf *b, uint16_t type)
+{
+	return nl_nest_with(b, type, NULL, 0);
 }
 
 void nl_nest_end(struct nl_buf *b, size_t nest)

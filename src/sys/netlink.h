@@ -62,6 +62,10 @@ void nl_put_u32(struct nl_buf *b, uint16_t type, uint32_t v);
 void nl_put_be32(struct nl_buf *b, uint16_t type, uint32_t v);
 /** nl_nest() - start a nested attribute; Return: what nl_nest_end() takes */
 size_t nl_nest(struct nl_buf *b, uint16_t type) MUST_USE;
+/** nl_nest_with() - the same with a fixed part before the attributes;
+ *  @n: a multiple of 4 */
+size_t nl_nest_with(struct nl_buf *b, uint16_t type, const void *body,
+		    size_t n) MUST_USE;
 void nl_nest_end(struct nl_buf *b, size_t nest);
 
 /**

@@ -7,6 +7,7 @@
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
+#include <linux/veth.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -119,6 +120,57 @@ void netns_put_leg_up(struct nl_buf *b, uint32_t ifindex, bool has_v6)
 		nl_nest_end(b, inet);
 	}
 	nl_nest_end(b, all);
+}
+
+void netns_put_veth(struct nl_buf *b, const char *name, const char *peer_name,
+		    int peer_net)
+{
+	struct ifinfomsg m = { 0 };
+	size_t info, data, peer;
+
+	nl_open(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof(m));
+	nl_put_str(b, IFLA_IFNAME, name);
+	info = nl_nest(b, IFLA_LINKINFO);
+	nl_put_str(b, IFLA_INFO_KIND, "veth");
+	data = nl_nest(b, IFLA_INFO_DATA);
+	/* an ifinfomsg, then attributes */
+	peer = nl_nest_with(b, VETH_INFO_PEER, &m, sizeof(m));
+	nl_put_str(b, IFLA_IFNAME, peer_name);
+	nl_put_u32(b, IFLA_NET_NS_FD, (uint32_t)peer_net);
+	nl_nest_end(b, peer);
+	nl_nest_end(b, data);
+	nl_nest_end(b, info);
+}
+
+void netns_put_up(struct nl_buf *b, uint32_t ifindex)
+{
+	struct ifinfomsg m = { .ifi_index = (int)ifindex,
+			       .ifi_flags = IFF_UP,
+			       .ifi_change = IFF_UP };
+
+	nl_open(b, RTM_SETLINK, 0, &m, sizeof(m));
+}
+
+void netns_put_gateway(struct nl_buf *b, uint32_t ifindex,
+		       const struct ip_addr *via)
+{
+	struct rtmsg m = {
+		.rtm_family = family_of(via),
+		.rtm_dst_len = (uint8_t)(size_of(via) * 8),
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC,
+		.rtm_scope = RT_SCOPE_LINK,
+		.rtm_type = RTN_UNICAST,
+	};
+
+	nl_open(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof(m));
+	nl_put(b, RTA_DST, via->b, size_of(via));
+	nl_put_u32(b, RTA_OIF, ifindex);
+	m.rtm_dst_len = 0;
+	m.rtm_scope = RT_SCOPE_UNIVERSE;
+	nl_open(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof(m));
+	nl_put(b, RTA_GATEWAY, via->b, size_of(via));
+	nl_put_u32(b, RTA_OIF, ifindex);
 }
 
 bool netns_reaches_v6(void)

@@ -45,5 +45,15 @@ void netns_put_neighbour(struct nl_buf *b, uint32_t ifindex,
  * otherwise every destination of the cell would be (arp_announce 2).
  */
 void netns_put_leg_up(struct nl_buf *b, uint32_t ifindex, bool has_v6);
+/** netns_put_veth() - a pair of links: @name here, @peer_name in the network
+ *  namespace of the descriptor @peer_net; both are down */
+void netns_put_veth(struct nl_buf *b, const char *name, const char *peer_name,
+		    int peer_net);
+/** netns_put_up() - bring a link up */
+void netns_put_up(struct nl_buf *b, uint32_t ifindex);
+/** netns_put_gateway() - everything of @via's family goes by @via, which is on
+ *  the link itself */
+void netns_put_gateway(struct nl_buf *b, uint32_t ifindex,
+		       const struct ip_addr *via);
 
 #endif

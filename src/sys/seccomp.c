@@ -36,6 +36,16 @@ int seccomp_enter_watch(void)
 		     SECCOMP_FILTER_FLAG_NEW_LISTENER);
 }
 
+int seccomp_enter_refuse(void)
+{
+	return enter(refuse_filter, ARRAY_SIZE(refuse_filter), 0);
+}
+
+int seccomp_enter_runtime(void)
+{
+	return enter(runtime_filter, ARRAY_SIZE(runtime_filter), 0);
+}
+
 int seccomp_enter_baseline(void)
 {
 	return enter(baseline_filter, ARRAY_SIZE(baseline_filter), 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * System call filters (generated at build time, see sys/seccomp_rules.h) and
- * the listener that hears of the watched calls. Needs no_new_privs.
+ * the listener that hears of the watched calls. Needs no_new_privs, or
+ * CAP_SYS_ADMIN in the caller's user namespace.
  */
 #ifndef CELLOS_SYS_SECCOMP_H
 #define CELLOS_SYS_SECCOMP_H
@@ -17,6 +18,12 @@ int seccomp_enter_allow(void) MUST_USE;
 /** seccomp_enter_watch() - the watch filter (Linux 5.0)
  *  Return: the listener's descriptor (close-on-exec), or -errno */
 int seccomp_enter_watch(void) MUST_USE;
+/** seccomp_enter_refuse() - the watch filter where nobody watches: what it
+ *  would tell is EPERM; 0 or -errno */
+int seccomp_enter_refuse(void) MUST_USE;
+/** seccomp_enter_runtime() - for a sandbox's runtime: no file that runs as its
+ *  owner or group; 0 or -errno */
+int seccomp_enter_runtime(void) MUST_USE;
 /** seccomp_enter_baseline() - the original's baseline filter; 0 or -errno */
 int seccomp_enter_baseline(void) MUST_USE;
 /** seccomp_enter_gate() - the gate's own; 0 or -errno */

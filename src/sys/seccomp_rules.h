@@ -9,6 +9,7 @@
  *	      that probes a newer call falls back; other ABIs (x32, i386) ENOSYS
  *   watch  - of the listed calls: WATCHED ones go to the supervisor, which
  *	      writes an event and answers EPERM; some arguments get an errno
+ * In a sandbox nobody hears of the watched ones: they are EPERM at once.
  */
 #ifndef CELLOS_SYS_SECCOMP_RULES_H
 #define CELLOS_SYS_SECCOMP_RULES_H

@@ -81,11 +81,9 @@ int userns_write_maps(pid_t pid, const struct userns_map *uid, size_t n_uid,
 	return r;
 }
 
-int userns_for_idmap(uid_t disk_uid, gid_t disk_gid, uid_t seen_uid,
-		     gid_t seen_gid)
+int userns_for_idmap(const struct userns_map *uid, size_t n_uid,
+		     const struct userns_map *gid, size_t n_gid)
 {
-	struct userns_map u = { disk_uid, seen_uid, 1 };
-	struct userns_map g = { disk_gid, seen_gid, 1 };
 	char path[40];
 	pid_t parent = getpid(), pid;
 	int r, fd = -1;
@@ -102,7 +100,7 @@ int userns_for_idmap(uid_t disk_uid, gid_t disk_gid, uid_t seen_uid,
 		for (;;)
 			(void)pause();
 	}
-	r = userns_write_maps(pid, &u, 1, &g, 1, 0);
+	r = userns_write_maps(pid, uid, n_uid, gid, n_gid, 0);
 	if (!r) {
 		(void)snprintf(path, sizeof(path), "/proc/%ld/ns/user",
 			       (long)pid);

@@ -25,15 +25,15 @@ int userns_write_maps(pid_t pid, const struct userns_map *uid, size_t n_uid,
 		      int deny_setgroups) MUST_USE;
 
 /**
- * userns_for_idmap() - a descriptor of a user namespace with one uid and one
- * gid mapped: what is @disk_uid on disk is seen as @seen_uid
+ * userns_for_idmap() - a descriptor of a user namespace for an idmapped mount:
+ * of each map @inside is the id on disk, @outside the one that is seen
  *
  * The namespace has no process; it lives as long as the descriptor or a mount
  * that uses it. Needs CAP_SETUID and CAP_SETGID over the host.
  *
  * Return: descriptor or -errno
  */
-int userns_for_idmap(uid_t disk_uid, gid_t disk_gid, uid_t seen_uid,
-		     gid_t seen_gid) MUST_USE;
+int userns_for_idmap(const struct userns_map *uid, size_t n_uid,
+		     const struct userns_map *gid, size_t n_gid) MUST_USE;
 
 #endif

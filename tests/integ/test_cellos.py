@@ -584,7 +584,8 @@ def test_install_lays_out_both():
           for k, v in json.loads(listed.read_text()).items()}
     prefix = os.path.dirname(os.path.dirname(to["cellos"]))
     assert to["cellos"] == f"{prefix}/bin/cellos"
-    assert to["cellos-gate"] == f"{prefix}/libexec/cellos-gate"
+    for program in ("cellos-gate", "cellos-init"):
+        assert to[program] == f"{prefix}/libexec/{program}"
 
 
 def test_doctor_says_that_a_cell_works(cells):

@@ -385,7 +385,8 @@ def test_jetstream_ignored_beside_noop(sup):
 
 
 @pytest.mark.parametrize("backend, code", [
-    ("firecracker", 1), ("gvisor", 1), ("stub", 0), ("", 0), ("other", 0)])
+    ("firecracker", 1), ("qemu", 1), ("stub", 0), ("host", 0), ("", 0),
+    ("other", 0)])
 def test_backend_word(sup, backend, code):
     d = sup.run(document(), CELLOS_CELL_BACKEND=backend)
     assert d.code == code
@@ -396,6 +397,14 @@ def test_backend_word(sup, backend, code):
         assert d.events == []
     if backend == "firecracker":
         assert "firecracker backend init" in d.reason
+
+
+def test_backend_nobody_knows(sup):
+    """Not replaced by another wall, but where portable says so."""
+    d = sup.run(document(), profile=FULL, CELLOS_CELL_BACKEND="other")
+    assert (d.code, d.events) == (1, [])
+    assert d.reason == "CELLOS_CELL_BACKEND=other: there is no such wall; " \
+        "use host or gvisor"
 
 
 def test_export_base_url_scheme(sup):

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <linux/veth.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -34,30 +33,6 @@ static int this_net(void)
 	return fd;
 }
 
-/* cell0 here, its other end in the peer's namespace */
-static void put_veth(struct nl_buf *b)
-{
-	struct ifinfomsg m = { 0 };
-	size_t info, data, peer;
-
-	nl_open(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof(m));
-	nl_put_str(b, IFLA_IFNAME, DOOR_LEG);
-	info = nl_nest(b, IFLA_LINKINFO);
-	nl_put_str(b, IFLA_INFO_KIND, "veth");
-	data = nl_nest(b, IFLA_INFO_DATA);
-	peer = nl_nest(b, VETH_INFO_PEER);
-	/* an ifinfomsg, then attributes */
-	for (size_t i = 0; i < sizeof(m) / 4; i++) {
-		memset(b->p + b->n, 0, 4);
-		b->n += 4;
-	}
-	nl_put_str(b, IFLA_IFNAME, "eth0");
-	nl_put_u32(b, IFLA_NET_NS_FD, (uint32_t)peer_net);
-	nl_nest_end(b, peer);
-	nl_nest_end(b, data);
-	nl_nest_end(b, info);
-}
-
 static void request(struct nl_buf *b)
 {
 	OWNED(fd_drop) int fd = nl_socket(NETLINK_ROUTE);
@@ -67,47 +42,22 @@ static void request(struct nl_buf *b)
 	assert_int_equal(nl_request(fd, b), 0);
 }
 
-static void put_gateway(struct nl_buf *b, uint32_t dev, const char *via)
-{
-	struct ip_addr a = ip(via);
-	uint8_t n = a.family == 4 ? 4 : 16;
-	struct rtmsg m = {
-		.rtm_family = a.family == 4 ? AF_INET : AF_INET6,
-		.rtm_dst_len = (uint8_t)(8 * n),
-		.rtm_table = RT_TABLE_MAIN,
-		.rtm_protocol = RTPROT_STATIC,
-		.rtm_scope = RT_SCOPE_LINK,
-		.rtm_type = RTN_UNICAST,
-	};
-
-	nl_open(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof(m));
-	nl_put(b, RTA_DST, a.b, n);
-	nl_put_u32(b, RTA_OIF, dev);
-	m.rtm_dst_len = 0;
-	m.rtm_scope = RT_SCOPE_UNIVERSE;
-	nl_open(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &m, sizeof(m));
-	nl_put(b, RTA_GATEWAY, a.b, n);
-	nl_put_u32(b, RTA_OIF, dev);
-}
-
 /* As a guest would: its address, and the door's as the gateway */
 static void configure_peer(bool has_v6)
 {
 	char text[1024];
 	struct nl_buf b = { .p = text, .max = sizeof(text) };
 	uint32_t dev = if_nametoindex("eth0");
-	struct ifinfomsg up = { .ifi_index = (int)dev,
-				.ifi_flags = IFF_UP,
-				.ifi_change = IFF_UP };
 	struct ip_addr a4 = ip(DOOR_LEG_PEER4), a6 = ip(DOOR_LEG_PEER6);
+	struct ip_addr via4 = ip(DOOR_ADDR4), via6 = ip(DOOR_ADDR6);
 
 	assert_int_not_equal(dev, 0);
-	nl_open(&b, RTM_SETLINK, 0, &up, sizeof(up));
+	netns_put_up(&b, dev);
 	netns_put_addr(&b, dev, &a4);
-	put_gateway(&b, dev, DOOR_ADDR4);
+	netns_put_gateway(&b, dev, &via4);
 	if (has_v6) {
 		netns_put_addr(&b, dev, &a6);
-		put_gateway(&b, dev, DOOR_ADDR6);
+		netns_put_gateway(&b, dev, &via6);
 	}
 	request(&b);
 }
@@ -134,7 +84,7 @@ static void make_leg(bool has_v6)
 	peer_net = this_net();
 	enter_net();
 	door_net = this_net();
-	put_veth(&b);
+	netns_put_veth(&b, DOOR_LEG, "eth0", peer_net);
 	request(&b);
 	make_door();
 	enter(peer_net);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "cell/door.h"
 #include "cell/plan.h"
 
 struct fixture {
@@ -278,6 +279,129 @@ static void no_command_no_steps(void **state)
 	drop(&f);
 }
 
+/* -- a sandbox -- */
+
+static void load_sandbox(struct fixture *f, const char *doc)
+{
+	load(f, doc);
+	f->host.runsc = "/usr/bin/runsc";
+	f->host.guest = "/usr/libexec/cellos-init";
+	f->req.wall = CELL_WALL_GVISOR;
+}
+
+/* From where it stops being the plan of the host's wall */
+static const char sandbox_end[] =
+	" 15  dir              /proc\n"
+	" 16  dir              /sys\n"
+	" 17  dir              /dev\n"
+	" 18  dir              /.cellos\n"
+	" 19  dir              /.cellos/channel\n"
+	" 20  bind             /.cellos/init <- /usr/libexec/cellos-init ro  # "
+	"pid 1 of the sandbox\n"
+	" 21  dir              /tmp\n"
+	" 22  sentry-tmpfs     /tmp size=1073741824  # private, of the "
+	"sandbox's kernel\n"
+	" 23  dir              /run\n"
+	" 24  sentry-tmpfs     /run size=16777216  # private, of the sandbox's "
+	"kernel\n"
+	" 25  dir              /dev/shm\n"
+	" 26  sentry-tmpfs     /dev/shm size=268435456  # private, of the "
+	"sandbox's kernel\n"
+	" 27  dir              /w\n"
+	" 28  bind             /w rw idmapped  # declared, writable\n"
+	" 29  runtime-root     /runsc <- /usr/bin/runsc  # the cell's root, "
+	"the runtime, nothing else\n"
+	" 30  pivot-root       /  # the host is gone\n"
+	" 31  read-only        /cell\n"
+	" 32  bundle           /bundle\n"
+	" 33  sandbox          runsc  # booted, waits; read back\n"
+	" 34  user             uid=1000 gid=1000 (1879048193:1879048193 on the "
+	"host)  # the workload's own uid and gid\n"
+	" 35  capabilities      # none, bounding set empty\n"
+	" 36  no-new-privs    \n"
+	" 37  rlimit           RLIMIT_CORE  # no core, no core helper\n"
+	" 38  chdir            /w\n"
+	" 39  seccomp          allowlist  # to the sandbox's kernel; watched "
+	"calls EPERM\n"
+	" 40  exec             true\n";
+
+static void lines_of_a_sandbox(void **state)
+{
+	static const struct door door = { .nflog_group = 100 };
+	struct fixture f = { 0 };
+	const char *end;
+
+	(void)state;
+	load_sandbox(&f, DOC("\"authority\":{\"filesystem\":{\"mounts\":["
+			     "{\"path\":\"/w\",\"mode\":\"rw\"}]}},"
+			     "\"run\":{\"argv\":[\"true\"],"
+			     "\"workingDirectory\":\"/w\"}"));
+	/* a root of its own: no files of /etc are made */
+	f.req.image_root = "/image";
+	f.req.door = &door;
+	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
+	plan_print(&f.plan, &f.text);
+	assert_non_null(strstr(wbuf_cstr(&f.text),
+			       "  8  leg              cell0  # the sandbox's "
+			       "network stack is behind it\n"
+			       "  9  door             gate  # named ports to "
+			       "the gate, the rest refused\n"));
+	end = strstr(wbuf_cstr(&f.text), " 15  dir");
+	assert_non_null(end);
+	assert_string_equal(end, sandbox_end);
+	assert_true(f.plan.is_sandbox && f.plan.full);
+	assert_int_equal(f.plan.ns, CELL_NS_ALL);
+	/* four ids that nobody else has: pid 1's, the command's, the gate's,
+	 * the sandbox's kernel's */
+	assert_int_equal(f.plan.init_uid, 1879048192);
+	assert_int_equal(f.plan.out_uid, 1879048193);
+	assert_int_equal(f.plan.gate_uid, 1879048194);
+	assert_int_equal(f.plan.sentry_uid, 1879048195);
+	/* nothing of the host's wall that would claim something */
+	assert_int_equal(count(&f.plan, PLAN_LANDLOCK), 0);
+	assert_int_equal(count(&f.plan, PLAN_SELF_TEST), 0);
+	assert_int_equal(count(&f.plan, PLAN_MASK), 0);
+	drop(&f);
+}
+
+static void assert_sandbox_refused(struct fixture *f, const char *text)
+{
+	assert_int_equal(plan_build(&f->req, &f->host, &f->plan, &f->e), -1);
+	assert_string_equal(f->e.text, text);
+}
+
+static void a_sandbox_names_what_it_cannot_carry(void **state)
+{
+	struct fixture f = { 0 };
+
+	(void)state;
+	load_sandbox(&f, DOC("\"authority\":{},\"run\":{\"argv\":[\"x\"]}"));
+	f.req.in = CELL_STDIN_PTY;
+	assert_sandbox_refused(
+		&f, "host backend: gvisor: a terminal (-t) is not supported "
+		    "behind this wall; leave it out, or use --backend host");
+	f.req.in = CELL_STDIN_NULL;
+	f.req.pids_asked = true;
+	assert_sandbox_refused(
+		&f, "host backend: gvisor: a limit of processes cannot be "
+		    "applied inside the sandbox; leave it out (the default "
+		    "limit is applied around it), or use --backend host");
+	f.req.pids_asked = false;
+	f.req.seccomp = CELL_SECCOMP_BASELINE;
+	assert_sandbox_refused(
+		&f, "host backend: gvisor: CELLOS_SUBPROCESS_SECCOMP and "
+		    "CELLOS_SECCOMP_BPF_PATH filter calls to this host's "
+		    "kernel, which the command does not make; unset them, or "
+		    "use --backend host");
+	f.req.seccomp = CELL_SECCOMP_OFF;
+	f.host.is_root = false;
+	assert_sandbox_refused(
+		&f, "host backend: gvisor: needs root, for the ids of the "
+		    "sandbox and of the command; run as root, or use "
+		    "--backend host");
+	drop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +412,8 @@ int main(void)
 		cmocka_unit_test(unprivileged_has_one_id),
 		cmocka_unit_test(portable_adds_only_what_it_says),
 		cmocka_unit_test(no_command_no_steps),
+		cmocka_unit_test(lines_of_a_sandbox),
+		cmocka_unit_test(a_sandbox_names_what_it_cannot_carry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

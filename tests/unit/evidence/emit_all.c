@@ -178,6 +178,7 @@ static void put_all(const struct event_run *r)
 {
 	const uint64_t exercised = r->spec->authority.egress_rules.n + 2;
 	const int code = 3;
+	const int minus = -1;
 
 	event_network_scope(&buf, r);
 	put(EVENT_NETWORK_SCOPE);
@@ -194,7 +195,8 @@ static void put_all(const struct event_run *r)
 	put(EVENT_NETWORK_POLICY);
 	event_process_spawned(&buf, r);
 	put(EVENT_PROCESS_SPAWNED);
-	event_network_enforcement(&buf, r, -1, false, "spec.run spawn failed");
+	event_network_enforcement(&buf, r, &minus, false,
+				  "spec.run spawn failed");
 	put(EVENT_NETWORK_ENFORCEMENT);
 	event_completed(&buf, r, 12, 3, NULL);
 	put(EVENT_COMPLETED);
@@ -210,10 +212,10 @@ static void put_all(const struct event_run *r)
 	put(EVENT_HOMEOSTASIS);
 	if (event_homeostasis_violation(&buf, r, exercised))
 		put(EVENT_HOMEOSTASIS_VIOLATION);
-	event_destroyed(&buf, r, NULL, NULL, NULL);
+	event_destroyed(&buf, r, NULL, NULL, NULL, NULL);
 	put(EVENT_DESTROYED);
 	event_destroyed(&buf, r, "command exited with status 3", "none",
-			"urn:cellos:evidence-bundle:run-1");
+			"urn:cellos:evidence-bundle:run-1", "forced");
 	put(EVENT_DESTROYED);
 }
 

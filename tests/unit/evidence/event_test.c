@@ -168,7 +168,7 @@ static void test_worked_example(void **state)
 		"\"exercisedEgressReason\":\"telemetry_pending_L2-04\","
 		"\"recommendedRemovals\":[],\"runId\":\"run-local-001\","
 		"\"specHash\":\"" HASH "\",\"specId\":\"demo-1\"}");
-	event_destroyed(&buf, &run, NULL, NULL, NULL);
+	event_destroyed(&buf, &run, NULL, NULL, NULL, NULL);
 	line_is(9, "cell.lifecycle.v1.destroyed",
 		"2026-01-02T03:04:05.591277681+00:00",
 		"{\"cellId\":\"demo-1\",\"outcome\":\"succeeded\",\"runId\":"
@@ -211,14 +211,14 @@ static void test_correlation(void **state)
 		 "\"externalRunId\":\"42\",\"labels\":{\"b\":\"2\",\"a\":"
 		 "\"1\"},\"tenantId\":\"acme\",\"correlationId\":\"corr-1\"}"),
 	     "run-1");
-	event_destroyed(&buf, &run, "boom", "none", "urn:x");
+	event_destroyed(&buf, &run, "boom", "none", "urn:x", "clean");
 	is("{\"cellId\":\"demo-1\",\"correlation\":{\"correlationId\":"
 	   "\"corr-1\",\"externalJobId\":null,\"externalRunId\":\"42\","
 	   "\"labels\":{\"a\":\"1\",\"b\":\"2\"},\"platform\":\"github\","
 	   "\"tenantId\":\"acme\"},\"evidenceBundleRef\":\"urn:x\","
 	   "\"outcome\":\"failed\",\"reason\":\"boom\",\"residueClass\":"
 	   "\"none\",\"runId\":\"run-1\",\"specId\":\"demo-1\",\"tenantId\":"
-	   "\"acme\",\"ttlSeconds\":60}");
+	   "\"acme\",\"terminalState\":\"clean\",\"ttlSeconds\":60}");
 	/* an empty one: nulls everywhere, left out of the summary */
 	load(DOC("", ",\"correlation\":{}"), "run-1");
 	event_network_scope(&buf, &run);
@@ -270,12 +270,12 @@ static void test_network(void **state)
 	   "\"192.0.2.10\",\"port\":443,\"protocol\":null}],"
 	   "\"declaredEgressCount\":1,\"isolationMode\":\"clone_newnet\","
 	   "\"runId\":\"run-1\",\"specId\":\"demo-1\"}");
-	event_network_enforcement(&buf, &run, 0, true, NULL);
+	event_network_enforcement(&buf, &run, &(int){ 0 }, true, NULL);
 	is("{\"cellId\":\"demo-1\",\"commandExitCode\":0,"
 	   "\"declaredEgressRuleCount\":1,\"isolationMode\":\"clone_newnet\","
 	   "\"nftRulesApplied\":true,\"runId\":\"run-1\",\"specId\":"
 	   "\"demo-1\",\"supplementaryEgressFilterActive\":true}");
-	event_network_enforcement(&buf, &run, -1, false, "no");
+	event_network_enforcement(&buf, &run, &(int){ -1 }, false, "no");
 	is("{\"cellId\":\"demo-1\",\"commandExitCode\":-1,"
 	   "\"declaredEgressRuleCount\":1,\"isolationMode\":\"clone_newnet\","
 	   "\"nftRulesApplied\":false,\"runId\":\"run-1\",\"spawnError\":"
@@ -331,7 +331,7 @@ static void test_bad_utf8(void **state)
 {
 	(void)state;
 	load(EXAMPLE, "r\xff\xc3\xa9\xed\xa0\x80\xf0\x9f\x98\x80\xe2\x82");
-	event_destroyed(&buf, &run, "a\"\x01\n\x7f", NULL, NULL);
+	event_destroyed(&buf, &run, "a\"\x01\n\x7f", NULL, NULL, NULL);
 	is("{\"cellId\":\"demo-1\",\"outcome\":\"failed\",\"reason\":"
 	   "\"a\\\"\\u0001\\n\x7f\",\"runId\":\"r\xef\xbf\xbd\xc3\xa9"
 	   "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xf0\x9f\x98\x80"

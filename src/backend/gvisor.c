@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The gVisor wall: what it needs of this host, and what of a sandbox can be
+ * read back. The sandbox itself is driven inside of the cell, cell/sandbox.c.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/host.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/utf8.h"
+
+/* -- the plan -- */
+
+static const char *runsc_name(const struct cell_request *req)
+{
+	return req->runsc && req->runsc[0] ? req->runsc : "runsc";
+}
+
+/* config.json is JSON: what is not UTF-8 would become something else in it */
+static int check_env(const struct cell_request *req, struct err *e)
+{
+	for (char *const *v = req->envp; *v; v++)
+		if (!utf8_is_text(*v))
+			return err_set(e, ERR_HOST, 0,
+				       "gvisor: the value of %.*s in the "
+				       "command's environment is not UTF-8, "
+				       "which an OCI bundle cannot carry; "
+				       "encode it, or use --backend host",
+				       (int)strcspn(*v, "="), *v);
+	return 0;
+}
+
+int gvisor_plan(const struct cell_request *req, struct plan *ret, struct err *e)
+{
+	NO_INIT struct host_caps h;
+	char runsc[PATH_MAX], guest[PATH_MAX];
+	OWNED(fd_drop) int fd = path_program("cellos-init", guest);
+	int r = path_search(runsc_name(req), runsc);
+
+	if (r)
+		return err_set(e, ERR_HOST, -r,
+			       "gvisor: %s; install it (apt-get install "
+			       "runsc), or name it in CELLOS_GVISOR_RUNSC_BIN",
+			       runsc_name(req));
+	if (fd < 0)
+		return err_set(e, ERR_HOST, -fd,
+			       "gvisor: %s; install cellos-init of the same "
+			       "build beside cellos, or in ../libexec",
+			       guest);
+	if (check_env(req, e) || host_caps_probe(req, &h, e))
+		return -1;
+	h.runsc = runsc;
+	h.guest = guest;
+	return plan_build(req, &h, ret, e);
+}
+
+/* -- the read-back -- */
+
+/* A process of the cell that runs as this user; -1: there is none */
+static pid_t find_user(const struct backend_cell *c, uid_t uid,
+		       struct wbuf *status)
+{
+	char path[64], line[96], want[32];
+	OWNED(wbuf_drop) struct wbuf list = WBUF_INIT(65536);
+	char *p, *end;
+
+	(void)snprintf(want, sizeof(want), "%u\t", uid);
+	(void)snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children",
+		       (long)c->child_pid, (long)c->child_pid);
+	if (file_read(AT_FDCWD, path, 0, &list))
+		return -1;
+	for (p = (char *)(uintptr_t)wbuf_cstr(&list);; p = end) {
+		long pid = strtol(p, &end, 10);
+
+		if (end == p)
+			return -1;
+		(void)snprintf(path, sizeof(path), "/proc/%ld/status", pid);
+		wbuf_reset(status);
+		if (file_read(AT_FDCWD, path, 0, status))
+			continue;
+		host_status_line(wbuf_cstr(status), "Uid", line, sizeof(line));
+		if (!strncmp(line, want, strlen(want)))
+			return (pid_t)pid;
+	}
+}
+
+/* The two that stand between the command and this host: the kernel in user
+ * space, and the server of its files. */
+void gvisor_report(struct backend_cell *c, struct report_enforcement *r)
+{
+	OWNED(wbuf_drop) struct wbuf status = WBUF_INIT(65536);
+	const struct {
+		const char *seccomp, *no_new_privs;
+		uid_t uid;
+	} who[] = {
+		{ "sentry.seccomp", "sentry.no-new-privs",
+		  c->plan->sentry_uid },
+		{ "gofer.seccomp", "gofer.no-new-privs", c->plan->init_uid },
+	};
+	char got[32];
+
+	report_item_add(r, "runsc", "ptrace", "create, start", true);
+	for (size_t i = 0; i < ARRAY_SIZE(who); i++) {
+		const char *text = find_user(c, who[i].uid, &status) < 0
+					   ? ""
+					   : wbuf_cstr(&status);
+
+		host_status_line(text, "Seccomp", got, sizeof(got));
+		host_want(c, r, who[i].seccomp, "2", got, !strcmp(got, "2"));
+		host_status_line(text, "NoNewPrivs", got, sizeof(got));
+		host_want(c, r, who[i].no_new_privs, "1", got,
+			  !strcmp(got, "1"));
+	}
+}
+
+/* -- what it needs -- */
+
+size_t gvisor_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
+{
+	static const struct cell_request none = { 0 };
+	size_t n = host_needs(needs);
+	char path[PATH_MAX], os[128];
+	struct backend_need *d;
+	int r = path_search(runsc_name(&none), path);
+
+	if (n + 1 > BACKEND_NEEDS_MAX)
+		return n;
+	d = &needs[n++];
+	*d = (struct backend_need){ .name = "runsc",
+				    .required = true,
+				    .present = r == 0 };
+	err_os_text(-r, os, sizeof(os));
+	(void)snprintf(d->detail, sizeof(d->detail), "%.180s", r ? os : path);
+	if (r)
+		(void)snprintf(d->remedy, sizeof(d->remedy),
+			       "apt-get install runsc, or name it in "
+			       "CELLOS_GVISOR_RUNSC_BIN");
+	return n;
+}

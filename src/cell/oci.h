@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The OCI bundle of a sandbox (OCI Runtime Specification 1.0.2). */
+#ifndef CELLOS_CELL_OCI_H
+#define CELLOS_CELL_OCI_H
+
+#include "base/wbuf.h"
+#include "cell/plan.h"
+
+/* Where pid 1 puts what the runtime works on; in its own root */
+#define OCI_ROOTFS  "/cell"
+#define OCI_BUNDLE  "/bundle"
+#define OCI_CHANNEL "/channel"
+#define OCI_STATE   "/state"
+#define OCI_RUNTIME "/runsc"
+#define OCI_ID	    "cell"
+
+/* The leg's far end, as the command sees it */
+#define SANDBOX_LINK "eth0"
+
+/**
+ * oci_config() - config.json: our pid 1 as the process, what the plan shows as
+ * root and mounts, no capability for the command
+ * @files: RLIMIT_NOFILE of the command
+ */
+void oci_config(const struct cell_request *req, const struct plan *p,
+		uint64_t files, struct wbuf *out);
+
+#endif

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The driver of a sandbox: a process of the cell that has runsc boot a kernel
+ * in user space with our own pid 1 in it, lets the command go, and ends as the
+ * command did. All that it starts is its own to reap, and dies with the cell's
+ * pid 1.
+ *
+ * runsc create ─► runsc start ─► READY of the guest ─► READY to the supervisor
+ *                      GO of the supervisor ─► go ─► RUNNING ─► ENDED
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cell/command.h"
+#include "cell/door.h"
+#include "cell/guest.h"
+#include "cell/oci.h"
+#include "cell/stage.h"
+#include "sys/netns.h"
+#include "sys/seccomp.h"
+
+enum { CONFIG_MAX = 4 * 1024 * 1024, ARGS_MAX = 16 };
+
+struct driver {
+	const struct stage *s;
+	size_t step;	   /* of the plan */
+	int report;	   /* what the guest says */
+	int grown, sigfd;  /* inotify of it; SIGCHLD and SIGTERM */
+	pid_t helper;	   /* a runsc that will end by itself; 0 */
+	int helper_status; /* when it has */
+	bool is_dead;	   /* one of the sandbox's own processes */
+	bool is_asked_to_end;
+};
+
+static void fail(const struct driver *d, size_t step, int sys,
+		 const char *what) NORETURN;
+static void fail(const struct driver *d, size_t step, int sys, const char *what)
+{
+	stage_fail(d->s->child_sock, step, sys, what);
+}
+
+/* -- the far end of the leg -- */
+
+static struct ip_addr addr_of(uint8_t family, const char *text)
+{
+	struct ip_addr a = { .family = family };
+
+	(void)inet_pton(family == 4 ? AF_INET : AF_INET6, text, a.b);
+	return a;
+}
+
+/* What runsc finds there it takes over for its own stack. */
+static int enter_leg(const struct stage *s)
+{
+	OWNED(fd_drop) int fd = -1;
+	char text[1024];
+	struct nl_buf b = { .p = text, .max = sizeof(text) };
+	struct ip_addr a4 = addr_of(4, DOOR_LEG_PEER4);
+	struct ip_addr a6 = addr_of(6, DOOR_LEG_PEER6);
+	struct ip_addr via4 = addr_of(4, DOOR_ADDR4);
+	struct ip_addr via6 = addr_of(6, DOOR_ADDR6);
+	uint32_t dev;
+
+	if (!s->req->door)
+		return 0;
+	if (setns(s->leg_net, CLONE_NEWNET) < 0)
+		return -errno;
+	dev = if_nametoindex(SANDBOX_LINK);
+	fd = nl_socket(NETLINK_ROUTE);
+	if (!dev || fd < 0)
+		return dev ? fd : -errno;
+	netns_put_up(&b, dev);
+	netns_put_addr(&b, dev, &a4);
+	netns_put_gateway(&b, dev, &via4);
+	if (s->req->door->has_v6) {
+		netns_put_addr(&b, dev, &a6);
+		netns_put_gateway(&b, dev, &via6);
+	}
+	nl_ask_ack(&b);
+	return nl_request(fd, &b);
+}
+
+/* -- processes -- */
+
+static pid_t spawn_runsc(const struct driver *d, const char *const *words,
+			 size_t n)
+{
+	static char path[] = "PATH=/";
+	static char *const env[] = { path, NULL };
+	const char *args[ARGS_MAX] = {
+		OCI_RUNTIME,
+		"--root=" OCI_STATE,
+		"--log=" OCI_STATE "/log",
+		"--log-format=text",
+		"--platform=ptrace",
+		"--ignore-cgroups",
+		"--file-access-mounts=shared",
+		d->s->req->door ? "--network=sandbox" : "--network=none",
+	};
+	size_t k = 8;
+	pid_t pid;
+
+	for (size_t i = 0; i < n && k < ARGS_MAX - 1; i++)
+		args[k++] = words[i];
+	pid = fork();
+	if (pid)
+		return pid < 0 ? -errno : pid;
+	command_reset_signals();
+	(void)execve(args[0], (char **)(uintptr_t)args, env);
+	_exit(127);
+}
+
+/* Everything that has died: a helper has done its work, any other is a part of
+ * the sandbox. */
+static void reap(struct driver *d)
+{
+	struct signalfd_siginfo info;
+	int status;
+	pid_t pid;
+
+	while (read(d->sigfd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		if (info.ssi_signo == SIGTERM)
+			d->is_asked_to_end = true;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == d->helper) {
+			d->helper = 0;
+			d->helper_status = status;
+		} else {
+			d->is_dead = true;
+		}
+	}
+}
+
+static void wait_event(struct driver *d)
+{
+	struct pollfd p[2] = { { d->sigfd, POLLIN, 0 },
+			       { d->grown, POLLIN, 0 } };
+	char events[512];
+
+	if (poll(p, 2, -1) < 0 && errno != EINTR)
+		fail(d, d->step, errno, "poll");
+	if (p[1].revents && read(d->grown, events, sizeof(events)) < 0 &&
+	    errno != EAGAIN)
+		fail(d, d->step, errno, "inotify");
+	reap(d);
+}
+
+/* The last line of its log says what it could not do. */
+static void log_line_of(char *buf, size_t size)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
+	const char *text, *line;
+
+	(void)snprintf(buf, size, "runsc failed");
+	if (file_read(AT_FDCWD, OCI_STATE "/log", 0, &b) || !b.len)
+		return;
+	if (b.p[b.len - 1] == '\n')
+		b.p[--b.len] = '\0';
+	text = wbuf_cstr(&b);
+	line = strrchr(text, '\n');
+	(void)snprintf(buf, size, "runsc: %s", line ? line + 1 : text);
+}
+
+/* One call of runsc, to its end */
+static void run_runsc(struct driver *d, const char *const *words, size_t n)
+{
+	char why[200];
+
+	d->helper = spawn_runsc(d, words, n);
+	if (d->helper < 0)
+		fail(d, d->step, -d->helper, OCI_RUNTIME);
+	while (d->helper)
+		wait_event(d);
+	if (WIFEXITED(d->helper_status) && !WEXITSTATUS(d->helper_status))
+		return;
+	log_line_of(why, sizeof(why));
+	fail(d, d->step, EPROTO, why);
+}
+
+/* -- the guest's words -- */
+
+/* Return: false: there is none yet */
+static bool next_record(const struct driver *d, struct guest_record *r)
+{
+	off_t at = lseek(d->report, 0, SEEK_CUR);
+
+	if (pread(d->report, r, sizeof(*r), at) != (ssize_t)sizeof(*r))
+		return false;
+	(void)lseek(d->report, at + (off_t)sizeof(*r), SEEK_SET);
+	return true;
+}
+
+/* Return: false: the sandbox is dead, and said nothing more */
+static bool wait_record(struct driver *d, struct guest_record *r)
+{
+	while (!next_record(d, r)) {
+		if (d->is_dead)
+			return next_record(d, r);
+		wait_event(d);
+	}
+	return true;
+}
+
+static size_t step_of(const struct plan *p, int op)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if ((int)p->steps[i].op == op)
+			return i;
+	return p->n - 1;
+}
+
+/* The next record has to be @word; a fault is told, and is the end. */
+static void expect(struct driver *d, enum guest_word word)
+{
+	const struct plan *p = d->s->plan;
+	struct guest_record r;
+	size_t step;
+
+	if (!wait_record(d, &r))
+		fail(d, step_of(p, PLAN_SANDBOX), ECHILD, "it ended");
+	if (r.word == GUEST_FAULT) {
+		step = step_of(p, r.step);
+		fail(d, step, r.value, p->steps[step].dst);
+	}
+	if (r.word != (uint32_t)word)
+		fail(d, d->step, EPROTO, "pid 1 of the sandbox");
+}
+
+/* -- steps -- */
+
+static void write_bundle(struct driver *d)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(CONFIG_MAX);
+	OWNED(fd_drop) int fd = -1;
+	struct rlimit files = { 1024, 1024 };
+	int r;
+
+	(void)getrlimit(RLIMIT_NOFILE, &files);
+	oci_config(d->s->req, d->s->plan, files.rlim_cur, &b);
+	if (b.failed)
+		fail(d, d->step, E2BIG, "config.json");
+	fd = open(OCI_BUNDLE "/config.json",
+		  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		fail(d, d->step, errno, "config.json");
+	r = fd_write_all(fd, b.p, b.len);
+	if (r)
+		fail(d, d->step, -r, "config.json");
+}
+
+/* The sandbox has the command's descriptors now: with ours open its output
+ * would have no end. */
+static void drop_stdio(struct driver *d)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = 0; i < 3; i++) {
+		if (null < 0 || dup2(null, i) < 0)
+			fail(d, d->step, errno, "/dev/null");
+		if (d->s->stdio[i] > 2)
+			(void)close(d->s->stdio[i]);
+	}
+	(void)close(null);
+}
+
+static void boot(struct driver *d)
+{
+	static const char *const create[] = { "create", "--bundle=" OCI_BUNDLE,
+					      OCI_ID };
+	static const char *const start[] = { "start", OCI_ID };
+	int r = enter_leg(d->s);
+
+	if (r)
+		fail(d, d->step, -r, "network of the sandbox");
+	r = stage_set_stdio(d->s);
+	if (r)
+		fail(d, d->step, -r, "stdio");
+	run_runsc(d, create, ARRAY_SIZE(create));
+	drop_stdio(d);
+	run_runsc(d, start, ARRAY_SIZE(start));
+	/* values of the environment, which may be secrets */
+	if (unlink(OCI_BUNDLE "/config.json") < 0)
+		fail(d, d->step, errno, "config.json");
+	expect(d, GUEST_READY);
+}
+
+static void open_channel(struct driver *d)
+{
+	static const char path[] = OCI_CHANNEL "/" GUEST_REPORT;
+
+	d->report = open(path, O_RDONLY | O_CLOEXEC);
+	d->grown = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (d->report < 0 || d->grown < 0 ||
+	    inotify_add_watch(d->grown, path, IN_MODIFY) < 0)
+		fail(d, d->step, errno, path);
+}
+
+static void let_go(struct driver *d)
+{
+	OWNED(fd_drop)
+	int fd = open(OCI_CHANNEL "/" GUEST_GO, O_WRONLY | O_CLOEXEC);
+	struct cell_message m;
+	int unused;
+
+	if (fd < 0)
+		fail(d, d->step, errno, GUEST_GO);
+	if (cell_recv(d->s->child_sock, &m, &unused, NULL) != 1 ||
+	    m.type != CELL_MSG_GO)
+		_exit(125);
+	if (write(fd, "g", 1) != 1)
+		fail(d, d->step, errno, GUEST_GO);
+	expect(d, GUEST_RUNNING);
+	/* as exec would */
+	(void)close(d->s->child_sock);
+}
+
+/* -- the end -- */
+
+static void end_as(int status) NORETURN;
+static void end_as(int status)
+{
+	if (WIFSIGNALED(status)) {
+		command_reset_signals();
+		(void)kill(getpid(), WTERMSIG(status));
+	}
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 125);
+}
+
+static void lose(const struct driver *d) NORETURN;
+static void lose(const struct driver *d)
+{
+	if (write(d->s->lost[1], "l", 1) != 1) {
+		/* pid 1 is gone, and with it the cell */
+	}
+	_exit(125);
+}
+
+/* Its pid 1 passes it on to everything in there. */
+static void ask_to_end(struct driver *d)
+{
+	static const char *const term[] = { "kill", OCI_ID, "TERM" };
+
+	d->is_asked_to_end = false;
+	if (d->helper)
+		return; /* the one before is still at it */
+	d->helper = spawn_runsc(d, term, ARRAY_SIZE(term));
+	if (d->helper < 0)
+		d->helper = 0; /* the grace ends, and SIGKILL needs nobody */
+}
+
+static void serve(struct driver *d) NORETURN;
+static void serve(struct driver *d)
+{
+	struct guest_record r;
+
+	for (;;) {
+		if (next_record(d, &r)) {
+			if (r.word == GUEST_ENDED)
+				end_as(r.value);
+			lose(d);
+		}
+		if (d->is_dead)
+			lose(d);
+		if (d->is_asked_to_end)
+			ask_to_end(d);
+		wait_event(d);
+	}
+}
+
+/* No core of ours when we end by the command's signal, and nobody looks in */
+static int prepare(struct driver *d)
+{
+	const struct rlimit core = { 1, 1 };
+	sigset_t set;
+
+	(void)close(d->s->init_sock);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGCHLD);
+	(void)sigaddset(&set, SIGTERM);
+	if (setsid() < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    setrlimit(RLIMIT_CORE, &core) < 0 ||
+	    sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+		return -errno;
+	d->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (d->sigfd < 0)
+		return -errno;
+	return d->s->drop & STAGE_DROP_SECCOMP ? 0 : seccomp_enter_runtime();
+}
+
+static void take_step(struct driver *d)
+{
+	if ((int)d->step == d->s->fail_step)
+		fail(d, d->step, d->s->fail_errno, "made to fail");
+	if (d->s->plan->steps[d->step].op == PLAN_BUNDLE) {
+		open_channel(d);
+		write_bundle(d);
+	} else if (d->s->plan->steps[d->step].op == PLAN_SANDBOX) {
+		boot(d);
+	}
+	/* the others are done inside: cell/guest.h tells of them */
+}
+
+void sandbox_main(const struct stage *s, size_t first)
+{
+	const struct cell_message ready = { .type = CELL_MSG_READY };
+	struct driver d = { .s = s, .step = first };
+	int r = prepare(&d);
+
+	if (r)
+		fail(&d, first, -r, "driver of the sandbox");
+	for (; s->plan->steps[d.step].op != PLAN_EXEC; d.step++)
+		take_step(&d);
+	r = cell_send(s->child_sock, &ready, -1);
+	if (r)
+		fail(&d, d.step, -r, "");
+	let_go(&d);
+	serve(&d);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Which wall a run gets: --backend, else CELLOS_CELL_BACKEND. */
+#ifndef CELLOS_CLI_WALL_H
+#define CELLOS_CLI_WALL_H
+
+#include "backend/backend.h"
+
+/**
+ * wall_choose() - the wall, and what it needs to know in the request
+ * @asked: the word of --backend, or NULL
+ * @req:   its `portable` is cleared by a wall that is always whole
+ *
+ * The variable unset, "" and "stub" mean the host. A word nobody knows is an
+ * error; in portable it means the host, and a warning (config_load()).
+ *
+ * Return: NULL with @e for a wall that this build does not have
+ */
+const struct backend *wall_choose(const char *asked, struct cell_request *req,
+				  struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * cellos-init: pid 1 of a sandbox that has a kernel of its own. Runs the
+ * command as the workload's user, reaps, passes SIGTERM on, tells how it went
+ * (cell/guest.h), and ends; what is left ends with it.
+ *
+ *  cellos-init UID GID DIRECTORY COMMAND ARGUMENTS...
+ *
+ * Runs as uid 0 of the sandbox with what it takes to become another; the
+ * command gets none of it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "cell/command.h"
+#include "cell/guest.h"
+#include "cell/plan.h"
+#include "sys/caps.h"
+#include "sys/seccomp.h"
+
+enum { ARG_UID = 1, ARG_GID, ARG_DIR, ARG_COMMAND };
+
+static int report = -1, go = -1;
+
+static void tell(enum guest_word word, int step, int value)
+{
+	const struct guest_record r = { .word = word,
+					.step = step,
+					.value = value };
+
+	if (fd_write_all(report, &r, sizeof(r)))
+		_exit(125); /* nobody would know: the driver sees the end */
+}
+
+static void tell_fault(enum plan_op step, int sys) NORETURN;
+static void tell_fault(enum plan_op step, int sys)
+{
+	tell(GUEST_FAULT, (int)step, sys);
+	_exit(125);
+}
+
+static int number(const char *s)
+{
+	char *end;
+	long v = strtol(s, &end, 10);
+
+	return *end || end == s || v < 0 || v > INT32_MAX ? -1 : (int)v;
+}
+
+/* -- what becomes the command -- */
+
+struct child_fault {
+	int step, sys; /* step -1: none, it only waits */
+};
+
+static int lock_down(char **argv, enum plan_op *ret_step)
+{
+	const uid_t uid = (uid_t)number(argv[ARG_UID]);
+	const gid_t gid = (gid_t)number(argv[ARG_GID]);
+	/* as on the host: no core */
+	const struct rlimit core = { 1, 1 };
+	int r;
+
+	*ret_step = PLAN_USER;
+	if (setsid() < 0)
+		return -errno;
+	r = caps_drop_bounding();
+	if (r)
+		return r;
+	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0)
+		return -errno;
+	*ret_step = PLAN_CAPS;
+	r = caps_set(0);
+	if (r || !caps_are_none())
+		return r ? r : -EPROTO;
+	*ret_step = PLAN_NO_NEW_PRIVS;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	*ret_step = PLAN_RLIMIT;
+	if (setrlimit(RLIMIT_CORE, &core) < 0)
+		return -errno;
+	*ret_step = PLAN_CHDIR;
+	if (chdir(argv[ARG_DIR]) < 0)
+		return -errno;
+	/* to the sandbox's kernel: it need not be asked all it can do */
+	*ret_step = PLAN_SECCOMP;
+	r = seccomp_enter_allow();
+	return r ? r : seccomp_enter_refuse();
+}
+
+static void child_main(char **argv, int say, int hear) NORETURN;
+static void child_main(char **argv, int say, int hear)
+{
+	enum plan_op step = PLAN_USER;
+	struct child_fault f = { .step = -1 };
+	char byte;
+	int r = lock_down(argv, &step);
+
+	if (r)
+		f = (struct child_fault){ (int)step, -r };
+	if (fd_write_all(say, &f, sizeof(f)) || r || read(hear, &byte, 1) != 1)
+		_exit(125);
+	command_reset_signals();
+	/* the directory's place is free for command_exec() */
+	r = command_exec(argv[ARG_COMMAND], argv + ARG_COMMAND);
+	f = (struct child_fault){ PLAN_EXEC, -r };
+	if (fd_write_all(say, &f, sizeof(f))) {
+		/* the end tells it as well */
+	}
+	_exit(125);
+}
+
+/* -- pid 1 -- */
+
+/* Return: false at the end of the stream */
+static bool hear_child(int fd, struct child_fault *ret)
+{
+	char *p = (char *)ret;
+	size_t n = 0;
+
+	while (n < sizeof(*ret)) {
+		ssize_t k = read(fd, p + n, sizeof(*ret) - n);
+
+		if (k == 0)
+			return false;
+		if (k < 0 && errno != EINTR)
+			tell_fault(PLAN_EXEC, errno);
+		n += k > 0 ? (size_t)k : 0;
+	}
+	return true;
+}
+
+/* Across the sandbox's file system nothing tells that a file has grown. */
+static void wait_for_go(void)
+{
+	const struct timespec step = { .tv_nsec = 500000 };
+	char byte;
+
+	while (pread(go, &byte, 1, 0) != 1)
+		(void)nanosleep(&step, NULL);
+}
+
+static void serve(pid_t child, const sigset_t *set) NORETURN;
+static void serve(pid_t child, const sigset_t *set)
+{
+	siginfo_t info;
+	int status;
+	pid_t pid;
+
+	for (;;) {
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			if (pid == child) {
+				tell(GUEST_ENDED, 0, status);
+				_exit(0);
+			}
+		if (sigwaitinfo(set, &info) == SIGTERM)
+			(void)kill(-1, SIGTERM);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct child_fault f;
+	int said[2], heard[2];
+	sigset_t set;
+	pid_t child;
+
+	report = open(GUEST_CHANNEL "/" GUEST_REPORT, O_WRONLY | O_CLOEXEC);
+	go = open(GUEST_CHANNEL "/" GUEST_GO, O_RDONLY | O_CLOEXEC);
+	if (report < 0 || go < 0)
+		return 125;
+	if (argc <= ARG_COMMAND || number(argv[ARG_UID]) < 0 ||
+	    number(argv[ARG_GID]) < 0)
+		tell_fault(PLAN_EXEC, EINVAL);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		tell_fault(PLAN_EXEC, errno);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGCHLD);
+	(void)sigaddset(&set, SIGTERM);
+	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0 ||
+	    pipe2(said, O_CLOEXEC) < 0 || pipe2(heard, O_CLOEXEC) < 0)
+		tell_fault(PLAN_EXEC, errno);
+	child = fork();
+	if (child < 0)
+		tell_fault(PLAN_EXEC, errno);
+	if (child == 0)
+		child_main(argv, said[1], heard[0]);
+	(void)close(said[1]);
+	(void)close(heard[0]);
+	if (!hear_child(said[0], &f))
+		tell_fault(PLAN_EXEC, ECHILD);
+	if (f.step >= 0)
+		tell_fault((enum plan_op)f.step, f.sys);
+	tell(GUEST_READY, 0, 0);
+	wait_for_go();
+	if (write(heard[1], "g", 1) != 1)
+		tell_fault(PLAN_EXEC, EPIPE);
+	/* exec closes the other end; a failure says so first */
+	if (hear_child(said[0], &f))
+		tell_fault((enum plan_op)f.step, f.sys);
+	tell(GUEST_RUNNING, 0, 0);
+	serve(child, &set);
+}

@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The gVisor wall: the same document, the same evidence, and between the
+command and this host's kernel another one, of Debian's runsc."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from conftest import (IS_ROOT, SLACK, Before, Cells, descendants,
+                      processes, wait_until)
+
+GVISOR = ("--backend", "gvisor")
+KERNEL = "Linux version 4.4.0 "  # what runsc says it is
+
+
+class Sandboxes(Cells):
+    """Every cell behind this wall."""
+
+    def argv(self, cmd, rw=(), ro=(), flags=(), events=None):
+        return super().argv(cmd, rw, ro, [*GVISOR, *flags], events)
+
+
+if not IS_ROOT:
+    def test_needs_root(cells):
+        r = cells.run("true", flags=GVISOR)
+        assert (r.rc, r.out) == (125, ""), r
+        assert "gvisor: needs root, for the ids of the sandbox and of the " \
+               "command; run as root, or use --backend host" in r.err
+        refused, = [e["data"] for e in r.of_type("evidence.v1.enforcement")]
+        assert (refused["phase"], refused["backend"]) == ("refused", "gvisor")
+
+
+def running(p):
+    """The command's runner has a sandbox: its runner's processes by name."""
+    def look():
+        found = {}
+        for pid in descendants(p.pid):
+            try:
+                line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                continue
+            found.setdefault(line.split(b"\0")[0].decode(), []).append(pid)
+        return found if "runsc-sandbox" in found else None
+    found = wait_until(look, 20)
+    assert found, p.communicate(timeout=1)
+    return found
+
+
+if IS_ROOT:
+    @pytest.fixture
+    def box(tmp_path):
+        c = Sandboxes(tmp_path)
+        yield c
+        c.close()
+
+    @pytest.fixture
+    def before(box):
+        return Before(box)
+
+    # -- a command --
+
+    def test_runs_on_a_kernel_of_its_own(box, before):
+        r = box.run("cat", "/proc/version")
+        assert r.rc == 0 and r.out.startswith(KERNEL), r
+        assert not pathlib.Path("/proc/version").read_text().startswith(KERNEL)
+        assert box.verify(r.events_path).rc == 0
+        assert before.left() == []
+
+    @pytest.mark.parametrize("script, rc, code", [
+        ("exit 0", 0, 0), ("exit 42", 42, 42), ("exit 137", 137, 137),
+        ("kill -9 $$", 137, -1), ("kill -SEGV $$", 139, -1),
+        ("kill -TERM $$", 143, -1)])
+    def test_how_it_ended(box, before, script, rc, code):
+        r = box.run("sh", "-c", script)
+        assert r.rc == rc, r
+        assert r.one("command.v1.completed")["exitCode"] == code
+        gone = r.one("lifecycle.v1.destroyed")
+        assert gone["terminalState"] == "clean"
+        assert gone["outcome"] == ("failed" if rc else "succeeded")
+        assert gone["residueClass"] == "none"
+        assert before.left() == []
+
+    @pytest.mark.parametrize("word, rc, errno, text", [
+        ("no-such-program", 127, "ENOENT", "No such file or directory"),
+        ("/etc/passwd", 126, "EACCES", "Permission denied")])
+    def test_what_cannot_be_run(box, before, word, rc, errno, text):
+        host = Cells.argv(box, [word])
+        r, h = box.run(word), box.call(host)
+        assert r.rc == h.rc == rc, r
+        assert f"spec.run spawn failed: {text} (os error" in r.err
+        assert f"\n    exec: : {text} (os error" in r.err, r
+        assert r.one("command.v1.completed")["exitCode"] == -1
+        assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
+        assert before.left() == []
+
+    def test_is_who_it_is_on_the_host_wall(box):
+        """User, groups, capabilities, environment, directory, session."""
+        script = ("id -u; id -g; id -G; pwd; env | sort; umask; "
+                  "grep -E '^(Cap|Sig(Blk|Ign)|Pid|PPid)' /proc/self/status")
+        r = box.run("sh", "-c", script, flags=["--env", "A=b c"])
+        h = box.call(Cells.argv(box, ["sh", "-c", script],
+                                flags=["--env", "A=b c"]))
+        assert r.rc == h.rc == 0, (r, h)
+        # those lines of status that gVisor has
+        ours = r.out.splitlines()
+        theirs = [x for x in h.out.splitlines()
+                  if x.split(":")[0] in {y.split(":")[0] for y in ours}]
+        assert len(ours) > 10
+        assert ours == theirs
+
+    def test_standard_input_and_output(box):
+        with open("/etc/hostname", "rb") as f:
+            r = box.call(box.argv(["sh", "-c", "cat; echo e >&2"],
+                                  flags=["-i"]), stdin=f)
+        assert r.rc == 0, r
+        assert r.out == pathlib.Path("/etc/hostname").read_text()
+        assert r.err == "e\n"
+        r = box.call(box.argv(["cat"]))
+        assert (r.rc, r.out) == (0, ""), r
+
+    def test_output_is_appended_to_a_file(box, tmp_path):
+        """The sandbox's kernel keeps an offset of its own in a file."""
+        path = tmp_path / "out"
+        path.write_text("first\n")
+        with open(path, "ab") as f:
+            for word in ("second", "third"):
+                subprocess.run(box.argv(["echo", word]), stdout=f, check=True,
+                               env=box.environ())
+        assert path.read_text() == "first\nsecond\nthird\n"
+
+    # -- files --
+
+    def test_writable_directory(box, before, tmp_path):
+        rw, ro = tmp_path / "rw", tmp_path / "ro"
+        rw.mkdir()
+        ro.mkdir()
+        (rw / "old").write_text("old")
+        (ro / "given").write_text("given")
+        r = box.run("sh", "-c", f"""
+            cat old {ro}/given; echo
+            echo new >new; mkdir d; ln -s /etc/shadow link; echo x >d/x
+            chmod 4755 d/x || mkdir -m 2755 e || echo no; mv old moved
+            echo no >{ro}/f; echo no >/etc/f; echo no >/usr/f; exit 0
+            """, rw=[rw], ro=[ro])
+        assert (r.rc, r.out) == (0, "oldgiven\nno\n"), r
+        assert sorted(os.listdir(rw)) == ["d", "link", "moved", "new"]
+        assert (rw / "new").read_text() == "new\n"
+        # the directory's owner owns what was made, on the disk
+        for p in (rw / "new", rw / "d", rw / "d/x"):
+            assert (p.stat().st_uid, p.stat().st_gid) == (
+                rw.stat().st_uid, rw.stat().st_gid)
+        assert os.listdir(ro) == ["given"]
+        assert before.left() == []
+
+    def test_writable_directory_of_somebody(box, tmp_path):
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        os.chown(rw, 4321, 4322)
+        r = box.run("sh", "-c", "echo x >f", rw=[rw])
+        assert r.rc == 0, r
+        assert ((rw / "f").stat().st_uid, (rw / "f").stat().st_gid) == (
+            4321, 4322)
+
+    def test_what_others_may_not_read(box, tmp_path):
+        ro = tmp_path / "ro"
+        ro.mkdir()
+        (ro / "secret").write_text("secret")
+        (ro / "secret").chmod(0o600)
+        r = box.run("cat", ro / "secret", ro=[ro])
+        assert (r.rc, r.out) == (1, "") and "Permission denied" in r.err, r
+
+    def test_working_directory_has_a_layer(box, tmp_path):
+        d = tmp_path / "work"
+        d.mkdir()
+        (d / "f").write_text("host\n")
+        doc = box.document(["sh", "-c", "cat f; echo cell >f; cat f; echo >g"],
+                           workingDirectory=str(d))
+        r = box.run_document(doc, flags=GVISOR)
+        assert (r.rc, r.out) == (0, "host\ncell\n"), r
+        assert os.listdir(d) == ["f"] and (d / "f").read_text() == "host\n"
+
+    def test_the_way_our_pid_1_speaks_is_closed(box):
+        """A command that writes its own end."""
+        code = """if True:
+            import ctypes, os
+            libc = ctypes.CDLL(None, use_errno=True)
+            for path in ("/.cellos", "/.cellos/channel",
+                         "/.cellos/channel/report", "/.cellos/channel/go"):
+                for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR):
+                    try:
+                        os.open(path, flags)
+                        print("opened", path)
+                    except OSError as e:
+                        print(e.errno)
+            try:
+                os.kill(1, 9)
+            except OSError as e:
+                print("kill", e.errno)
+            # 0 to 2 are the command's own
+            for fd in range(3, 64):
+                for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR):
+                    try:
+                        os.open(f"/proc/1/fd/{fd}", flags)
+                        print("opened fd", fd, flags)
+                    except OSError:
+                        pass
+            try:
+                open("/proc/1/mem", "rb")
+            except OSError as e:
+                print("mem", e.errno)
+            PTRACE_ATTACH = 16
+            libc.ptrace(PTRACE_ATTACH, 1, None, None)
+            print("ptrace", ctypes.get_errno())
+            raise SystemExit(7)
+            """
+        r = box.run("/usr/bin/python3", "-c", code)
+        assert r.rc == 7, r
+        said = r.out.split("\n")[:-1]
+        assert "opened" not in r.out, r
+        # EACCES, for a directory that is written to EISDIR
+        assert set(said[:12]) <= {"13", "21"}, r
+        assert said[12:] == ["kill 1", "mem 13", "ptrace 1"], r
+
+    # -- the end --
+
+    def test_deadline(box, before):
+        script = 'trap "echo term; exit 0" TERM; while :; do sleep 0.1; done'
+        r = box.run("sh", "-c", script, flags=["--timeout", "2s"])
+        assert (r.rc, r.out) == (124, "term\n"), r
+        assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
+        done = r.one("command.v1.completed")
+        assert (done["exitCode"], done["spawnError"]) == (
+            -1, "command timed out after 2000 ms (spec.run.timeoutMs)")
+        assert before.left() == []
+
+    def test_deadline_of_one_that_does_not_listen(box, before):
+        script = 'trap "" TERM; setsid sleep 1000 & while :; do sleep 1; done'
+        r = box.run("sh", "-c", script, flags=["--timeout", "1s"],
+                    env={"CELLOS_LIMIT_GRACE_SECONDS": "1"})
+        assert r.rc == 124, r
+        assert before.left() == []
+
+    def test_ttl_of_the_supervisor(box, before):
+        doc = box.document(["sleep", "1000"], ttl=1)
+        r = box.supervise(doc, env={"CELLOS_CELL_BACKEND": "gvisor"})
+        text = "cell killed by TTL watchdog after 1000 ms (ttl_seconds=1)"
+        assert r.rc == 1 and text in r.err, r
+        assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
+        assert before.left() == []
+
+    def test_memory_limit(box, before):
+        r = box.run("/usr/bin/python3", "-c",
+                    "x = bytearray(600 << 20); print(len(x))",
+                    flags=["--memory", "200M"])
+        assert (r.rc, r.out) == (137, ""), r
+        gone = r.one("lifecycle.v1.destroyed")
+        assert (gone["terminalState"], gone["reason"]) == (
+            "forced", "in-VM exit bridge: oom")
+        # how its command ended nobody knows
+        assert r.of_type("command.v1.completed") == []
+        assert "commandExitCode" not in r.one("v1.network_enforcement")
+        assert "commandExitCode" not in r.one("compliance.v1.summary")
+        assert box.verify(r.events_path).rc == 0
+        assert before.left() == []
+
+    @pytest.mark.parametrize("who", ["runsc-sandbox", "runsc-gofer"])
+    def test_a_part_of_the_sandbox_is_killed(box, before, who):
+        p = box.start("sh", "-c", "echo up; exec sleep 1000")
+        assert p.stdout.readline() == "up\n"
+        parts = running(p)
+        for pid in parts[who]:
+            os.kill(pid, signal.SIGKILL)
+        out, err = p.communicate(timeout=20 * SLACK)
+        assert p.returncode == 125, (out, err)
+        assert "Error: in-VM exit bridge: vmm_crashed\n" in err
+        assert box.verify(p.events_path).rc == 0
+        assert before.left() == []
+
+    def test_its_kernel_stands_still(box, before):
+        """SIGSTOP: no word comes, and the deadline is kept all the same."""
+        p = box.start("sleep", "1000", flags=["--timeout", "3s"],
+                      env={"CELLOS_LIMIT_GRACE_SECONDS": "1"})
+        for pid in running(p)["runsc-sandbox"]:
+            os.kill(pid, signal.SIGSTOP)
+        out, err = p.communicate(timeout=30 * SLACK)
+        assert p.returncode in (124, 125), (out, err)
+        assert before.left() == []
+
+    def test_the_runner_is_killed(box, before):
+        p = box.start("sleep", "1000")
+        parts = running(p)
+        p.kill()
+        p.communicate()
+        pids = [x for v in parts.values() for x in v]
+        assert wait_until(lambda: not any(
+            os.path.exists(f"/proc/{x}") for x in pids), 20)
+        assert box.gc().rc == 0
+        assert before.left() == []
+
+    @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+    def test_a_signal_to_the_runner(box, before, sig):
+        script = 'trap "echo term; exit 0" TERM; while :; do sleep 0.1; done'
+        p = box.start("sh", "-c", f"echo up; {script}")
+        assert p.stdout.readline() == "up\n"
+        p.send_signal(sig)
+        out, err = p.communicate(timeout=20 * SLACK)
+        assert p.returncode == 128 + sig, (out, err)
+        assert before.left() == []
+
+    # -- what is told --
+
+    def test_enforcement_is_read_back(box):
+        r = box.run("true")
+        told = r.enforcement()
+        assert told["backend"] == "gvisor"
+        items = {i["name"]: i for i in told["items"]}
+        for who in ("sentry", "gofer"):
+            assert items[f"{who}.seccomp"]["got"] == "2"
+            assert items[f"{who}.no-new-privs"]["got"] == "1"
+        assert all(items[f"namespace.{n}"]["enforced"] for n in (
+            "pid", "ipc", "net", "uts", "mnt", "user", "cgroup"))
+        # nothing is claimed of what this wall does not have
+        assert not {"landlock", "seccomp", "CapEff"} & set(items)
+        assert told["probes"] == []
+
+    def test_no_process_of_it_is_root_here(box):
+        p = box.start("sleep", "1000")
+        parts = running(p)
+        uids = {who: {pathlib.Path(f"/proc/{x}").stat().st_uid for x in pids}
+                for who, pids in parts.items() if who.startswith("runsc-")}
+        status = {x: pathlib.Path(f"/proc/{x}/status").read_text()
+                  for pids in parts.values() for x in pids}
+        p.terminate()
+        p.communicate(timeout=20 * SLACK)
+        assert set(uids) >= {"runsc-sandbox", "runsc-gofer"}
+        assert all(u >= 0x70000000 for v in uids.values() for u in v) or all(
+            "\nUid:\t0\t" not in status[x] for who, pids in parts.items()
+            if who.startswith("runsc-") for x in pids)
+
+    # How long it took and what names it has differ; and what the wall is.
+    OWN = {"terminalState", "durationMs", "cellId", "specId", "specHash",
+           "runUuid", "backend"}
+
+    def same(r):
+        """Events of the original's types, without what may differ."""
+        out = []
+        for e in r.events:
+            if "evidence.v1" in e["type"]:
+                continue
+            data = {k: v for k, v in e["data"].items() if k not in OWN}
+            if e["type"].endswith(("dns_target_set", "container_security")):
+                data = None
+            out.append((e["type"], json.dumps(data, sort_keys=True)))
+        return out
+
+    @pytest.mark.parametrize("script", ["exit 0", "exit 9", "kill -9 $$"])
+    def test_events_are_those_of_the_host_wall(box, script):
+        doc = box.document(["sh", "-c", script], limits={})
+        r = box.supervise(doc, env={"CELLOS_CELL_BACKEND": "gvisor"})
+        h = box.supervise(doc)
+        assert r.rc == h.rc
+        ours = [x for x in same(r)]
+        assert [t for t, _ in ours] == [t for t, _ in same(h)]
+        drop = ("observedAt", "bundle", "decisionId")
+        assert [d for _, d in ours if d and not any(x in d for x in drop)] == \
+            [d for _, d in same(h) if d and not any(x in d for x in drop)]
+
+    # -- what cannot be had --
+
+    @pytest.mark.parametrize("flags, env, text", [
+        (["-t"], {}, "gvisor: a terminal (-t) is not supported"),
+        (["--pids", "10"], {}, "gvisor: a limit of processes cannot be"),
+        ([], {"CELLOS_SUBPROCESS_SECCOMP": "baseline"},
+         "CELLOS_SECCOMP_BPF_PATH filter calls to this host's kernel"),
+        ([], {"CELLOS_GVISOR_RUNSC_BIN": "/nowhere/runsc"},
+         "gvisor: /nowhere/runsc; install it (apt-get install runsc), or "
+         "name it in CELLOS_GVISOR_RUNSC_BIN"),
+        ([], {"CELLOS_GVISOR_RUNSC_BIN": "/bin/false"}, "sandbox: runsc"),
+    ], ids=["terminal", "pids", "seccomp", "no runsc", "another program"])
+    def test_is_refused_by_name(box, before, flags, env, text):
+        r = box.run("true", flags=flags, env=env)
+        assert (r.rc, r.out) == (125, "") or r.rc == 126, r
+        assert text in r.err, r
+        refused = r.enforcement("refused")
+        assert refused["backend"] == "gvisor"
+        assert before.left() == []
+
+    def test_a_variable_that_is_not_utf8(box, before):
+        r = box.run("true", flags=["--env", "BAD"],
+                    env={"BAD": os.fsdecode(b"\xff")})
+        assert r.rc == 125 and "the value of BAD in the command's " \
+            "environment is not UTF-8" in r.err, r
+        assert before.left() == []
+
+    def test_another_word(cells):
+        r = cells.run("true", flags=["--backend", "gVisor"])
+        assert r.rc == 125 and "--backend gVisor: there is no such wall; " \
+            "use host or gvisor" in r.err, r
+        for word in ("firecracker", "qemu"):
+            r = cells.run("true", flags=["--backend", word])
+            assert r.rc == 125 and "there is no microVM wall" in r.err, r
+
+    def test_the_variable_and_the_option(cells):
+        env = {"CELLOS_CELL_BACKEND": "gvisor"}
+        assert cells.run("cat", "/proc/version",
+                         env=env).out.startswith(KERNEL)
+        r = cells.run("cat", "/proc/version", flags=["--backend", "host"],
+                      env=env)
+        assert r.rc == 0 and not r.out.startswith(KERNEL), r
+
+    def test_portable_does_not_weaken_it(box):
+        doc = box.document(["cat", "/proc/version"])
+        r = box.supervise(doc, env={"CELLOS_CELL_BACKEND": "gvisor",
+                                    "CELLOS_DEPLOYMENT_PROFILE": "portable"})
+        assert r.rc == 0 and r.out.startswith(KERNEL), r
+        assert r.enforcement()["backend"] == "gvisor"
+
+    def test_doctor_and_plan(cells):
+        r = cells.verb("doctor", "--backend", "gvisor")
+        assert r.rc == 0, r
+        assert "runsc                  /usr/bin/runsc" in r.out
+        assert r.out.endswith("\nA full cell works here, behind gvisor.\n")
+        r = cells.verb("doctor", "--backend", "gvisor", "--json", env={
+            "PATH": "/nowhere"})
+        need, = [n for n in json.loads(r.out)["needs"]
+                 if n["name"] == "runsc"]
+        assert r.rc == 1 and not need["present"] and need["required"]
+        assert need["remedy"].startswith("apt-get install runsc")
+        r = cells.verb("plan", *GVISOR, "--", "true")
+        assert r.rc == 0 and "runtime-root     /runsc <- /usr/bin/runsc" in \
+            r.out, r
+
+    def test_no_secret_is_left_in_the_open(box):
+        """Values of the environment are in no file of this host."""
+        mark = "a-secret-that-nobody-may-find"
+        p = box.start("sh", "-c", "echo up; sleep 1000",
+                      flags=["--env", f"S={mark}"])
+        assert p.stdout.readline() == "up\n"
+        shown = [line for _, _, line in processes("runsc") if mark in line]
+        p.terminate()
+        p.communicate(timeout=20 * SLACK)
+        assert shown == []
+        for d in (box.run_dir, box.state_dir):
+            for path in d.rglob("*"):
+                if path.is_file():
+                    assert mark.encode() not in path.read_bytes()

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Real clients behind the gVisor wall: the same door as for the host's cells,
+reached by a network stack of the sandbox's own. What is told is the same."""
+
+import pytest
+
+from conftest import IS_ROOT
+from door_clients import CLIENTS, PYTHON, Kit
+from door_harness import (WorldCells, connections, decisions, dns_queries,
+                          say, speak)
+from world import VARIANTS, name
+from world_files import OWN4, WEB4
+
+GVISOR = ("--backend", "gvisor")
+
+if IS_ROOT:
+    @pytest.fixture(scope="module")
+    def kit(world, tmp_path_factory):
+        return Kit(world, tmp_path_factory.mktemp("kit"))
+
+    @pytest.fixture(params=VARIANTS)
+    def door(world, tmp_path, request):
+        c = WorldCells(tmp_path, world, request.param)
+        yield c
+        c.close()
+
+    @pytest.fixture
+    def dual(world, tmp_path):
+        c = WorldCells(tmp_path, world, "dual")
+        yield c
+        c.close()
+
+    def client(door, kit, which, host, wall=GVISOR):
+        c = CLIENTS[which]
+        door.world.need(*c.need)
+        ro = [kit.dir]
+        if "sshd" in c.need:
+            ro += [kit.ssh, door.world.dir / "site" / "git"]
+        if which == "java":
+            ro.append("/etc/java-17-openjdk")
+        return c, door.allow([f"{name(c.host)}:{c.port}"],
+                             *c.argv(kit, name(host)), ro=ro, env=c.env(kit),
+                             flags=wall)
+
+    @pytest.mark.parametrize("which", CLIENTS)
+    def test_reaches_the_allowed_name(door, kit, which):
+        c, r = client(door, kit, which, CLIENTS[which].host)
+        assert r.rc == 0 and c.says in r.out, r
+        port, _, _ = c.port.partition("/")
+        allowed = [f for f in connections(r) if f["verdict"] == "allow"]
+        assert allowed, r.events
+        assert all(f["destination"]["port"] == int(port) for f in allowed)
+        assert ("deny", "no_rule") not in {
+            (f["verdict"], f["reason"]) for f in connections(r)}
+        door.verified(r)
+
+    @pytest.mark.parametrize("which", ["curl-openssl", "git-https", "python",
+                                       "own-resolver", "udp"])
+    def test_does_not_reach_the_neighbour_by_name(door, kit, which):
+        asked = len(door.world.queries())
+        c, r = client(door, kit, which, CLIENTS[which].other)
+        assert r.rc == c.rc and c.error in r.out + r.err, r
+        assert c.says not in r.out
+        neighbour = name(c.other)
+        told = [q for q in dns_queries(r) if q[2] == neighbour]
+        assert told and {q[:2] for q in told} == {
+            ("deny", "denied_not_in_allowlist")}
+        assert neighbour not in {q[0] for q in door.world.queries(asked)}
+        assert not [f for f in connections(r) if f["verdict"] == "allow"]
+        door.verified(r)
+
+    def test_does_not_reach_the_neighbour_by_address(dual):
+        dual.world.need("nginx")
+        r = dual.allow(
+            [f"{name('allowed')}:443"], "sh", "-c",
+            'curl -sS -o /dev/null --cacert "$2" "https://$1/"\n'
+            'curl -sS --cacert "$2" --resolve "$3:443:$4" "https://$3/"',
+            "sh", name("allowed"), dual.ca, name("neighbour"), WEB4,
+            flags=GVISOR)
+        assert r.rc == 35 and "alert access denied" in r.err, r
+        assert ("deny", "l7_sni_allowlist_miss", name("neighbour")) in \
+            decisions(r)
+        dual.verified(r)
+
+    # -- the same as on the host's wall --
+
+    def told(r):
+        """What the door says of a run, without what no two runs share."""
+        drop = ("source", "openedAt", "durationMs", "runUuid", "cellId",
+                "specId")
+        rows = [tuple(sorted((k, str(v)) for k, v in f.items()
+                             if k not in drop)) for f in connections(r)]
+        return sorted(rows), sorted(decisions(r)), sorted(dns_queries(r))
+
+    @pytest.mark.parametrize("which", ["curl-http", "curl-openssl", "udp"])
+    def test_what_is_told_is_the_same(dual, kit, which):
+        c, ours = client(dual, kit, which, CLIENTS[which].host)
+        _, theirs = client(dual, kit, which, c.host, wall=())
+        assert ours.rc == theirs.rc == 0, (ours, theirs)
+        a, b = told(ours), told(theirs)
+        assert a[1:] == b[1:]
+        # bytes of TLS and of HTTP heads are a client's, and the same
+        assert a[0] == b[0]
+
+    CLOSED = f"""if True:
+        import errno, socket
+        def tcp(family, to):
+            s = socket.socket(family, socket.SOCK_STREAM)
+            s.settimeout(5)
+            try:
+                s.connect(to)
+                print(to[0], to[1], "open")
+            except OSError as e:
+                print(to[0], to[1], type(e).__name__ if e.errno is None
+                      else errno.errorcode[e.errno])
+        for to in (("{OWN4}", 81), ("169.254.169.254", 80),
+                   ("100.64.0.2", 61000), ("127.0.0.1", 22),
+                   ("100.64.0.1", 853)):
+            tcp(socket.AF_INET, to)
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.settimeout(1)
+        for port in (443, 4433):
+            s.connect(("{OWN4}", port))
+            try:
+                s.send(b"x")
+                s.recv(1)
+            except OSError as e:
+                print("udp", port, type(e).__name__ if e.errno is None
+                      else errno.errorcode[e.errno])
+        try:
+            socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
+            print("raw")
+        except OSError as e:
+            print("raw", errno.errorcode[e.errno])
+        try:
+            socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 3)
+            print("packet")
+        except OSError as e:
+            print("packet", errno.errorcode[e.errno])
+        """
+
+    def test_what_no_rule_names_is_refused(dual):
+        """At once: a closed port never looks connected, and it is told."""
+        before = len(dual.world.seen("sink"))
+        r = dual.python([f"{name('allowed')}:443"], CLOSED, flags=GVISOR)
+        assert r.rc == 0, r
+        assert r.out.splitlines() == [
+            f"{OWN4} 81 ECONNREFUSED",
+            "169.254.169.254 80 ECONNREFUSED",
+            "100.64.0.2 61000 ECONNREFUSED", "127.0.0.1 22 ECONNREFUSED",
+            "100.64.0.1 853 ECONNREFUSED", "udp 443 ECONNREFUSED",
+            "udp 4433 ECONNREFUSED", "raw EPERM", "packet EPERM"], r
+        refused = {(f["destination"]["port"]) for f in connections(r)
+                   if f["verdict"] == "deny"}
+        assert {81, 80, 853, 443, 4433} <= refused, connections(r)
+        assert len(dual.world.seen("sink")) == before
+        dual.verified(r)
+
+    def test_without_a_rule_there_is_no_network(dual):
+        r = dual.run(PYTHON, "-c", """if True:
+            import socket
+            print([n for _, n in socket.if_nameindex()])
+            for to in (("198.51.100.1", 80), ("100.64.0.1", 53)):
+                try:
+                    socket.create_connection(to, 5)
+                    print("open")
+                except OSError as e:
+                    print(e.errno)
+            """, flags=GVISOR)
+        # EHOSTUNREACH: its stack has no route
+        assert (r.rc, r.out) == (0, "['lo']\n113\n113\n"), r
+        dual.verified(r)

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The bundle of a sandbox, member by member. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cell/door.h"
+#include "cell/oci.h"
+
+#define CAPS                                            \
+	"[\"CAP_KILL\",\"CAP_SETGID\",\"CAP_SETPCAP\"," \
+	"\"CAP_SETUID\"]"
+
+static char path_var[] = "PATH=/usr/bin", quoted[] = "Q=a\"b\n";
+static char *const env[] = { path_var, quoted, NULL };
+
+static void load(struct spec *s, struct plan *p, struct cell_request *req)
+{
+	static const char doc[] =
+		"{\"apiVersion\":\"cellos.io/v1\",\"kind\":\"ExecutionCell\","
+		"\"spec\":{\"id\":\"p\",\"lifetime\":{\"ttlSeconds\":60},"
+		"\"authority\":{},\"run\":{\"argv\":[\"sh\",\"-c\",\"\\u00e9\"]"
+		"}"
+		"}}";
+	struct err e;
+
+	assert_int_equal(spec_parse(slice_of(doc), s, &e), 0);
+	*req = (struct cell_request){ .spec = s, .envp = env };
+	*p = (struct plan){
+		.in_uid = 1000,
+		.in_gid = 1001,
+		.cwd = "/w",
+		.n = 5,
+		.steps = {
+			/* parts of every cell: of the root, no mounts */
+			{ .op = PLAN_BIND, .dst = "/usr", .n = LIMIT_MOUNTS + 1 },
+			{ .op = PLAN_BIND, .dst = "/etc/services",
+			  .flags = PLAN_F_OWN | PLAN_F_RO },
+			{ .op = PLAN_SENTRY_TMPFS, .dst = "/tmp", .n = 4096,
+			  .n2 = 01777 },
+			{ .op = PLAN_BIND, .dst = "/w", .n = 0 },
+			{ .op = PLAN_BIND, .dst = "/r", .n = 1,
+			  .flags = PLAN_F_RO },
+		},
+	};
+}
+
+static const char whole[] =
+	"{\"hostname\":\"cell\",\"linux\":{\"namespaces\":["
+	"{\"type\":\"pid\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},"
+	"{\"type\":\"mount\"}]},\"mounts\":["
+	"{\"destination\":\"/proc\",\"options\":[],\"source\":\"proc\","
+	"\"type\":\"proc\"},"
+	"{\"destination\":\"/tmp\",\"options\":[\"nosuid\",\"nodev\","
+	"\"size=4096\",\"mode=1777\"],\"source\":\"tmpfs\","
+	"\"type\":\"tmpfs\"},"
+	"{\"destination\":\"/w\",\"options\":[\"rbind\",\"nosuid\",\"rw\"],"
+	"\"source\":\"/cell/w\",\"type\":\"bind\"},"
+	"{\"destination\":\"/r\",\"options\":[\"rbind\",\"nosuid\",\"ro\"],"
+	"\"source\":\"/cell/r\",\"type\":\"bind\"},"
+	"{\"destination\":\"/.cellos/channel\",\"options\":[\"bind\","
+	"\"nosuid\",\"nodev\",\"noexec\",\"rw\"],\"source\":\"/channel\","
+	"\"type\":\"bind\"}],\"ociVersion\":\"1.0.2\",\"process\":{"
+	"\"args\":[\"/.cellos/init\",\"1000\",\"1001\",\"/w\",\"sh\","
+	"\"-c\",\"\xc3\xa9\"],\"capabilities\":{\"bounding\":" CAPS
+	",\"effective\":" CAPS ",\"permitted\":" CAPS "},\"cwd\":\"/\","
+	"\"env\":[\"PATH=/usr/bin\",\"Q=a\\\"b\\n\"],"
+	"\"noNewPrivileges\":true,\"rlimits\":[{\"hard\":1024,"
+	"\"soft\":1024,\"type\":\"RLIMIT_NOFILE\"}],\"terminal\":false,"
+	"\"user\":{\"gid\":0,\"uid\":0}},\"root\":{\"path\":\"/cell\","
+	"\"readonly\":true}}";
+
+static void all_of_it(void **state)
+{
+	static struct plan p;
+	struct cell_request req;
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
+	struct spec s;
+
+	(void)state;
+	load(&s, &p, &req);
+	oci_config(&req, &p, 1024, &b);
+	assert_string_equal(wbuf_cstr(&b), whole);
+	spec_drop(&s);
+}
+
+/* With a way out it has the network of its caller, or runsc gives it none. */
+static void a_network(void **state)
+{
+	static const struct door door = { .n_tcp = 0 };
+	static struct plan p;
+	struct cell_request req;
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
+	struct spec s;
+
+	(void)state;
+	load(&s, &p, &req);
+	req.door = &door;
+	oci_config(&req, &p, 1024, &b);
+	assert_non_null(strstr(wbuf_cstr(&b),
+			       "{\"type\":\"mount\"},{\"path\":"
+			       "\"/proc/self/ns/net\",\"type\":\"network\"}]"));
+	spec_drop(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_of_it),
+		cmocka_unit_test(a_network),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
