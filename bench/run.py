@@ -67,11 +67,11 @@ class Bench:
         os.environ["CELLOS_RUN_DIR"] = self.run_dir.name
         self.turn = 0
 
-    def cell(self, *cmd):
+    def cell(self, *cmd, flags=()):
         """A full cell, signed, with its journal in a file of its own."""
         self.turn += 1
         return [self.cellos, "run", "--events",
-                str(self.tmp / f"e{self.turn}.jsonl"), "--", *cmd]
+                str(self.tmp / f"e{self.turn}.jsonl"), *flags, "--", *cmd]
 
     def time_us(self, argv, at_once=1, files=()):
         """@files: (descriptor, path) that the command finds open."""
@@ -170,6 +170,31 @@ def start_up(bench, rounds):
     show(rows, "bubblewrap", "  with our root")
 
 
+def walls(bench, rounds):
+    """The gVisor wall beside the tool it is made of, without network, both
+    with the same root and program."""
+    print(f"\nOne program `true` behind a kernel in user space, {rounds} "
+          "rounds, taking turns")
+    if not shutil.which("runsc") or not shutil.which("busybox") or \
+            os.geteuid() != 0:
+        print("  runsc, busybox or root: not here")
+        return
+    (bench.tmp / "runsc").mkdir()
+    bundle = runc_bundle(bench.tmp / "runsc")
+    plain = ["runsc", "--root", str(bench.tmp / "runsc/state"),
+             "--network=none", "--platform=ptrace", "--ignore-cgroups",
+             "run", "-bundle", str(bundle)]
+    rows = {"runsc run": [], "cellos run --backend gvisor": []}
+    for _ in range(rounds):
+        for name, v in rows.items():
+            argv = [*plain, f"bench-{os.getpid()}-{len(v)}"] \
+                if name == "runsc run" else bench.cell(
+                    "/bin/true", flags=("--backend", "gvisor", "--root",
+                                        str(bundle / "rootfs")))
+            v.append(bench.time_us(argv))
+    show(rows, "runsc run")
+
+
 def at_once(bench, rounds):
     for n in (8, 64):
         print(f"\n{n} at once, until the last has ended, {rounds} rounds")
@@ -261,6 +286,7 @@ def main():
                                      dir="/var/tmp") as tmp:
         bench = Bench(build, pathlib.Path(tmp))
         start_up(bench, rounds)
+        walls(bench, max(rounds // 5, 1))
         at_once(bench, max(rounds // 10, 5))
         memory(bench)
         rate(bench, "Signed events", "sign")

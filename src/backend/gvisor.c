@@ -107,7 +107,7 @@ void gvisor_report(struct backend_cell *c, struct report_enforcement *r)
 	};
 	char got[32];
 
-	report_item_add(r, "runsc", "ptrace", "create, start", true);
+	report_item_add(r, "runsc", "ptrace", "run", true);
 	for (size_t i = 0; i < ARRAY_SIZE(who); i++) {
 		const char *text = find_user(c, who[i].uid, &status) < 0
 					   ? ""

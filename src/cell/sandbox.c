@@ -5,8 +5,8 @@
  * command did. All that it starts is its own to reap, and dies with the cell's
  * pid 1.
  *
- * runsc create ─► runsc start ─► READY of the guest ─► READY to the supervisor
- *                      GO of the supervisor ─► go ─► RUNNING ─► ENDED
+ * runsc run --detach ─► READY of the guest ─► READY to the supervisor
+ *           GO of the supervisor ─► go ─► RUNNING ─► ENDED
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -280,9 +280,9 @@ static void drop_stdio(struct driver *d)
 
 static void boot(struct driver *d)
 {
-	static const char *const create[] = { "create", "--bundle=" OCI_BUNDLE,
-					      OCI_ID };
-	static const char *const start[] = { "start", OCI_ID };
+	/* one call: each is a program of 24 MB that has to get going */
+	static const char *const run[] = { "run", "--detach",
+					   "--bundle=" OCI_BUNDLE, OCI_ID };
 	int r = enter_leg(d->s);
 
 	if (r)
@@ -290,9 +290,8 @@ static void boot(struct driver *d)
 	r = stage_set_stdio(d->s);
 	if (r)
 		fail(d, d->step, -r, "stdio");
-	run_runsc(d, create, ARRAY_SIZE(create));
+	run_runsc(d, run, ARRAY_SIZE(run));
 	drop_stdio(d);
-	run_runsc(d, start, ARRAY_SIZE(start));
 	/* values of the environment, which may be secrets */
 	if (unlink(OCI_BUNDLE "/config.json") < 0)
 		fail(d, d->step, errno, "config.json");

@@ -60,10 +60,6 @@ static int number(const char *s)
 
 /* -- what becomes the command -- */
 
-struct child_fault {
-	int step, sys; /* step -1: none, it only waits */
-};
-
 static int lock_down(char **argv, enum plan_op *ret_step)
 {
 	const uid_t uid = (uid_t)number(argv[ARG_UID]);
@@ -100,48 +96,6 @@ static int lock_down(char **argv, enum plan_op *ret_step)
 	return r ? r : seccomp_enter_refuse();
 }
 
-static void child_main(char **argv, int say, int hear) NORETURN;
-static void child_main(char **argv, int say, int hear)
-{
-	enum plan_op step = PLAN_USER;
-	struct child_fault f = { .step = -1 };
-	char byte;
-	int r = lock_down(argv, &step);
-
-	if (r)
-		f = (struct child_fault){ (int)step, -r };
-	if (fd_write_all(say, &f, sizeof(f)) || r || read(hear, &byte, 1) != 1)
-		_exit(125);
-	command_reset_signals();
-	/* the directory's place is free for command_exec() */
-	r = command_exec(argv[ARG_COMMAND], argv + ARG_COMMAND);
-	f = (struct child_fault){ PLAN_EXEC, -r };
-	if (fd_write_all(say, &f, sizeof(f))) {
-		/* the end tells it as well */
-	}
-	_exit(125);
-}
-
-/* -- pid 1 -- */
-
-/* Return: false at the end of the stream */
-static bool hear_child(int fd, struct child_fault *ret)
-{
-	char *p = (char *)ret;
-	size_t n = 0;
-
-	while (n < sizeof(*ret)) {
-		ssize_t k = read(fd, p + n, sizeof(*ret) - n);
-
-		if (k == 0)
-			return false;
-		if (k < 0 && errno != EINTR)
-			tell_fault(PLAN_EXEC, errno);
-		n += k > 0 ? (size_t)k : 0;
-	}
-	return true;
-}
-
 /* Across the sandbox's file system nothing tells that a file has grown. */
 static void wait_for_go(void)
 {
@@ -151,6 +105,30 @@ static void wait_for_go(void)
 	while (pread(go, &byte, 1, 0) != 1)
 		(void)nanosleep(&step, NULL);
 }
+
+/* Our memory is not copied: till exec pid 1 stands still, and finds this as
+ * the child has left it. */
+static volatile bool has_failed;
+
+static void child_main(char **argv) NORETURN;
+static void child_main(char **argv)
+{
+	enum plan_op step = PLAN_USER;
+	int r = lock_down(argv, &step);
+
+	if (!r) {
+		tell(GUEST_READY, 0, 0);
+		wait_for_go();
+		command_reset_signals();
+		/* the directory's place is free for command_exec() */
+		step = PLAN_EXEC;
+		r = command_exec(argv[ARG_COMMAND], argv + ARG_COMMAND);
+	}
+	has_failed = true;
+	tell_fault(step, -r);
+}
+
+/* -- pid 1 -- */
 
 static void serve(pid_t child, const sigset_t *set) NORETURN;
 static void serve(pid_t child, const sigset_t *set)
@@ -172,8 +150,6 @@ static void serve(pid_t child, const sigset_t *set)
 
 int main(int argc, char **argv)
 {
-	struct child_fault f;
-	int said[2], heard[2];
 	sigset_t set;
 	pid_t child;
 
@@ -184,32 +160,19 @@ int main(int argc, char **argv)
 	if (argc <= ARG_COMMAND || number(argv[ARG_UID]) < 0 ||
 	    number(argv[ARG_GID]) < 0)
 		tell_fault(PLAN_EXEC, EINVAL);
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		tell_fault(PLAN_EXEC, errno);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGTERM);
-	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0 ||
-	    pipe2(said, O_CLOEXEC) < 0 || pipe2(heard, O_CLOEXEC) < 0)
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    sigprocmask(SIG_SETMASK, &set, NULL) < 0)
 		tell_fault(PLAN_EXEC, errno);
-	child = fork();
+	child = vfork();
 	if (child < 0)
 		tell_fault(PLAN_EXEC, errno);
 	if (child == 0)
-		child_main(argv, said[1], heard[0]);
-	(void)close(said[1]);
-	(void)close(heard[0]);
-	if (!hear_child(said[0], &f))
-		tell_fault(PLAN_EXEC, ECHILD);
-	if (f.step >= 0)
-		tell_fault((enum plan_op)f.step, f.sys);
-	tell(GUEST_READY, 0, 0);
-	wait_for_go();
-	if (write(heard[1], "g", 1) != 1)
-		tell_fault(PLAN_EXEC, EPIPE);
-	/* exec closes the other end; a failure says so first */
-	if (hear_child(said[0], &f))
-		tell_fault((enum plan_op)f.step, f.sys);
+		child_main(argv);
+	if (has_failed)
+		_exit(125);
 	tell(GUEST_RUNNING, 0, 0);
 	serve(child, &set);
 }

@@ -137,7 +137,7 @@ apt="apt-get -o Dir=/tmp/a -o Dir::Etc=/tmp/a/etc \
     -o APT::Sandbox::User= -o Acquire::https::CAInfo=$2 -o Acquire::Retries=0 \
     -o Dir::Bin::Methods=/usr/lib/apt/methods -o Dir::Log=/tmp/a \
     -o Debug::NoLocking=1 -o APT::Update::Error-Mode=any"
-$apt update && $apt download worldpkg && ls worldpkg*
+$apt update && $apt download worldpkg && echo worldpkg*.deb
 """
 NPM = """
 cd /tmp && npm --registry="https://$1/" --cafile="$2" --fetch-retries=0 \

@@ -88,8 +88,12 @@ if IS_ROOT:
         """What the door says of a run, without what no two runs share."""
         drop = ("source", "openedAt", "durationMs", "runUuid", "cellId",
                 "specId")
+        # of TLS, signatures have no fixed length
+        size = ("bytesUp", "bytesDown")
         rows = [tuple(sorted((k, str(v)) for k, v in f.items()
-                             if k not in drop)) for f in connections(r)]
+                             if k not in drop and not (
+                                 f["protocol"] == "tls" and k in size)))
+                for f in connections(r)]
         return sorted(rows), sorted(decisions(r)), sorted(dns_queries(r))
 
     @pytest.mark.parametrize("which", ["curl-http", "curl-openssl", "udp"])
@@ -97,10 +101,7 @@ if IS_ROOT:
         c, ours = client(dual, kit, which, CLIENTS[which].host)
         _, theirs = client(dual, kit, which, c.host, wall=())
         assert ours.rc == theirs.rc == 0, (ours, theirs)
-        a, b = told(ours), told(theirs)
-        assert a[1:] == b[1:]
-        # bytes of TLS and of HTTP heads are a client's, and the same
-        assert a[0] == b[0]
+        assert told(ours) == told(theirs)
 
     CLOSED = f"""if True:
         import errno, socket
