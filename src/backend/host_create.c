@@ -370,7 +370,7 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 				   .init_sock = -1,
 				   .child_sock = -1,
 				   .leg_net = -1,
-				   .lost = { -1, -1 },
+				   .told = { -1, -1 },
 				   .fail_step = -1 };
 	for (size_t i = 0; i < STAGE_SOURCES; i++)
 		c->stage.source[i] = -1;

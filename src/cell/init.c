@@ -204,7 +204,7 @@ static int become_inner_root(const struct stage *s)
 static int give_up(const struct stage *s)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int keep[2] = { s->init_sock, s->lost[0] }, r;
+	int keep[2] = { s->init_sock, s->told[0] }, r;
 
 	for (int i = 0; i < 3; i++)
 		if (null >= 0)
@@ -260,8 +260,7 @@ static void ended(const struct stage *s, int status)
 	char byte;
 
 	kill_rest(s);
-	if (s->plan->is_sandbox && read(s->lost[0], &byte, 1) == 1)
-		m.lost = 1;
+	m.lost = s->plan->is_sandbox && read(s->told[0], &byte, 1) != 1;
 	if (s->req->door && door_refused_total(&m.door.refused) == 0)
 		m.door.has_refused = 1;
 	if (cell_send(s->init_sock, &m, -1)) {
@@ -400,7 +399,7 @@ void init_main(struct stage *s)
 	(void)sigaddset(&set, SIGCHLD);
 	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
 		stage_fail(s->init_sock, i, errno, "sigprocmask");
-	if (s->plan->is_sandbox && pipe2(s->lost, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (s->plan->is_sandbox && pipe2(s->told, O_CLOEXEC | O_NONBLOCK) < 0)
 		stage_fail(s->init_sock, i, errno, "pipe");
 	r = s->plan->is_sandbox ? 0 : enter_filter(s);
 	if (r)

@@ -330,23 +330,17 @@ static void let_go(struct driver *d)
 
 /* -- the end -- */
 
-static void end_as(int status) NORETURN;
-static void end_as(int status)
+static void end_as(const struct driver *d, int status) NORETURN;
+static void end_as(const struct driver *d, int status)
 {
+	/* without this word pid 1 takes our end for that of the sandbox */
+	if (write(d->s->told[1], "e", 1) != 1)
+		_exit(125);
 	if (WIFSIGNALED(status)) {
 		command_reset_signals();
 		(void)kill(getpid(), WTERMSIG(status));
 	}
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 125);
-}
-
-static void lose(const struct driver *d) NORETURN;
-static void lose(const struct driver *d)
-{
-	if (write(d->s->lost[1], "l", 1) != 1) {
-		/* pid 1 is gone, and with it the cell */
-	}
-	_exit(125);
 }
 
 /* Its pid 1 passes it on to everything in there. */
@@ -370,11 +364,11 @@ static void serve(struct driver *d)
 	for (;;) {
 		if (next_record(d, &r)) {
 			if (r.word == GUEST_ENDED)
-				end_as(r.value);
-			lose(d);
+				end_as(d, r.value);
+			_exit(125);
 		}
 		if (d->is_dead)
-			lose(d);
+			_exit(125);
 		if (d->is_asked_to_end)
 			ask_to_end(d);
 		wait_event(d);

@@ -53,7 +53,8 @@ struct stage {
 				    * root opened before the clone, else by pid
 				    * 1 before it covers anything */
 	int leg_net;	/* pid 1: where the other end of the leg is; -1 */
-	int lost[2];	/* pid 1: pipe, one byte if the sandbox is lost */
+	int told[2];	/* pid 1: pipe, one byte if the driver of a sandbox ends
+			 * as the command did, and not by itself */
 	uint64_t nproc; /* RLIMIT_NPROC instead of a pids group; 0 */
 	unsigned drop;	/* STAGE_DROP_*: 0 outside test builds */
 	int fail_step;	/* -1 outside test builds */

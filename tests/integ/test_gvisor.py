@@ -50,6 +50,11 @@ def running(p):
     return found
 
 
+def parent(pid):
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return int(text[text.rindex(")") + 2:].split()[1])
+
+
 if IS_ROOT:
     @pytest.fixture
     def box(tmp_path):
@@ -300,6 +305,53 @@ if IS_ROOT:
             os.path.exists(f"/proc/{x}") for x in pids), 20)
         assert box.gc().rc == 0
         assert before.left() == []
+
+    @pytest.mark.parametrize("which", ["pid 1", "driver"])
+    def test_a_process_of_ours_is_killed(box, before, which):
+        """Pid 1 of the cell, or its child that drives the sandbox."""
+        p = box.start("sh", "-c", "echo up; exec sleep 1000")
+        assert p.stdout.readline() == "up\n"
+        sandbox, = running(p)["runsc-sandbox"]
+        driver = parent(sandbox)
+        victim = driver if which == "driver" else parent(driver)
+        assert parent(parent(driver)) == p.pid
+        os.kill(victim, signal.SIGKILL)
+        out, err = p.communicate(timeout=20 * SLACK)
+        assert p.returncode == 125, (out, err)
+        assert wait_until(lambda: not os.path.exists(f"/proc/{sandbox}"), 20)
+        assert box.verify(p.events_path).rc == 0
+        assert before.left() == []
+
+    def test_a_compile_job(box, before, tmp_path):
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        (rw / "a.c").write_text('#include <stdio.h>\n'
+                                'int main(void) { puts("made"); return 0; }\n')
+        r = box.run("sh", "-c", "gcc -O2 -o a a.c && ./a", rw=[rw])
+        assert (r.rc, r.out) == (0, "made\n"), r
+        assert subprocess.check_output([rw / "a"]) == b"made\n"
+        assert before.left() == []
+
+    def test_a_full_disk(box, before, tmp_path):
+        """Of a writable directory: the command is told, nothing else is."""
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "small", rw],
+                       check=True)
+        try:
+            r = box.run("sh", "-c", "head -c 4000000 /dev/zero >big; echo $?; "
+                        "rm big; echo small >small; cat small", rw=[rw])
+        finally:
+            subprocess.run(["umount", rw], check=True)
+        assert (r.rc, r.out) == (0, "1\nsmall\n"), r
+        assert "No space left on device" in r.err
+        assert before.left() == []
+
+    def test_private_memory_is_bounded(box):
+        r = box.run("sh", "-c", "head -c 30000000 /dev/zero >/run/big; "
+                    "wc -c </run/big")
+        assert r.rc == 0 and "No space left on device" in r.err, r
+        assert int(r.out) <= 16 << 20
 
     @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_to_the_runner(box, before, sig):
