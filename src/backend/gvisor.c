@@ -15,7 +15,6 @@
 #include "backend/host.h"
 #include "base/fd.h"
 #include "base/path.h"
-#include "base/utf8.h"
 
 /* -- the plan -- */
 
@@ -24,38 +23,28 @@ static const char *runsc_name(const struct cell_request *req)
 	return req->runsc && req->runsc[0] ? req->runsc : "runsc";
 }
 
-/* config.json is JSON: what is not UTF-8 would become something else in it */
-static int check_env(const struct cell_request *req, struct err *e)
-{
-	for (char *const *v = req->envp; *v; v++)
-		if (!utf8_is_text(*v))
-			return err_set(e, ERR_HOST, 0,
-				       "gvisor: the value of %.*s in the "
-				       "command's environment is not UTF-8, "
-				       "which an OCI bundle cannot carry; "
-				       "encode it, or use --backend host",
-				       (int)strcspn(*v, "="), *v);
-	return 0;
-}
-
 int gvisor_plan(const struct cell_request *req, struct plan *ret, struct err *e)
 {
 	NO_INIT struct host_caps h;
-	char runsc[PATH_MAX], guest[PATH_MAX];
-	OWNED(fd_drop) int fd = path_program("cellos-init", guest);
-	int r = path_search(runsc_name(req), runsc);
+	char found[PATH_MAX], runsc[PATH_MAX], guest[PATH_MAX];
+	OWNED(fd_drop) int fd = path_program("cellos-init", found);
+	int r = fd < 0 ? 0 : path_real(found, guest);
 
+	if (fd < 0)
+		return err_set(e, ERR_HOST, -fd,
+			       "gvisor: %s; install cellos-init of the same "
+			       "build beside cellos, or in ../libexec",
+			       found);
+	if (!r)
+		r = path_search(runsc_name(req), found);
+	if (!r)
+		r = path_real(found, runsc);
 	if (r)
 		return err_set(e, ERR_HOST, -r,
 			       "gvisor: %s; install it (apt-get install "
 			       "runsc), or name it in CELLOS_GVISOR_RUNSC_BIN",
 			       runsc_name(req));
-	if (fd < 0)
-		return err_set(e, ERR_HOST, -fd,
-			       "gvisor: %s; install cellos-init of the same "
-			       "build beside cellos, or in ../libexec",
-			       guest);
-	if (check_env(req, e) || host_caps_probe(req, &h, e))
+	if (host_caps_probe(req, &h, e))
 		return -1;
 	h.runsc = runsc;
 	h.guest = guest;

@@ -142,19 +142,17 @@ static int make_limits(struct backend_cell *c)
 /* -- sources -- */
 
 /* The runtime's file server makes a file as its own root, then gives it away:
- * that root has to be somebody on this disk, though it owns nothing. */
+ * that root has to be somebody on this disk. It is the run's own spare id there
+ * as well, which owns nothing. */
 static int idmap_for(const struct backend_cell *c, const struct stat *st)
 {
 	const struct plan *p = c->plan;
-	const uint32_t nobody = 65534;
-	struct userns_map uid[2] = { { st->st_uid, p->out_uid, 1 },
-				     { nobody, p->init_uid, 1 } };
-	struct userns_map gid[2] = { { st->st_gid, p->out_gid, 1 },
-				     { nobody, p->init_uid, 1 } };
+	const struct userns_map uid[2] = { { st->st_uid, p->out_uid, 1 },
+					   { p->init_uid, p->init_uid, 1 } };
+	const struct userns_map gid[2] = { { st->st_gid, p->out_gid, 1 },
+					   { p->init_uid, p->init_uid, 1 } };
 	size_t n = p->is_sandbox ? 2 : 1;
 
-	uid[1].inside -= st->st_uid == nobody;
-	gid[1].inside -= st->st_gid == nobody;
 	return userns_for_idmap(uid, n, gid, n);
 }
 

@@ -270,6 +270,7 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	relay_finish(&c->relay);
 	judge(&t, &x);
 	x.oom = cgroup_leaf_oom(&c->leaf);
+	x.sandbox_ended = c->plan->is_sandbox && x.how == CELL_LOST && !t.lost;
 	x.has_refused = c->has_refused;
 	x.refused = c->refused;
 	/* the cell's own limit may hit its pid 1 as well */

@@ -53,7 +53,8 @@ static int nested_root(const char *at, const char *data)
 {
 	int r;
 
-	if (chdir(at) < 0 || mkdir(rel(OCI_ROOTFS), 0755) < 0)
+	if (chdir(at) < 0 || mkdir(rel(OCI_ROOTFS), 0755) < 0 ||
+	    mkdir(rel(OCI_MOUNTS), 0700) < 0)
 		return -errno;
 	r = mount_fs("tmpfs", rel(OCI_ROOTFS), 0, data);
 	return r ? r : last_errno(chdir(rel(OCI_ROOTFS)));
@@ -193,25 +194,49 @@ static int bind_own(const struct stage *s, const struct plan_step *p)
 	return r ? r : mount_path_attr(rel(p->dst), attr_of(s, p));
 }
 
+/* Where a declared tree goes. A runtime looks it up by name once more, so there
+ * it is one that nobody else can have to do with, beside the cell's root. */
+static int declared_place(const struct stage *s, const struct plan_step *p,
+			  char place[PATH_MAX])
+{
+	if (!s->plan->is_sandbox || !plan_is_declared(p)) {
+		(void)snprintf(place, PATH_MAX, "%s", rel(p->dst));
+		return 0;
+	}
+	(void)snprintf(place, PATH_MAX, ".." OCI_MOUNTS "/%" PRIu64, p->n);
+	return p->flags & PLAN_F_FILE ? make_file(place, 0600, NULL)
+				      : last_errno(mkdir(place, 0700));
+}
+
 /* Onto a path a document names: it may lie in a tree a workload has written. */
 static int bind_declared(const struct stage *s, const struct plan_step *p)
 {
 	OWNED(fd_drop) int tree = source_tree(s, p);
+	char place[PATH_MAX];
 	int r;
 
 	if (tree < 0)
 		return tree;
-	r = mount_tree_attr(tree, attr_of(s, p));
+	r = declared_place(s, p, place);
+	if (!r)
+		r = mount_tree_attr(tree, attr_of(s, p));
 	if (r)
 		return r;
-	r = mount_tree_attach(tree, AT_FDCWD, rel(p->dst));
+	if (place[0] == '.') { /* not in the cell's root, which has its name */
+		if (p->flags & PLAN_F_FILE)
+			r = make_parents(rel(p->dst));
+		if (!r && (p->flags & PLAN_F_FILE))
+			r = make_file(rel(p->dst), 0644, NULL);
+		return r ? r : mount_tree_move(tree, place);
+	}
+	r = mount_tree_attach(tree, AT_FDCWD, place);
 	if (r != -ENOENT || !(p->flags & PLAN_F_FILE))
 		return r;
 	/* a single file has no mount point yet */
-	r = make_parents(rel(p->dst));
+	r = make_parents(place);
 	if (!r)
-		r = make_file(rel(p->dst), 0644, NULL);
-	return r ? r : mount_tree_attach(tree, AT_FDCWD, rel(p->dst));
+		r = make_file(place, 0644, NULL);
+	return r ? r : mount_tree_attach(tree, AT_FDCWD, place);
 }
 
 static int bind_step(const struct stage *s, const struct plan_step *p)
@@ -240,12 +265,15 @@ static int device_step(const struct plan_step *p)
 static int overlay_step(const struct stage *s, const struct plan_step *p)
 {
 	OWNED(fd_drop) int tree = source_tree(s, p);
-	char size[96];
+	char size[96], place[PATH_MAX];
 	struct stat st;
 	int r;
 
 	if (tree < 0)
 		return tree;
+	r = declared_place(s, p, place);
+	if (r)
+		return r;
 	if (mkdir(".lower", 0755) < 0 || mkdir(".layer", 0755) < 0)
 		return -errno;
 	r = mount_tree_attr(tree, MOUNT_RO | MOUNT_RECURSIVE);
@@ -266,7 +294,7 @@ static int overlay_step(const struct stage *s, const struct plan_step *p)
 	    (s->is_root &&
 	     chown(".layer/up", s->plan->in_uid, s->plan->in_gid) < 0))
 		return -errno;
-	r = mount_fs("overlay", rel(p->dst), 0,
+	r = mount_fs("overlay", place, 0,
 		     "lowerdir=.lower,upperdir=.layer/up,workdir=.layer/work,"
 		     "userxattr");
 	if (r)
@@ -413,7 +441,7 @@ int apply_step(struct stage *s, const struct plan_step *p)
 		return mount_fs("devpts", rel(p->dst), MOUNT_DEV | MOUNT_NOEXEC,
 				"newinstance,ptmxmode=0666,mode=600,max=256");
 	case PLAN_RUNTIME_ROOT:
-		return sandbox_root(p);
+		return sandbox_root(s, p);
 	case PLAN_PIVOT:
 		return pivot_step(s);
 	case PLAN_STATE:

@@ -110,6 +110,7 @@ struct cell_exit {
 	enum cell_end how;
 	int code, sig;
 	bool oom;	      /* the cell's memory limit killed something */
+	bool sandbox_ended;   /* CELL_LOST: by itself, not killed by us */
 	bool has_refused;     /* @refused is known */
 	uint64_t refused;     /* packets the door's filter refused, all */
 	uint64_t duration_ms; /* from start() to the end of everything */

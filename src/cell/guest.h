@@ -2,7 +2,9 @@
 /*
  * Between the driver of a sandbox and our own pid 1 in it: a directory that
  * only uid 0 of the sandbox may enter. The guest appends records to `report`;
- * the driver writes one byte to `go` when the command may start.
+ * the driver writes one byte to `go` when the command may start. The command's
+ * environment comes by `env`: what is in a bundle the runtime copies to where
+ * it stays.
  *
  *  READY    locked down, waits for `go`
  *  FAULT    step: enum plan_op, value: errno; the end
@@ -19,6 +21,7 @@
 #define GUEST_CHANNEL GUEST_TOP "/channel"
 #define GUEST_REPORT  "report"
 #define GUEST_GO      "go"
+#define GUEST_ENV     "env" /* NAME=VALUE, each with its NUL; gone at READY */
 
 enum guest_word { GUEST_READY = 1, GUEST_FAULT, GUEST_RUNNING, GUEST_ENDED };
 

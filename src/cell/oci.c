@@ -3,7 +3,6 @@
 #include "cell/oci.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,16 +56,13 @@ static void capabilities(struct json_out *j)
 static void process(struct json_out *j, const struct cell_request *req,
 		    const struct plan *p, uint64_t files)
 {
-	size_t n = 0;
-
-	while (req->envp[n])
-		n++;
 	json_out_key(j, "process");
 	json_out_object(j);
 	args(j, req, p);
 	capabilities(j);
 	json_out_kstr(j, "cwd", "/");
-	strings(j, "env", (const char *const *)req->envp, n);
+	/* that of the command comes another way, cell/guest.h */
+	strings(j, "env", NULL, 0);
 	json_out_kbool(j, "noNewPrivileges", true);
 	json_out_key(j, "rlimits");
 	json_out_array(j);
@@ -112,9 +108,9 @@ static void mount_declared(struct json_out *j, const struct plan_step *s)
 {
 	bool ro = s->op == PLAN_BIND && (s->flags & PLAN_F_RO);
 	const char *options[3] = { "rbind", "nosuid", ro ? "ro" : "rw" };
-	char src[PATH_MAX + sizeof(OCI_ROOTFS)];
+	char src[40];
 
-	(void)snprintf(src, sizeof(src), "%s%s", OCI_ROOTFS, s->dst);
+	(void)snprintf(src, sizeof(src), OCI_MOUNTS "/%" PRIu64, s->n);
 	mount(j, "bind", src, s->dst, options, ARRAY_SIZE(options));
 }
 

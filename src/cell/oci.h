@@ -10,6 +10,7 @@
 #define OCI_ROOTFS  "/cell"
 #define OCI_BUNDLE  "/bundle"
 #define OCI_CHANNEL "/channel"
+#define OCI_MOUNTS  "/mounts" /* declared trees, by plan_step.n */
 #define OCI_STATE   "/state"
 #define OCI_RUNTIME "/runsc"
 #define OCI_ID	    "cell"

@@ -212,7 +212,7 @@ static void plan_top(struct builder *b)
 			 PLAN_F_RO | from | (t->is_dir ? 0 : PLAN_F_FILE),
 			 image ? "the image, read-only"
 			       : "the host's programs, read-only");
-		b->p->steps[b->p->n - 1].n = LIMIT_MOUNTS + 1 + i;
+		b->p->steps[b->p->n - 1].n = PLAN_SOURCE_TOP + i;
 	}
 }
 
@@ -512,6 +512,33 @@ static int gvisor_can(const struct builder *b, struct err *e)
 	return 0;
 }
 
+/* The runtime looks a place below another mount up by name, in a tree that
+ * others may change meanwhile. */
+static int refuse_nested(const struct builder *b, struct err *e)
+{
+	for (size_t i = 0; i < b->p->n; i++) {
+		const struct plan_step *s = &b->p->steps[i];
+
+		for (size_t k = 0; k < b->p->n; k++) {
+			const struct plan_step *t = &b->p->steps[k];
+			bool both =
+				(s->op == PLAN_BIND || s->op == PLAN_OVERLAY) &&
+				(t->op == PLAN_BIND || t->op == PLAN_OVERLAY) &&
+				plan_is_declared(s) && plan_is_declared(t);
+
+			if (i != k && both && beneath(s->dst, t->dst))
+				return err_set(
+					e, ERR_HOST, 0,
+					"gvisor: %s lies below %s; behind this "
+					"wall no mount stands in another: name "
+					"the upper one only, or use --backend "
+					"host",
+					s->dst, t->dst);
+		}
+	}
+	return 0;
+}
+
 static void plan_mount_points(struct builder *b)
 {
 	static const struct {
@@ -526,7 +553,9 @@ static void plan_mount_points(struct builder *b)
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
 		add_n(b, PLAN_DIR, dirs[i].path, dirs[i].mode, NULL);
 	add_bind(b, b->h->guest, GUEST_INIT,
-		 PLAN_F_OWN | PLAN_F_RO | PLAN_F_FILE, "pid 1 of the sandbox");
+		 PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_FILE,
+		 "pid 1 of the sandbox");
+	b->p->steps[b->p->n - 1].n = PLAN_SOURCE_GUEST;
 }
 
 /* tmpfs of the sandbox's own kernel; only their places are made here */
@@ -553,6 +582,8 @@ static void plan_sentry_tmpfs(struct builder *b)
 
 static int plan_gvisor(struct builder *b, struct err *e)
 {
+	struct plan_step *s;
+
 	b->p->full = true;
 	b->p->is_sandbox = true;
 	b->p->ns = CELL_NS_ALL;
@@ -578,10 +609,12 @@ static int plan_gvisor(struct builder *b, struct err *e)
 		plan_etc(b);
 	plan_mount_points(b);
 	plan_sentry_tmpfs(b);
-	if (plan_mounts(b, e) || plan_cwd(b, e))
+	if (plan_mounts(b, e) || plan_cwd(b, e) || refuse_nested(b, e))
 		return -1;
-	add(b, PLAN_RUNTIME_ROOT, b->h->runsc, OCI_RUNTIME,
-	    "the cell's root, the runtime, nothing else");
+	s = add(b, PLAN_RUNTIME_ROOT, b->h->runsc, OCI_RUNTIME,
+		"the cell's root, the runtime, nothing else");
+	s->flags = PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_FILE;
+	s->n = PLAN_SOURCE_RUNSC;
 	add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
 	add(b, PLAN_READONLY, NULL, OCI_ROOTFS, NULL);
 	add(b, PLAN_BUNDLE, NULL, OCI_BUNDLE, NULL);

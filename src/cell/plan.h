@@ -119,6 +119,15 @@ struct plan_step {
 
 enum { PLAN_STEPS_MAX = 256 };
 
+/* Numbers of host paths that are opened, plan_step.n: declared mounts and
+ * workingDirectory, entries of a root, our own programs */
+enum {
+	PLAN_SOURCE_TOP = LIMIT_MOUNTS + 1,
+	PLAN_SOURCE_RUNSC = PLAN_SOURCE_TOP + 64,
+	PLAN_SOURCE_GUEST,
+	PLAN_SOURCES
+};
+
 struct plan {
 	struct plan_step steps[PLAN_STEPS_MAX];
 	size_t n;

@@ -235,13 +235,27 @@ static void expect(struct driver *d, enum guest_word word)
 		fail(d, step_of(p, PLAN_SANDBOX), ECHILD, "it ended");
 	if (r.word == GUEST_FAULT) {
 		step = step_of(p, r.step);
-		fail(d, step, r.value, p->steps[step].dst);
+		fail(d, step, r.value,
+		     r.step == PLAN_EXEC ? d->s->req->spec->run->argv.p[0].p
+					 : p->steps[step].dst);
 	}
 	if (r.word != (uint32_t)word)
 		fail(d, d->step, EPROTO, "pid 1 of the sandbox");
 }
 
 /* -- steps -- */
+
+static void write_environment(struct driver *d)
+{
+	OWNED(fd_drop)
+	int fd = open(OCI_CHANNEL "/" GUEST_ENV, O_WRONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : 0;
+
+	for (char *const *v = d->s->req->envp; *v && !r; v++)
+		r = fd_write_all(fd, *v, strlen(*v) + 1);
+	if (r)
+		fail(d, d->step, -r, GUEST_ENV);
+}
 
 static void write_bundle(struct driver *d)
 {
@@ -292,10 +306,12 @@ static void boot(struct driver *d)
 		fail(d, d->step, -r, "stdio");
 	run_runsc(d, run, ARRAY_SIZE(run));
 	drop_stdio(d);
-	/* values of the environment, which may be secrets */
-	if (unlink(OCI_BUNDLE "/config.json") < 0)
-		fail(d, d->step, errno, "config.json");
 	expect(d, GUEST_READY);
+	/* values that may be secrets: of the file whose inode somebody may
+	 * still hold, too */
+	if (truncate(OCI_CHANNEL "/" GUEST_ENV, 0) < 0 ||
+	    unlink(OCI_CHANNEL "/" GUEST_ENV) < 0)
+		fail(d, d->step, errno, GUEST_ENV);
 }
 
 static void open_channel(struct driver *d)
@@ -402,6 +418,7 @@ static void take_step(struct driver *d)
 		fail(d, d->step, d->s->fail_errno, "made to fail");
 	if (d->s->plan->steps[d->step].op == PLAN_BUNDLE) {
 		open_channel(d);
+		write_environment(d);
 		write_bundle(d);
 	} else if (d->s->plan->steps[d->step].op == PLAN_SANDBOX) {
 		boot(d);

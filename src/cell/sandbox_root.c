@@ -93,7 +93,20 @@ static int make_dev(void)
 	return r;
 }
 
-int sandbox_root(const struct plan_step *p)
+/* Opened before any root covered a path */
+static int show_runtime(const struct stage *s, const struct plan_step *p)
+{
+	int r;
+
+	if (!stage_has_source(s, p))
+		return -EBADF;
+	r = touch(p->dst + 1);
+	if (!r)
+		r = mount_tree_attr(s->source[p->n], MOUNT_RO);
+	return r ? r : mount_tree_move(s->source[p->n], p->dst + 1);
+}
+
+int sandbox_root(const struct stage *s, const struct plan_step *p)
 {
 	int r;
 
@@ -105,9 +118,11 @@ int sandbox_root(const struct plan_step *p)
 	if (!r)
 		r = make_dev();
 	if (!r)
-		r = show_file(p->src, p->dst + 1, MOUNT_RO);
+		r = show_runtime(s, p);
 	if (!r)
 		r = touch("channel/" GUEST_REPORT);
+	if (!r)
+		r = touch("channel/" GUEST_ENV);
 	return r ? r : touch("channel/" GUEST_GO);
 }
 

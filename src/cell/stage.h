@@ -20,7 +20,7 @@
 #include "cell/message.h"
 #include "cell/plan.h"
 
-enum { STAGE_SOURCES = LIMIT_MOUNTS + 1 + 64 };
+enum { STAGE_SOURCES = PLAN_SOURCES };
 
 /* Test builds only: a wall left out, or a step made to fail. */
 enum {
@@ -96,7 +96,7 @@ int stage_set_stdio(const struct stage *s) MUST_USE;
 void sandbox_main(const struct stage *s, size_t first) NORETURN;
 /** sandbox_root() - what the sandbox's processes may see, around the cell's
  *  root, which is the current directory; 0 or -errno */
-int sandbox_root(const struct plan_step *p) MUST_USE;
+int sandbox_root(const struct stage *s, const struct plan_step *p) MUST_USE;
 /** sandbox_leg() - a pair of links, and a second network namespace for the far
  *  end, @ret_net; 0 or -errno */
 int sandbox_leg(int *ret_net) MUST_USE;

@@ -179,8 +179,7 @@ static void execute(struct life *l)
 
 bool life_is_lost_sandbox(const struct life *l)
 {
-	return l->req.wall != CELL_WALL_HOST && l->res->started &&
-	       l->res->exit.how == CELL_LOST;
+	return l->res->started && l->res->exit.sandbox_ended;
 }
 
 /* Written whatever the outcome; only then the outcome is the run's failure */

@@ -92,6 +92,7 @@ static int fill_request(const struct run_args *a, struct run_setup *s,
 
 int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
 {
+	bool portable = false;
 	int r = uuid_v4(s->uuid);
 
 	if (r)
@@ -103,10 +104,11 @@ int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
 	if (door_setup_load(&s->doc.spec, POLICY_CELLOS, &s->cfg.limits,
 			    &s->door, e))
 		return -1;
-	if (fill_request(a, s, e))
+	s->backend = wall_choose(a->backend, &portable, e);
+	if (!s->backend || fill_request(a, s, e))
 		return -1;
-	s->backend = wall_choose(a->backend, &s->req, e);
-	return s->backend ? 0 : -1;
+	wall_request(s->backend, &s->req);
+	return 0;
 }
 
 int run_setup_reach(const struct run_setup *s, const char *journal,

@@ -89,7 +89,8 @@ static int admit(const struct spec *s, const struct config *c, struct err *e)
 }
 
 static int run_cell(const struct document *d, struct config *c,
-		    struct signer *signer, struct err *e)
+		    const struct backend *wall, struct signer *signer,
+		    struct err *e)
 {
 	static char path_var[] = "PATH=/usr/bin:/bin:/usr/local/bin";
 	char *const envp[] = { path_var, NULL };
@@ -98,6 +99,7 @@ static int run_cell(const struct document *d, struct config *c,
 	struct state_dirs dirs;
 	struct reach reach;
 	struct lifecycle_config lc = {
+		.backend = wall,
 		.request = { .spec = &d->spec, .envp = envp },
 		.raw_hash = d->raw_hash,
 		.run_id = c->run_id,
@@ -109,9 +111,7 @@ static int run_cell(const struct document *d, struct config *c,
 	if (config_request(c, &lc.request, e) < 0 ||
 	    state_dirs_find(&dirs, e) < 0)
 		return -1;
-	lc.backend = wall_choose(NULL, &lc.request, e);
-	if (!lc.backend)
-		return -1;
+	wall_request(wall, &lc.request);
 	reach = (struct reach){ .spec = &d->spec,
 				.dirs = &dirs,
 				.journal = lc.journal_path };
@@ -134,18 +134,22 @@ static int run(const char *path, bool portable, struct err *e)
 	OWNED(document_drop) struct document d = { 0 };
 	OWNED(signer_stop) struct signer *signer = NULL;
 	OWNED(config_drop) struct config c = { 0 };
+	const struct backend *wall;
 	OWNED(signing_drop) struct signing sign;
 
 	/* first of all: from here on no process of ours can inherit the key */
 	if (signing_from_env(&sign, e) < 0)
 		return -1;
-	if (document_load(path, &d, e) < 0 ||
-	    config_load(portable, &c, e) < 0 || admit(&d.spec, &c, e) < 0 ||
+	if (document_load(path, &d, e) < 0)
+		return -1;
+	wall = wall_choose(NULL, &portable, e);
+	if (!wall || config_load(portable, &c, e) < 0 ||
+	    admit(&d.spec, &c, e) < 0 ||
 	    signer_start(sign.alg, sign.kid, sign.key, sign.key_len, &signer,
 			 e) < 0)
 		return -1;
 	signing_drop(&sign);
-	return run_cell(&d, &c, signer, e);
+	return run_cell(&d, &c, wall, signer, e);
 }
 
 static int secret(int argc, char **argv, struct err *e)

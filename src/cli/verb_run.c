@@ -86,7 +86,7 @@ static int exit_status(const struct lifecycle_result *r)
 	case LIFECYCLE_BROKEN:
 		/* the limit of the cell took the sandbox and not the command:
 		 * to who waits for it that is the same */
-		if (r->exit.oom)
+		if (r->exit.sandbox_ended && r->exit.oom)
 			return 128 + SIGKILL;
 		break;
 	case LIFECYCLE_REFUSED:

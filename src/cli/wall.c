@@ -26,7 +26,7 @@ static const struct backend *refuse(const char *from, const char *word,
 	return NULL;
 }
 
-const struct backend *wall_choose(const char *asked, struct cell_request *req,
+const struct backend *wall_choose(const char *asked, bool *portable,
 				  struct err *e)
 {
 	const char *word = asked ? asked : env_text(VARIABLE);
@@ -37,15 +37,20 @@ const struct backend *wall_choose(const char *asked, struct cell_request *req,
 	b = backend_by_name(word);
 	/* a wall that cannot be had is never replaced, a word that means
 	 * nothing is there */
-	if (!b && req->portable && strcmp(word, "firecracker") &&
+	if (!b && *portable && strcmp(word, "firecracker") &&
 	    strcmp(word, "qemu"))
 		return &backend_host;
 	if (!b)
 		return refuse(asked ? "--backend " : VARIABLE "=", word, e);
-	if (b == &backend_gvisor) {
-		req->wall = CELL_WALL_GVISOR;
-		req->runsc = env_path("CELLOS_GVISOR_RUNSC_BIN");
-		req->portable = false;
-	}
+	if (b == &backend_gvisor)
+		*portable = false;
 	return b;
+}
+
+void wall_request(const struct backend *b, struct cell_request *req)
+{
+	if (b != &backend_gvisor)
+		return;
+	req->wall = CELL_WALL_GVISOR;
+	req->runsc = env_path("CELLOS_GVISOR_RUNSC_BIN");
 }

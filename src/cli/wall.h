@@ -6,16 +6,19 @@
 #include "backend/backend.h"
 
 /**
- * wall_choose() - the wall, and what it needs to know in the request
- * @asked: the word of --backend, or NULL
- * @req:   its `portable` is cleared by a wall that is always whole
+ * wall_choose() - the wall of a run
+ * @asked:    the word of --backend, or NULL
+ * @portable: whether the profile is; cleared by a wall that is always whole,
+ *            for all that is decided after
  *
  * The variable unset, "" and "stub" mean the host. A word nobody knows is an
  * error; in portable it means the host, and a warning (config_load()).
  *
  * Return: NULL with @e for a wall that this build does not have
  */
-const struct backend *wall_choose(const char *asked, struct cell_request *req,
+const struct backend *wall_choose(const char *asked, bool *portable,
 				  struct err *e) MUST_USE;
+/** wall_request() - what the wall has to find in its request */
+void wall_request(const struct backend *b, struct cell_request *req);
 
 #endif

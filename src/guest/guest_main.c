@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -23,13 +24,14 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/wbuf.h"
 #include "cell/command.h"
 #include "cell/guest.h"
 #include "cell/plan.h"
 #include "sys/caps.h"
 #include "sys/seccomp.h"
 
-enum { ARG_UID = 1, ARG_GID, ARG_DIR, ARG_COMMAND };
+enum { ARG_UID = 1, ARG_GID, ARG_DIR, ARG_COMMAND, ENV_MAX = 16 << 20 };
 
 static int report = -1, go = -1;
 
@@ -48,6 +50,26 @@ static void tell_fault(enum plan_op step, int sys)
 {
 	tell(GUEST_FAULT, (int)step, sys);
 	_exit(125);
+}
+
+/* The command's environment, which stays in this memory until exec. */
+static char **read_environment(void)
+{
+	OWNED(fd_drop)
+	int fd = open(GUEST_CHANNEL "/" GUEST_ENV, O_RDONLY | O_CLOEXEC);
+	struct wbuf b = WBUF_INIT(ENV_MAX); /* left to the end */
+	char **v;
+	size_t n = 0;
+	int r = fd < 0 ? -errno : fd_read_all(fd, &b);
+
+	for (size_t i = 0; !r && i < b.len; i++)
+		n += b.p[i] == '\0';
+	v = calloc(n + 1, sizeof(*v));
+	if (r || !v)
+		tell_fault(PLAN_EXEC, r ? -r : ENOMEM);
+	for (size_t i = 0, k = 0; k < n; i += strlen(b.p + i) + 1)
+		v[k++] = b.p + i;
+	return v;
 }
 
 static int number(const char *s)
@@ -110,8 +132,8 @@ static void wait_for_go(void)
  * the child has left it. */
 static volatile bool has_failed;
 
-static void child_main(char **argv) NORETURN;
-static void child_main(char **argv)
+static void child_main(char **argv, char **env) NORETURN;
+static void child_main(char **argv, char **env)
 {
 	enum plan_op step = PLAN_USER;
 	int r = lock_down(argv, &step);
@@ -120,6 +142,7 @@ static void child_main(char **argv)
 		tell(GUEST_READY, 0, 0);
 		wait_for_go();
 		command_reset_signals();
+		environ = env;
 		/* the directory's place is free for command_exec() */
 		step = PLAN_EXEC;
 		r = command_exec(argv[ARG_COMMAND], argv + ARG_COMMAND);
@@ -150,6 +173,7 @@ static void serve(pid_t child, const sigset_t *set)
 
 int main(int argc, char **argv)
 {
+	char **env;
 	sigset_t set;
 	pid_t child;
 
@@ -166,11 +190,12 @@ int main(int argc, char **argv)
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    sigprocmask(SIG_SETMASK, &set, NULL) < 0)
 		tell_fault(PLAN_EXEC, errno);
+	env = read_environment();
 	child = vfork();
 	if (child < 0)
 		tell_fault(PLAN_EXEC, errno);
 	if (child == 0)
-		child_main(argv);
+		child_main(argv, env);
 	if (has_failed)
 		_exit(125);
 	tell(GUEST_RUNNING, 0, 0);

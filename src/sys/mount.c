@@ -190,6 +190,12 @@ int mount_tree_attach(int tree, int at, const char *path)
 	return r < 0 ? -saved : 0;
 }
 
+int mount_tree_move(int tree, const char *path)
+{
+	return sys_result(syscall(SYS_move_mount, tree, "", AT_FDCWD, path,
+				  MOVE_MOUNT_F_EMPTY_PATH));
+}
+
 int mount_fs(const char *type, const char *path, unsigned flags,
 	     const char *data)
 {

@@ -49,6 +49,9 @@ int mount_tree_attr(int tree, unsigned flags) MUST_USE;
 int mount_tree_idmap(int tree, int userns, bool recursive) MUST_USE;
 /** mount_tree_attach() - put a detached tree over @path beneath @at */
 int mount_tree_attach(int tree, int at, const char *path) MUST_USE;
+/** mount_tree_move() - the same over a path of our own, relative to the current
+ *  directory and resolved as any path is */
+int mount_tree_move(int tree, const char *path) MUST_USE;
 /** mount_fs() - mount(2) of a new file system instance on @path, relative to
  *  the current directory
  *  @flags: MOUNT_*; @data: options, or NULL */

@@ -5,12 +5,14 @@ command and this host's kernel another one, of Debian's runsc."""
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
-from conftest import (IS_ROOT, SLACK, Before, Cells, descendants,
+from conftest import (BUILD, IS_ROOT, SLACK, Before, Cells, descendants,
                       processes, wait_until)
 
 GVISOR = ("--backend", "gvisor")
@@ -97,7 +99,7 @@ if IS_ROOT:
         r, h = box.run(word), box.call(host)
         assert r.rc == h.rc == rc, r
         assert f"spec.run spawn failed: {text} (os error" in r.err
-        assert f"\n    exec: : {text} (os error" in r.err, r
+        assert f"\n    exec: {word}: {text} (os error" in r.err, r
         assert r.one("command.v1.completed")["exitCode"] == -1
         assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
         assert before.left() == []
@@ -169,6 +171,20 @@ if IS_ROOT:
         assert r.rc == 0, r
         assert ((rw / "f").stat().st_uid, (rw / "f").stat().st_gid) == (
             4321, 4322)
+
+    def test_nobody_is_nobody(box, tmp_path):
+        """Who stands for the runtime's own root on the disk owns nothing."""
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        for uid in (65534, 65533):
+            (rw / str(uid)).write_text("kept")
+            (rw / str(uid)).chmod(0o600)
+            os.chown(rw / str(uid), uid, uid)
+        r = box.run("sh", "-c", "cat 65534; cat 65533; python3 -c '"
+                    "import os; print([os.stat(p).st_uid for p in "
+                    "sorted(os.listdir(\".\"))])'", rw=[rw])
+        assert (r.rc, r.out) == (0, "[65534, 65534]\n"), r
+        assert r.err.count("Permission denied") == 2
 
     def test_what_others_may_not_read(box, tmp_path):
         ro = tmp_path / "ro"
@@ -441,11 +457,15 @@ if IS_ROOT:
         assert refused["backend"] == "gvisor"
         assert before.left() == []
 
-    def test_a_variable_that_is_not_utf8(box, before):
-        r = box.run("true", flags=["--env", "BAD"],
-                    env={"BAD": os.fsdecode(b"\xff")})
-        assert r.rc == 125 and "the value of BAD in the command's " \
-            "environment is not UTF-8" in r.err, r
+    def test_no_mount_stands_in_another(box, before, tmp_path):
+        """runsc looks such a place up by name, in a tree that others may
+        change meanwhile: they could have a link there, to its /proc."""
+        top, sub = tmp_path / "top", tmp_path / "top" / "sub"
+        sub.mkdir(parents=True)
+        r = box.run("true", rw=[top], ro=[sub])
+        assert r.rc == 125 and (
+            f"gvisor: {sub} lies below {top}; behind this wall no mount "
+            "stands in another: name the upper one only") in r.err, r
         assert before.left() == []
 
     def test_another_word(cells):
@@ -471,6 +491,31 @@ if IS_ROOT:
         assert r.rc == 0 and r.out.startswith(KERNEL), r
         assert r.enforcement()["backend"] == "gvisor"
 
+    def test_portable_admits_no_more(box):
+        """A full cell has the rules of one, whatever the profile."""
+        doc = json.loads(pathlib.Path(box.document(["true"])).read_text())
+        doc["spec"]["authority"]["secretRefs"] = ["LD_AUDIT"]
+        path = box.tmp / "steers.json"
+        path.write_text(json.dumps(doc))
+        r = box.supervise(str(path), env={
+            "CELLOS_CELL_BACKEND": "gvisor", "CELLOS_BROKER": "env",
+            "CELLOS_SECRET_LD_AUDIT": "x",
+            "CELLOS_DEPLOYMENT_PROFILE": "portable"})
+        assert r.rc == 1 and "a secret must not be called LD_AUDIT" in r.err
+
+    def test_programs_below_tmp_and_by_a_relative_path(box, tmp_path):
+        """/tmp is covered by the cell's root while it is assembled."""
+        (tmp_path / "runsc").symlink_to("/usr/bin/runsc")
+        for name, cwd in ((tmp_path / "runsc", "/"), ("./runsc", tmp_path)):
+            r = box.run("true", env={"CELLOS_GVISOR_RUNSC_BIN": str(name)},
+                        cwd=cwd)
+            assert r.rc == 0, (name, r)
+        with tempfile.TemporaryDirectory(dir="/tmp") as d:
+            for program in ("cellos", "cellos-gate", "cellos-init"):
+                shutil.copy(BUILD / program, d)
+            box.cellos = f"{d}/cellos"
+            assert box.run("true").rc == 0
+
     def test_doctor_and_plan(cells):
         r = cells.verb("doctor", "--backend", "gvisor")
         assert r.rc == 0, r
@@ -486,16 +531,32 @@ if IS_ROOT:
         assert r.rc == 0 and "runtime-root     /runsc <- /usr/bin/runsc" in \
             r.out, r
 
+    def test_bytes_of_the_environment(box):
+        """Which no bundle could carry: it is JSON."""
+        r = box.run("/usr/bin/python3", "-c",
+                    "import os; print(os.environb[b'BAD'])",
+                    flags=["--env", "BAD"],
+                    env={"BAD": os.fsdecode(b"\xff\n\x01")})
+        assert (r.rc, r.out) == (0, "b'\\xff\\n\\x01'\n"), r
+
     def test_no_secret_is_left_in_the_open(box):
-        """Values of the environment are in no file of this host."""
+        """Values of the environment are in no file: not of this host, not
+        of the sandbox's state."""
         mark = "a-secret-that-nobody-may-find"
         p = box.start("sh", "-c", "echo up; sleep 1000",
                       flags=["--env", f"S={mark}"])
         assert p.stdout.readline() == "up\n"
+        sandbox, = running(p)["runsc-sandbox"]
         shown = [line for _, _, line in processes("runsc") if mark in line]
+        root = pathlib.Path(f"/proc/{parent(sandbox)}/root")
+        seen = [path for d in ("state", "bundle", "channel")
+                for path in (root / d).rglob("*") if path.is_file()]
+        found = [path for path in seen if mark.encode() in path.read_bytes()]
         p.terminate()
         p.communicate(timeout=20 * SLACK)
         assert shown == []
+        assert found == [] and len(seen) >= 4, seen
+        assert not [path for path in seen if path.name == "env"]
         for d in (box.run_dir, box.state_dir):
             for path in d.rglob("*"):
                 if path.is_file():

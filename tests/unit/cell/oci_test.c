@@ -15,8 +15,8 @@
 	"[\"CAP_KILL\",\"CAP_SETGID\",\"CAP_SETPCAP\"," \
 	"\"CAP_SETUID\"]"
 
-static char path_var[] = "PATH=/usr/bin", quoted[] = "Q=a\"b\n";
-static char *const env[] = { path_var, quoted, NULL };
+static char secret[] = "S=not-to-be-written";
+static char *const env[] = { secret, NULL };
 
 static void load(struct spec *s, struct plan *p, struct cell_request *req)
 {
@@ -59,16 +59,16 @@ static const char whole[] =
 	"\"size=4096\",\"mode=1777\"],\"source\":\"tmpfs\","
 	"\"type\":\"tmpfs\"},"
 	"{\"destination\":\"/w\",\"options\":[\"rbind\",\"nosuid\",\"rw\"],"
-	"\"source\":\"/cell/w\",\"type\":\"bind\"},"
+	"\"source\":\"/mounts/0\",\"type\":\"bind\"},"
 	"{\"destination\":\"/r\",\"options\":[\"rbind\",\"nosuid\",\"ro\"],"
-	"\"source\":\"/cell/r\",\"type\":\"bind\"},"
+	"\"source\":\"/mounts/1\",\"type\":\"bind\"},"
 	"{\"destination\":\"/.cellos/channel\",\"options\":[\"bind\","
 	"\"nosuid\",\"nodev\",\"noexec\",\"rw\"],\"source\":\"/channel\","
 	"\"type\":\"bind\"}],\"ociVersion\":\"1.0.2\",\"process\":{"
 	"\"args\":[\"/.cellos/init\",\"1000\",\"1001\",\"/w\",\"sh\","
 	"\"-c\",\"\xc3\xa9\"],\"capabilities\":{\"bounding\":" CAPS
 	",\"effective\":" CAPS ",\"permitted\":" CAPS "},\"cwd\":\"/\","
-	"\"env\":[\"PATH=/usr/bin\",\"Q=a\\\"b\\n\"],"
+	"\"env\":[],"
 	"\"noNewPrivileges\":true,\"rlimits\":[{\"hard\":1024,"
 	"\"soft\":1024,\"type\":\"RLIMIT_NOFILE\"}],\"terminal\":false,"
 	"\"user\":{\"gid\":0,\"uid\":0}},\"root\":{\"path\":\"/cell\","
