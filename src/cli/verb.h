@@ -31,7 +31,8 @@ enum verb_complete {
 	COMPLETE_DIR,
 	COMPLETE_VERB,
 	COMPLETE_SHELL,
-	COMPLETE_SIGNAL
+	COMPLETE_SIGNAL,
+	COMPLETE_WALL
 };
 
 struct verb_opt {

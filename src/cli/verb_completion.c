@@ -8,6 +8,7 @@
 /* Words after which everything belongs to the command itself. */
 static const char signal_words[] = "TERM KILL";
 static const char shell_words[] = "bash zsh fish";
+static const char wall_words[] = "host gvisor";
 
 static void verb_words(void)
 {
@@ -44,13 +45,17 @@ static void bash_kind(enum verb_complete k)
 	case COMPLETE_VERB:
 	case COMPLETE_SHELL:
 	case COMPLETE_SIGNAL:
+	case COMPLETE_WALL:
 		break;
 	}
 	fputs("mapfile -t COMPREPLY < <(compgen -W \"", stdout);
 	if (k == COMPLETE_VERB)
 		verb_words();
 	else
-		fputs(k == COMPLETE_SHELL ? shell_words : signal_words, stdout);
+		fputs(k == COMPLETE_SHELL  ? shell_words
+		      : k == COMPLETE_WALL ? wall_words
+					   : signal_words,
+		      stdout);
 	fputs("\" -- \"$cur\")", stdout);
 }
 
@@ -134,6 +139,9 @@ static void zsh_kind(const char *label, enum verb_complete k)
 		break;
 	case COMPLETE_SHELL:
 		printf("(%s)", shell_words);
+		break;
+	case COMPLETE_WALL:
+		printf("(%s)", wall_words);
 		break;
 	case COMPLETE_SIGNAL:
 		printf("(%s)", signal_words);
@@ -233,6 +241,9 @@ static void fish_kind(enum verb_complete k)
 		break;
 	case COMPLETE_SHELL:
 		printf(" -x -a '%s'", shell_words);
+		break;
+	case COMPLETE_WALL:
+		printf(" -x -a '%s'", wall_words);
 		break;
 	case COMPLETE_SIGNAL:
 		printf(" -x -a '%s'", signal_words);

@@ -74,7 +74,7 @@
 		  0,                                                          \
 		  "backend",                                                  \
 		  "WALL",                                                     \
-		  COMPLETE_NONE,                                              \
+		  COMPLETE_WALL,                                              \
 		  "what stands between the command and this host: host "      \
 		  "(namespaces and filters) or gvisor (a kernel in user "     \
 		  "space besides); default host, or CELLOS_CELL_BACKEND" },   \
@@ -124,7 +124,7 @@ static const struct verb_opt json_opts[] = {
 };
 
 static const struct verb_opt doctor_opts[] = {
-	{ OPT_BACKEND, 0, "backend", "WALL", COMPLETE_NONE,
+	{ OPT_BACKEND, 0, "backend", "WALL", COMPLETE_WALL,
 	  "host (default) or gvisor: the wall to try" },
 	{ OPT_JSON, 0, "json", NULL, COMPLETE_NONE, "JSON instead of a table" },
 };

@@ -720,6 +720,8 @@ def test_bash_completes_verbs_and_options(cells):
     assert complete("cellos", "plan", "--al") == ["--allow"]
     assert complete("cellos", "kill", "--signal", "K") == ["KILL"]
     assert complete("cellos", "completion", "z") == ["zsh"]
+    assert complete("cellos", "run", "--backend", "g") == ["gvisor"]
+    assert complete("cellos", "doctor", "--backend", "") == ["host", "gvisor"]
     assert complete("cellos", "ps", "--memory") == []
 
 

@@ -176,6 +176,9 @@ def gates(cells):
     return found
 
 
+WALLS = ["host", "gvisor"] if IS_ROOT else ["host"]
+
+
 def plan_steps(cells, *argv):
     r = cells.verb("plan", *argv)
     assert r.rc == 0, r
@@ -185,20 +188,22 @@ def plan_steps(cells, *argv):
 
 
 @pytest.mark.parametrize("door", [False, True], ids=["no-door", "door"])
-def test_step_fails(hooked, tmp_path, door):
+@pytest.mark.parametrize("wall", WALLS)
+def test_step_fails(hooked, tmp_path, wall, door):
     """Each step of the plan, by its number: refused there, with its name."""
     rw = tmp_path / "rw"
     rw.mkdir()
     before = Before(hooked)
     hooked.has_door = door
     way_out = ["--allow", "{host}:{port}".format(**EGRESS)] if door else []
-    steps = plan_steps(hooked, "--rw", rw, *way_out, "--", "touch",
+    behind = ["--backend", wall]
+    steps = plan_steps(hooked, "--rw", rw, *way_out, *behind, "--", "touch",
                        rw / "ran")
     assert len(steps) > 40 and steps[-1] == "exec"
     assert steps.count("door") == (1 if door else 0)
     # exec itself: see the commands that do not exist or may not be executed
     for n, word in enumerate(steps[:-1], 1):
-        r = hooked.run("touch", rw / "ran", rw=[rw],
+        r = hooked.run("touch", rw / "ran", rw=[rw], flags=behind,
                        env={"CELLOS_TEST_FAIL_STEP": f"{n}:{errno.ENOLCK}"})
         assert r.rc in (125, 126, 127), (n, word, r)
         assert not (rw / "ran").exists(), (n, word)
@@ -342,13 +347,20 @@ def test_runner_killed_with_a_door(cells, tmp_path):
         finish(p, mark)
 
 
-def test_runner_killed_at_fifty_moments(cells, tmp_path):
+def sandboxes():
+    """Processes of runsc, whosever."""
+    return {pid for pid, _, _ in processes("runsc")}
+
+
+@pytest.mark.parametrize("wall", WALLS)
+def test_runner_killed_at_fifty_moments(cells, tmp_path, wall):
     before = Before(cells)
+    others = sandboxes()
     span = 0
     for i in range(51):     # the first is at rest, and says how long all takes
         mark, rw, cmd = sleeper(tmp_path)
         begin = time.monotonic()
-        p = cells.start(*cmd, rw=[rw])
+        p = cells.start(*cmd, rw=[rw], flags=["--backend", wall])
         if i == 0:
             assert wait_until((rw / "up").exists, 10)
             span = time.monotonic() - begin
@@ -358,6 +370,7 @@ def test_runner_killed_at_fifty_moments(cells, tmp_path):
         p.wait()
         try:
             after_kill(cells, before, p.events_path, mark, f"moment {i}")
+            assert wait_until(lambda: sandboxes() <= others, 5), i
         finally:
             finish(p, mark)
 

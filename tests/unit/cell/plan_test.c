@@ -370,8 +370,35 @@ static void assert_sandbox_refused(struct fixture *f, const char *text)
 	assert_string_equal(f->e.text, text);
 }
 
+static void a_sandbox_has_no_mount_in_another(void **state)
+{
+	struct fixture f = { 0 };
+
+	(void)state;
+	load_sandbox(&f, DOC("\"authority\":{\"filesystem\":{\"mounts\":["
+			     "{\"path\":\"/w\",\"mode\":\"rw\"},"
+			     "{\"path\":\"/ww\",\"mode\":\"rw\"}]}},"
+			     "\"run\":{\"argv\":[\"x\"]}"));
+	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
+	drop(&f);
+	load_sandbox(&f, DOC("\"authority\":{\"filesystem\":{\"mounts\":["
+			     "{\"path\":\"/w/r\",\"mode\":\"ro\"},"
+			     "{\"path\":\"/w\",\"mode\":\"rw\"}]}},"
+			     "\"run\":{\"argv\":[\"x\"]}"));
+	assert_sandbox_refused(
+		&f, "host backend: gvisor: /w/r lies below /w; behind this "
+		    "wall no mount stands in another: name the upper one "
+		    "only, or use --backend host");
+	drop(&f);
+}
+
 static void a_sandbox_names_what_it_cannot_carry(void **state)
 {
+	struct door proxy = {
+		.listen = { { .addr = { .family = 4, .b = { 127, 0, 0, 53 } },
+			      .port = 53 } },
+		.n_listen = 1
+	};
 	struct fixture f = { 0 };
 
 	(void)state;
@@ -394,6 +421,19 @@ static void a_sandbox_names_what_it_cannot_carry(void **state)
 		    "kernel, which the command does not make; unset them, or "
 		    "use --backend host");
 	f.req.seccomp = CELL_SECCOMP_OFF;
+	f.req.door = &proxy;
+	assert_sandbox_refused(
+		&f, "host backend: gvisor: an explicit proxy or upstream of "
+		    "CELLOS_DNS_PROXY* or CELLOS_SNI_PROXY* is on a loopback, "
+		    "and the sandbox has one of its own; unset them (the door "
+		    "needs no proxy), or use --backend host");
+	/* any other address is behind the leg, as all are */
+	proxy.listen[0].addr.b[0] = 10;
+	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
+	plan_drop(&f.plan);
+	proxy.n_inside = 1;
+	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), -1);
+	f.req.door = NULL;
 	f.host.is_root = false;
 	assert_sandbox_refused(
 		&f, "host backend: gvisor: needs root, for the ids of the "
@@ -414,6 +454,7 @@ int main(void)
 		cmocka_unit_test(no_command_no_steps),
 		cmocka_unit_test(lines_of_a_sandbox),
 		cmocka_unit_test(a_sandbox_names_what_it_cannot_carry),
+		cmocka_unit_test(a_sandbox_has_no_mount_in_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
