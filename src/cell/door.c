@@ -2,7 +2,6 @@
 /* The door of a cell: addresses, routes, sockets, filter, read-back. */
 #include "cell/door.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -33,11 +32,13 @@ struct wanted {
 	uint16_t port;
 };
 
-static struct ip_addr addr_of(uint8_t family, const char *text)
+struct ip_addr door_addr(const char *text)
 {
-	struct ip_addr a = { .family = family };
+	struct ip_addr a = { 0 };
 
-	(void)inet_pton(family == 4 ? AF_INET : AF_INET6, text, a.b);
+	if (ip_parse(slice_of(text), &a)) {
+		/* none; ours are all well-formed */
+	}
 	return a;
 }
 
@@ -46,10 +47,10 @@ static int make_network(const struct door *d)
 	OWNED(fd_drop) int fd = -1;
 	char text[1024];
 	struct nl_buf b = { .p = text, .max = sizeof(text) };
-	struct ip_addr a4 = addr_of(4, DOOR_ADDR4);
-	struct ip_addr a6 = addr_of(6, DOOR_ADDR6);
-	struct ip_addr peer4 = addr_of(4, DOOR_LEG_PEER4);
-	struct ip_addr peer6 = addr_of(6, DOOR_LEG_PEER6);
+	struct ip_addr a4 = door_addr(DOOR_ADDR4);
+	struct ip_addr a6 = door_addr(DOOR_ADDR6);
+	struct ip_addr peer4 = door_addr(DOOR_LEG_PEER4);
+	struct ip_addr peer6 = door_addr(DOOR_LEG_PEER6);
 	uint32_t leg = 0;
 
 	if (d->has_leg) {
@@ -176,7 +177,7 @@ static int make_named(const struct door *d, const struct door_ports *udp,
 	int r = 0;
 
 	for (uint8_t f = 4; !r && f <= (d->has_v6 ? 6 : 4); f += 2) {
-		struct ip_addr lo = addr_of(f, f == 4 ? "127.0.0.1" : "::1");
+		struct ip_addr lo = door_addr(f == 4 ? "127.0.0.1" : "::1");
 
 		r = make_socket(m, &(struct wanted){ .kind = DOOR_TCP,
 						     .family = f,

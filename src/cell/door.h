@@ -40,6 +40,9 @@ enum {
 	DOOR_NFLOG_COPY = 64 /* bytes of a refused packet that are told */
 };
 
+/** door_addr() - one of the above as a value */
+struct ip_addr door_addr(const char *text);
+
 /* What pid 1 is asked to make; in the request, made before the clone. */
 struct door {
 	bool has_v6; /* the outside has IPv6 */

@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "cell/door.h"
-#include "cell/guest.h"
-#include "cell/oci.h"
+#include "cell/plan_int.h"
 
 static const char *const words[] = {
 #define X(name, word) [PLAN_##name] = word,
@@ -26,15 +25,7 @@ const char *plan_op_word(enum plan_op op)
 
 enum { PLAN_ARENA = 256 * 1024, CELL_ID_INSIDE = 1000 };
 
-struct builder {
-	struct plan *p;
-	const struct cell_request *req;
-	const struct host_caps *h;
-	bool failed;		/* too many steps or no memory */
-	struct plan_step spill; /* where a step too many goes */
-};
-
-static const char *keep(struct builder *b, const char *s)
+static const char *keep(struct plan_builder *b, const char *s)
 {
 	char *d = s ? arena_dup(&b->p->arena, s, strlen(s)) : NULL;
 
@@ -43,8 +34,8 @@ static const char *keep(struct builder *b, const char *s)
 	return d;
 }
 
-static struct plan_step *add(struct builder *b, enum plan_op op,
-			     const char *src, const char *dst, const char *why)
+struct plan_step *plan_add(struct plan_builder *b, enum plan_op op,
+			   const char *src, const char *dst, const char *why)
 {
 	struct plan_step *s;
 
@@ -59,20 +50,19 @@ static struct plan_step *add(struct builder *b, enum plan_op op,
 	return s;
 }
 
-static void add_n(struct builder *b, enum plan_op op, const char *dst,
-		  uint64_t n, const char *why)
+void plan_add_n(struct plan_builder *b, enum plan_op op, const char *dst,
+		uint64_t n, const char *why)
 {
-	add(b, op, NULL, dst, why)->n = n;
+	plan_add(b, op, NULL, dst, why)->n = n;
 }
 
-static void add_bind(struct builder *b, const char *src, const char *dst,
-		     unsigned flags, const char *why)
+void plan_add_bind(struct plan_builder *b, const char *src, const char *dst,
+		   unsigned flags, const char *why)
 {
-	add(b, PLAN_BIND, src, dst, why)->flags = flags;
+	plan_add(b, PLAN_BIND, src, dst, why)->flags = flags;
 }
 
-/* Is @path @dir or below it? Both absolute and normalised. */
-static bool beneath(const char *path, const char *dir)
+bool plan_beneath(const char *path, const char *dir)
 {
 	size_t n = strlen(dir);
 
@@ -80,7 +70,7 @@ static bool beneath(const char *path, const char *dir)
 	       (path[n] == '\0' || path[n] == '/' || !strcmp(dir, "/"));
 }
 
-static const struct host_path *covering(const struct builder *b,
+static const struct host_path *covering(const struct plan_builder *b,
 					const char *path, bool strict)
 {
 	const struct host_path *best = NULL;
@@ -88,7 +78,7 @@ static const struct host_path *covering(const struct builder *b,
 	for (size_t i = 0; i < b->req->spec->authority.n_mounts; i++) {
 		const struct host_path *p = &b->h->paths[i];
 
-		if (beneath(path, p->path) &&
+		if (plan_beneath(path, p->path) &&
 		    !(strict && !strcmp(path, p->path)) &&
 		    (!best || strlen(p->path) > strlen(best->path)))
 			best = p;
@@ -98,7 +88,7 @@ static const struct host_path *covering(const struct builder *b,
 
 /* -- ids -- */
 
-static int plan_ids(struct builder *b, struct err *e)
+int plan_ids(struct plan_builder *b, struct err *e)
 {
 	struct plan *p = b->p;
 	const struct host_caps *h = b->h;
@@ -138,7 +128,7 @@ static int plan_ids(struct builder *b, struct err *e)
 
 /* -- the root -- */
 
-static void plan_etc(struct builder *b)
+static void plan_etc(struct plan_builder *b)
 {
 	static const char passwd[] =
 		"root:x:0:0:root:/:/bin/sh\n"
@@ -177,18 +167,18 @@ static void plan_etc(struct builder *b)
 		{ "/etc/localtime", PLAN_F_FILE },
 	};
 
-	add_n(b, PLAN_DIR, "/etc", 0755, "minimal, generated");
+	plan_add_n(b, PLAN_DIR, "/etc", 0755, "minimal, generated");
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		add_n(b, PLAN_FILE, files[i].path, 0644, NULL),
+		plan_add_n(b, PLAN_FILE, files[i].path, 0644, NULL),
 			b->p->steps[b->p->n - 1].src = files[i].text;
 	for (size_t i = 0; i < ARRAY_SIZE(host); i++)
-		add_bind(b, host[i].path, host[i].path,
-			 host[i].flags | PLAN_F_OWN | PLAN_F_RO |
-				 PLAN_F_OPTIONAL | PLAN_F_NOEXEC,
-			 NULL);
+		plan_add_bind(b, host[i].path, host[i].path,
+			      host[i].flags | PLAN_F_OWN | PLAN_F_RO |
+				      PLAN_F_OPTIONAL | PLAN_F_NOEXEC,
+			      NULL);
 }
 
-static void plan_top(struct builder *b)
+static void plan_top(struct plan_builder *b)
 {
 	char src[512], dst[80];
 	const struct host_caps *h = b->h;
@@ -203,20 +193,20 @@ static void plan_top(struct builder *b)
 		(void)snprintf(src, sizeof(src), "%s/%s", image ? image : "",
 			       t->name);
 		if (t->link[0]) {
-			add(b, PLAN_SYMLINK, t->link, dst, NULL);
+			plan_add(b, PLAN_SYMLINK, t->link, dst, NULL);
 			continue;
 		}
 		if (t->is_dir && image)
-			add_n(b, PLAN_DIR, dst, 0755, NULL);
-		add_bind(b, src, dst,
-			 PLAN_F_RO | from | (t->is_dir ? 0 : PLAN_F_FILE),
-			 image ? "the image, read-only"
-			       : "the host's programs, read-only");
+			plan_add_n(b, PLAN_DIR, dst, 0755, NULL);
+		plan_add_bind(b, src, dst,
+			      PLAN_F_RO | from | (t->is_dir ? 0 : PLAN_F_FILE),
+			      image ? "the image, read-only"
+				    : "the host's programs, read-only");
 		b->p->steps[b->p->n - 1].n = PLAN_SOURCE_TOP + i;
 	}
 }
 
-static void plan_dev(struct builder *b)
+static void plan_dev(struct plan_builder *b)
 {
 	static const char *const nodes[] = { "/dev/null",    "/dev/zero",
 					     "/dev/full",    "/dev/random",
@@ -230,26 +220,26 @@ static void plan_dev(struct builder *b)
 	};
 	struct plan_step *s;
 
-	add_n(b, PLAN_DIR, "/dev", 0755, NULL);
-	s = add(b, PLAN_TMPFS, NULL, "/dev", "a few nodes, nothing else");
+	plan_add_n(b, PLAN_DIR, "/dev", 0755, NULL);
+	s = plan_add(b, PLAN_TMPFS, NULL, "/dev", "a few nodes, nothing else");
 	s->flags = PLAN_F_NOEXEC;
 	s->n = 65536;
 	s->n2 = 0755;
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++)
-		add(b, PLAN_DEVICE, nodes[i], nodes[i], NULL);
+		plan_add(b, PLAN_DEVICE, nodes[i], nodes[i], NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(links); i++)
-		add(b, PLAN_SYMLINK, links[i][0], links[i][1], NULL);
-	add_n(b, PLAN_DIR, "/dev/pts", 0755, NULL);
-	add(b, PLAN_DEVPTS, NULL, "/dev/pts", "terminals of its own");
-	add_n(b, PLAN_DIR, "/dev/shm", 01777, NULL);
-	s = add(b, PLAN_TMPFS, NULL, "/dev/shm", "private");
+		plan_add(b, PLAN_SYMLINK, links[i][0], links[i][1], NULL);
+	plan_add_n(b, PLAN_DIR, "/dev/pts", 0755, NULL);
+	plan_add(b, PLAN_DEVPTS, NULL, "/dev/pts", "terminals of its own");
+	plan_add_n(b, PLAN_DIR, "/dev/shm", 01777, NULL);
+	s = plan_add(b, PLAN_TMPFS, NULL, "/dev/shm", "private");
 	s->flags = PLAN_F_NOEXEC;
 	s->n = b->req->limits->v[LIMIT_SHM_BYTES];
 	s->n2 = 01777;
-	add(b, PLAN_READONLY, NULL, "/dev", "its list of nodes is final");
+	plan_add(b, PLAN_READONLY, NULL, "/dev", "its list of nodes is final");
 }
 
-static void plan_proc(struct builder *b)
+static void plan_proc(struct plan_builder *b)
 {
 	static const char *const masks[] = {
 		"/proc/acpi",
@@ -280,33 +270,33 @@ static void plan_proc(struct builder *b)
 		"/proc/vmallocinfo",
 	};
 
-	add_n(b, PLAN_DIR, "/proc", 0755, NULL);
-	add(b, PLAN_PROC, NULL, "/proc", "of the cell's own processes");
+	plan_add_n(b, PLAN_DIR, "/proc", 0755, NULL);
+	plan_add(b, PLAN_PROC, NULL, "/proc", "of the cell's own processes");
 	for (size_t i = 0; i < ARRAY_SIZE(masks); i++)
-		add(b, PLAN_MASK, NULL, masks[i], NULL);
-	add_bind(b, "/proc/sys", "/proc/sys", PLAN_F_OWN | PLAN_F_RO,
-		 "settings can be read");
+		plan_add(b, PLAN_MASK, NULL, masks[i], NULL);
+	plan_add_bind(b, "/proc/sys", "/proc/sys", PLAN_F_OWN | PLAN_F_RO,
+		      "settings can be read");
 }
 
-static void plan_private(struct builder *b, const char *path, uint64_t size,
-			 uint64_t mode)
+static void plan_private(struct plan_builder *b, const char *path,
+			 uint64_t size, uint64_t mode)
 {
 	struct plan_step *s;
 
-	add_n(b, PLAN_DIR, path, mode, NULL);
-	s = add(b, PLAN_TMPFS, NULL, path, "private");
+	plan_add_n(b, PLAN_DIR, path, mode, NULL);
+	s = plan_add(b, PLAN_TMPFS, NULL, path, "private");
 	s->n = size;
 	s->n2 = mode;
 }
 
 /* -- what the document shows -- */
 
-static void mount_point(struct builder *b, const char *path, bool is_dir)
+static void mount_point(struct plan_builder *b, const char *path, bool is_dir)
 {
 	if (covering(b, path, true))
 		return; /* exists there, as it does on the host */
 	if (is_dir)
-		add_n(b, PLAN_DIR, path, 0755, NULL);
+		plan_add_n(b, PLAN_DIR, path, 0755, NULL);
 }
 
 static int bad_source(const char *what, const struct host_path *p,
@@ -322,7 +312,7 @@ static int bad_source(const char *what, const struct host_path *p,
 		       what, p->path);
 }
 
-static int plan_mounts(struct builder *b, struct err *e)
+int plan_mounts(struct plan_builder *b, struct err *e)
 {
 	const struct spec_authority *a = &b->req->spec->authority;
 	size_t order[LIMIT_MOUNTS];
@@ -354,15 +344,16 @@ static int plan_mounts(struct builder *b, struct err *e)
 		if (b->h->is_root && rw && m->idmap)
 			flags |= PLAN_F_IDMAP;
 		mount_point(b, m->path, m->is_dir);
-		add_bind(b, m->path, m->path, flags,
-			 rw ? "declared, writable" : "declared, read-only");
+		plan_add_bind(b, m->path, m->path, flags,
+			      rw ? "declared, writable"
+				 : "declared, read-only");
 		b->p->steps[b->p->n - 1].n = i;
 	}
 	return 0;
 }
 
 /* A path that is part of every cell: only chdir'd to. */
-static bool in_root(const struct builder *b, const char *cwd)
+static bool in_root(const struct plan_builder *b, const char *cwd)
 {
 	static const char *const own[] = { "/",	   "/tmp", "/dev",    "/proc",
 					   "/run", "/etc", "/dev/shm" };
@@ -371,17 +362,17 @@ static bool in_root(const struct builder *b, const char *cwd)
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		if (!strcmp(cwd, own[i]))
 			return true;
-	if (beneath(cwd, "/proc") || beneath(cwd, "/dev"))
+	if (plan_beneath(cwd, "/proc") || plan_beneath(cwd, "/dev"))
 		return true;
 	for (size_t i = 0; i < b->h->n_top; i++) {
 		(void)snprintf(top, sizeof(top), "/%s", b->h->top[i].name);
-		if (beneath(cwd, top))
+		if (plan_beneath(cwd, top))
 			return true;
 	}
 	return false;
 }
 
-static int plan_cwd(struct builder *b, struct err *e)
+int plan_cwd(struct plan_builder *b, struct err *e)
 {
 	const struct spec_run *run = b->req->spec->run;
 	const char *cwd = run && run->working_directory.p
@@ -404,7 +395,7 @@ static int plan_cwd(struct builder *b, struct err *e)
 	    !w->is_dir)
 		return bad_source("workingDirectory", w, e);
 	mount_point(b, cwd, true);
-	s = add(b, PLAN_BIND, cwd, cwd, NULL);
+	s = plan_add(b, PLAN_BIND, cwd, cwd, NULL);
 	s->flags = b->h->is_root ? PLAN_F_FROM_FD : 0;
 	s->n = b->h->n_paths - 1;
 	if (b->h->overlay && (w->idmap || !b->h->is_root)) {
@@ -422,32 +413,57 @@ static int plan_cwd(struct builder *b, struct err *e)
 
 /* -- the whole -- */
 
-static void plan_lockdown(struct builder *b)
+static void plan_lockdown(struct plan_builder *b)
 {
-	add(b, PLAN_USER, NULL, NULL, "the workload's own uid and gid");
+	plan_add(b, PLAN_USER, NULL, NULL, "the workload's own uid and gid");
 	b->p->steps[b->p->n - 1].n = b->p->in_uid;
-	add(b, PLAN_CAPS, NULL, NULL, "none, bounding set empty");
-	add(b, PLAN_NO_NEW_PRIVS, NULL, NULL, NULL);
-	add_n(b, PLAN_RLIMIT, "RLIMIT_CORE", 1, "no core, no core helper");
-	add_n(b, PLAN_LANDLOCK, NULL, (uint64_t)b->h->landlock_abi,
-	      "the same paths once more");
-	add(b, PLAN_SECCOMP, NULL, "allowlist",
-	    "unknown calls ENOSYS, watched calls reported");
+	plan_add(b, PLAN_CAPS, NULL, NULL, "none, bounding set empty");
+	plan_add(b, PLAN_NO_NEW_PRIVS, NULL, NULL, NULL);
+	plan_add_n(b, PLAN_RLIMIT, "RLIMIT_CORE", 1, "no core, no core helper");
+	plan_add_n(b, PLAN_LANDLOCK, NULL, (uint64_t)b->h->landlock_abi,
+		   "the same paths once more");
+	plan_add(b, PLAN_SECCOMP, NULL, "allowlist",
+		 "unknown calls ENOSYS, watched calls reported");
 	if (b->req->seccomp == CELL_SECCOMP_BASELINE)
-		add(b, PLAN_SECCOMP, NULL, "baseline", "stacked on ours");
+		plan_add(b, PLAN_SECCOMP, NULL, "baseline", "stacked on ours");
 	if (b->req->seccomp == CELL_SECCOMP_FILE)
-		add(b, PLAN_SECCOMP, NULL, "file", "stacked on ours");
-	add(b, PLAN_SELF_TEST, NULL, NULL, "attack these walls");
-	add(b, PLAN_CHDIR, NULL, b->p->cwd, NULL);
-	add(b, PLAN_EXEC, b->req->spec->run->argv.p[0].p, NULL, NULL);
+		plan_add(b, PLAN_SECCOMP, NULL, "file", "stacked on ours");
+	plan_add(b, PLAN_SELF_TEST, NULL, NULL, "attack these walls");
+	plan_add(b, PLAN_CHDIR, NULL, b->p->cwd, NULL);
+	plan_add(b, PLAN_EXEC, b->req->spec->run->argv.p[0].p, NULL, NULL);
 }
 
-static int plan_full(struct builder *b, struct err *e)
+/* Of every whole cell: up to a root with the host's or an image's programs */
+void plan_begin(struct plan_builder *b)
+{
+	b->p->full = true;
+	b->p->ns = CELL_NS_ALL;
+	plan_add(b, PLAN_STATE, NULL, b->req->run_uuid,
+		 "resource list, locked");
+	plan_add(b, PLAN_CGROUP, NULL, NULL, "limits, read back");
+	plan_add(b, PLAN_SOURCE, NULL, NULL, "host paths the cell will show");
+	plan_add(b, PLAN_CLONE, "user mnt pid ipc uts net", NULL, NULL);
+	plan_add(b, PLAN_IDMAP, NULL, NULL,
+		 "the workload is nobody on the host");
+	plan_add(b, PLAN_CGROUP_NS, NULL, NULL, NULL);
+	plan_add(b, PLAN_LOOPBACK, NULL, "lo", "no other link, no route out");
+	if (b->req->door && b->p->is_sandbox)
+		plan_add(b, PLAN_LEG, NULL, DOOR_LEG,
+			 "the sandbox's network stack is behind it");
+	if (b->req->door)
+		plan_add(b, PLAN_DOOR, NULL, "gate",
+			 "named ports to the gate, the rest refused");
+	plan_add(b, PLAN_HOSTNAME, "cell", NULL, NULL);
+	plan_add_n(b, PLAN_ROOT, "/", 1048576, "empty");
+	plan_top(b);
+	if (!b->req->image_root)
+		plan_etc(b);
+}
+
+static int plan_full(struct plan_builder *b, struct err *e)
 {
 	const struct limits *l = b->req->limits;
 
-	b->p->full = true;
-	b->p->ns = CELL_NS_ALL;
 	if (b->h->landlock_abi < 1)
 		return err_set(
 			e, ERR_HOST, 0,
@@ -455,200 +471,21 @@ static int plan_full(struct builder *b, struct err *e)
 			"lsm=landlock,... (CONFIG_SECURITY_LANDLOCK)");
 	if (plan_ids(b, e))
 		return -1;
-	add(b, PLAN_STATE, NULL, b->req->run_uuid, "resource list, locked");
-	add(b, PLAN_CGROUP, NULL, NULL, "limits, read back");
-	add(b, PLAN_SOURCE, NULL, NULL, "host paths the cell will show");
-	add(b, PLAN_CLONE, "user mnt pid ipc uts net", NULL, NULL);
-	add(b, PLAN_IDMAP, NULL, NULL, "the workload is nobody on the host");
-	add(b, PLAN_CGROUP_NS, NULL, NULL, NULL);
-	add(b, PLAN_LOOPBACK, NULL, "lo", "no other link, no route out");
-	if (b->req->door)
-		add(b, PLAN_DOOR, NULL, "gate",
-		    "named ports to the gate, the rest refused");
-	add(b, PLAN_HOSTNAME, "cell", NULL, NULL);
-	add_n(b, PLAN_ROOT, "/", 1048576, "empty");
-	plan_top(b);
-	if (!b->req->image_root)
-		plan_etc(b);
+	plan_begin(b);
 	plan_private(b, "/tmp", l->v[LIMIT_TMP_BYTES], 01777);
 	plan_private(b, "/run", 16 * 1048576, 01777);
 	plan_dev(b);
 	plan_proc(b);
 	if (plan_mounts(b, e) || plan_cwd(b, e))
 		return -1;
-	add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
-	add(b, PLAN_READONLY, NULL, "/", NULL);
+	plan_add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
+	plan_add(b, PLAN_READONLY, NULL, "/", NULL);
 	plan_lockdown(b);
 	return 0;
 }
 
-/* The loopback of the namespace with the door, which is not the sandbox's */
-static bool wants_inner_loopback(const struct door *d)
-{
-	for (size_t i = 0; d && i < d->n_listen; i++)
-		if (ip_class(&d->listen[i].addr) == IP_LOOPBACK)
-			return true;
-	return d && d->n_inside;
-}
-
-/* What this wall cannot carry is refused by name. */
-static int gvisor_can(const struct builder *b, struct err *e)
-{
-	const struct cell_request *r = b->req;
-
-	if (!b->h->is_root)
-		return err_set(e, ERR_HOST, 0,
-			       "gvisor: needs root, for the ids of the sandbox "
-			       "and of the command; run as root, or use "
-			       "--backend host");
-	if (r->in == CELL_STDIN_PTY)
-		return err_set(e, ERR_HOST, 0,
-			       "gvisor: a terminal (-t) is not supported "
-			       "behind this wall; leave it out, or use "
-			       "--backend host");
-	if (r->pids_asked)
-		return err_set(e, ERR_HOST, 0,
-			       "gvisor: a limit of processes cannot be applied "
-			       "inside the sandbox; leave it out (the default "
-			       "limit is applied around it), or use --backend "
-			       "host");
-	if (r->seccomp != CELL_SECCOMP_OFF)
-		return err_set(e, ERR_HOST, 0,
-			       "gvisor: CELLOS_SUBPROCESS_SECCOMP and "
-			       "CELLOS_SECCOMP_BPF_PATH filter calls to this "
-			       "host's kernel, which the command does not "
-			       "make; unset them, or use --backend host");
-	if (wants_inner_loopback(r->door))
-		return err_set(e, ERR_HOST, 0,
-			       "gvisor: an explicit proxy or upstream of "
-			       "CELLOS_DNS_PROXY* or CELLOS_SNI_PROXY* is on a "
-			       "loopback, and the sandbox has one of its own; "
-			       "unset them (the door needs no proxy), or use "
-			       "--backend host");
-	return 0;
-}
-
-/* The runtime looks a place below another mount up by name, in a tree that
- * others may change meanwhile. */
-static int refuse_nested(const struct builder *b, struct err *e)
-{
-	for (size_t i = 0; i < b->p->n; i++) {
-		const struct plan_step *s = &b->p->steps[i];
-
-		for (size_t k = 0; k < b->p->n; k++) {
-			const struct plan_step *t = &b->p->steps[k];
-			bool both =
-				(s->op == PLAN_BIND || s->op == PLAN_OVERLAY) &&
-				(t->op == PLAN_BIND || t->op == PLAN_OVERLAY) &&
-				plan_is_declared(s) && plan_is_declared(t);
-
-			if (i != k && both && beneath(s->dst, t->dst))
-				return err_set(
-					e, ERR_HOST, 0,
-					"gvisor: %s lies below %s; behind this "
-					"wall no mount stands in another: name "
-					"the upper one only, or use --backend "
-					"host",
-					s->dst, t->dst);
-		}
-	}
-	return 0;
-}
-
-static void plan_mount_points(struct builder *b)
-{
-	static const struct {
-		const char *path;
-		uint64_t mode;
-	} dirs[] = { { "/proc", 0755 },
-		     { "/sys", 0755 },
-		     { "/dev", 0755 },
-		     { GUEST_TOP, 0700 },
-		     { GUEST_CHANNEL, 0700 } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
-		add_n(b, PLAN_DIR, dirs[i].path, dirs[i].mode, NULL);
-	add_bind(b, b->h->guest, GUEST_INIT,
-		 PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_FILE,
-		 "pid 1 of the sandbox");
-	b->p->steps[b->p->n - 1].n = PLAN_SOURCE_GUEST;
-}
-
-/* tmpfs of the sandbox's own kernel; only their places are made here */
-static void plan_sentry_tmpfs(struct builder *b)
-{
-	const struct limits *l = b->req->limits;
-	const struct {
-		const char *path;
-		uint64_t size;
-	} at[] = { { "/tmp", l->v[LIMIT_TMP_BYTES] },
-		   { "/run", 16 * 1048576 },
-		   { "/dev/shm", l->v[LIMIT_SHM_BYTES] } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
-		struct plan_step *s;
-
-		add_n(b, PLAN_DIR, at[i].path, 0755, NULL);
-		s = add(b, PLAN_SENTRY_TMPFS, NULL, at[i].path,
-			"private, of the sandbox's kernel");
-		s->n = at[i].size;
-		s->n2 = 01777;
-	}
-}
-
-static int plan_gvisor(struct builder *b, struct err *e)
-{
-	struct plan_step *s;
-
-	b->p->full = true;
-	b->p->is_sandbox = true;
-	b->p->ns = CELL_NS_ALL;
-	if (gvisor_can(b, e) || plan_ids(b, e))
-		return -1;
-	add(b, PLAN_STATE, NULL, b->req->run_uuid, "resource list, locked");
-	add(b, PLAN_CGROUP, NULL, NULL, "limits, read back");
-	add(b, PLAN_SOURCE, NULL, NULL, "host paths the cell will show");
-	add(b, PLAN_CLONE, "user mnt pid ipc uts net", NULL, NULL);
-	add(b, PLAN_IDMAP, NULL, NULL, "the workload is nobody on the host");
-	add(b, PLAN_CGROUP_NS, NULL, NULL, NULL);
-	add(b, PLAN_LOOPBACK, NULL, "lo", "no other link, no route out");
-	if (b->req->door) {
-		add(b, PLAN_LEG, NULL, DOOR_LEG,
-		    "the sandbox's network stack is behind it");
-		add(b, PLAN_DOOR, NULL, "gate",
-		    "named ports to the gate, the rest refused");
-	}
-	add(b, PLAN_HOSTNAME, "cell", NULL, NULL);
-	add_n(b, PLAN_ROOT, "/", 1048576, "empty");
-	plan_top(b);
-	if (!b->req->image_root)
-		plan_etc(b);
-	plan_mount_points(b);
-	plan_sentry_tmpfs(b);
-	if (plan_mounts(b, e) || plan_cwd(b, e) || refuse_nested(b, e))
-		return -1;
-	s = add(b, PLAN_RUNTIME_ROOT, b->h->runsc, OCI_RUNTIME,
-		"the cell's root, the runtime, nothing else");
-	s->flags = PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_FILE;
-	s->n = PLAN_SOURCE_RUNSC;
-	add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
-	add(b, PLAN_READONLY, NULL, OCI_ROOTFS, NULL);
-	add(b, PLAN_BUNDLE, NULL, OCI_BUNDLE, NULL);
-	add(b, PLAN_SANDBOX, NULL, "runsc", "booted, waits; read back");
-	add(b, PLAN_USER, NULL, NULL, "the workload's own uid and gid");
-	b->p->steps[b->p->n - 1].n = b->p->in_uid;
-	add(b, PLAN_CAPS, NULL, NULL, "none, bounding set empty");
-	add(b, PLAN_NO_NEW_PRIVS, NULL, NULL, NULL);
-	add_n(b, PLAN_RLIMIT, "RLIMIT_CORE", 1, "no core, no core helper");
-	add(b, PLAN_CHDIR, NULL, b->p->cwd, NULL);
-	add(b, PLAN_SECCOMP, NULL, "allowlist",
-	    "to the sandbox's kernel; watched calls EPERM");
-	add(b, PLAN_EXEC, b->req->spec->run->argv.p[0].p, NULL, NULL);
-	return 0;
-}
-
 /* What the original's switches ask for, and our init, where they can be had. */
-static int plan_portable(struct builder *b, struct err *e)
+static int plan_portable(struct plan_builder *b, struct err *e)
 {
 	const struct cell_request *r = b->req;
 	const struct spec_run *run = r->spec->run;
@@ -662,41 +499,42 @@ static int plan_portable(struct builder *b, struct err *e)
 	b->p->in_uid = b->p->out_uid = b->h->uid;
 	b->p->in_gid = b->p->out_gid = b->h->gid;
 	b->p->cwd = keep(b, run->working_directory.p);
-	add(b, PLAN_STATE, NULL, r->run_uuid, "resource list, locked");
+	plan_add(b, PLAN_STATE, NULL, r->run_uuid, "resource list, locked");
 	if (r->cgroup_parent || r->memory_max || r->cpu_quota)
-		add(b, PLAN_CGROUP, NULL, NULL, "limits, read back");
-	add(b, PLAN_CLONE, NULL, NULL, "what was asked for, and our init");
+		plan_add(b, PLAN_CGROUP, NULL, NULL, "limits, read back");
+	plan_add(b, PLAN_CLONE, NULL, NULL, "what was asked for, and our init");
 	if (b->p->ns & CELL_NS_NET)
-		add(b, PLAN_LOOPBACK, NULL, "lo", NULL);
+		plan_add(b, PLAN_LOOPBACK, NULL, "lo", NULL);
 	if ((b->p->ns & CELL_NS_NET) && r->door)
-		add(b, PLAN_DOOR, NULL, "gate",
-		    "named ports to the gate, the rest refused");
+		plan_add(b, PLAN_DOOR, NULL, "gate",
+			 "named ports to the gate, the rest refused");
 	if ((b->p->ns & (CELL_NS_PID | CELL_NS_MNT)) ==
 	    (CELL_NS_PID | CELL_NS_MNT))
-		add(b, PLAN_PROC, NULL, "/proc", "of the cell's own processes");
+		plan_add(b, PLAN_PROC, NULL, "/proc",
+			 "of the cell's own processes");
 	if ((r->unshare & CELL_NS_MNT) && b->p->cwd) {
-		struct plan_step *s = add(b, PLAN_TMPFS, NULL, b->p->cwd,
-					  "private workspace");
+		struct plan_step *s = plan_add(b, PLAN_TMPFS, NULL, b->p->cwd,
+					       "private workspace");
 
 		s->n = r->limits->v[LIMIT_TMP_BYTES];
 		s->n2 = 01777;
 	}
 	if (r->seccomp != CELL_SECCOMP_OFF)
-		add(b, PLAN_NO_NEW_PRIVS, NULL, NULL, NULL);
+		plan_add(b, PLAN_NO_NEW_PRIVS, NULL, NULL, NULL);
 	if (r->seccomp == CELL_SECCOMP_BASELINE)
-		add(b, PLAN_SECCOMP, NULL, "baseline", NULL);
+		plan_add(b, PLAN_SECCOMP, NULL, "baseline", NULL);
 	if (r->seccomp == CELL_SECCOMP_FILE)
-		add(b, PLAN_SECCOMP, NULL, "file", NULL);
+		plan_add(b, PLAN_SECCOMP, NULL, "file", NULL);
 	if (b->p->cwd)
-		add(b, PLAN_CHDIR, NULL, b->p->cwd, NULL);
-	add(b, PLAN_EXEC, run->argv.p[0].p, NULL, NULL);
+		plan_add(b, PLAN_CHDIR, NULL, b->p->cwd, NULL);
+	plan_add(b, PLAN_EXEC, run->argv.p[0].p, NULL, NULL);
 	return 0;
 }
 
 int plan_build(const struct cell_request *req, const struct host_caps *h,
 	       struct plan *ret, struct err *e)
 {
-	struct builder b = { .p = ret, .req = req, .h = h };
+	struct plan_builder b = { .p = ret, .req = req, .h = h };
 	int r;
 
 	*ret = (struct plan){ .arena = ARENA_INIT(PLAN_ARENA) };

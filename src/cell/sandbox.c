@@ -8,7 +8,6 @@
  * runsc run --detach ─► READY of the guest ─► READY to the supervisor
  *           GO of the supervisor ─► go ─► RUNNING ─► ENDED
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -56,24 +55,16 @@ static void fail(const struct driver *d, size_t step, int sys, const char *what)
 
 /* -- the far end of the leg -- */
 
-static struct ip_addr addr_of(uint8_t family, const char *text)
-{
-	struct ip_addr a = { .family = family };
-
-	(void)inet_pton(family == 4 ? AF_INET : AF_INET6, text, a.b);
-	return a;
-}
-
 /* What runsc finds there it takes over for its own stack. */
 static int enter_leg(const struct stage *s)
 {
 	OWNED(fd_drop) int fd = -1;
 	char text[1024];
 	struct nl_buf b = { .p = text, .max = sizeof(text) };
-	struct ip_addr a4 = addr_of(4, DOOR_LEG_PEER4);
-	struct ip_addr a6 = addr_of(6, DOOR_LEG_PEER6);
-	struct ip_addr via4 = addr_of(4, DOOR_ADDR4);
-	struct ip_addr via6 = addr_of(6, DOOR_ADDR6);
+	struct ip_addr a4 = door_addr(DOOR_LEG_PEER4);
+	struct ip_addr a6 = door_addr(DOOR_LEG_PEER6);
+	struct ip_addr via4 = door_addr(DOOR_ADDR4);
+	struct ip_addr via6 = door_addr(DOOR_ADDR6);
 	uint32_t dev;
 
 	if (!s->req->door)

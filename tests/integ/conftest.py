@@ -22,6 +22,9 @@ TEST_BUILD = pathlib.Path(os.environ.get("CELLOS_TEST_BUILD",
                                          SOURCE / "build-test"))
 SANITIZED = os.environ.get("CELLOS_TEST_SANITIZED") == "1"
 IS_ROOT = os.geteuid() == 0
+# Options of `run` for each wall that can be had here.
+GVISOR = ("--backend", "gvisor")
+WALLS = {"host": (), "gvisor": GVISOR} if IS_ROOT else {"host": ()}
 # Deadlines of waiting, not of speed: see the tests that use them.
 SLACK = 3 if SANITIZED else 1
 EVIDENCE = "dev.cellos.events.cell.evidence.v1."

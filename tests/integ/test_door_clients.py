@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Real clients in full cells, no proxy variable set, against real servers:
-each reaches the name it was allowed and not its neighbour at the same
+"""Real clients in full cells, of both walls, no proxy variable set, against real
+servers: each reaches the name it was allowed and not its neighbour at the same
 address, from hosts with IPv4, with IPv6, with both."""
 
 import pytest
 
+from conftest import WALLS
 from door_clients import CLIENTS, HERE, PYTHON, Kit
 from door_harness import WorldCells, connections, decisions, dns_queries
 from world import VARIANTS, name
@@ -30,7 +31,7 @@ def dual(world, tmp_path):
     c.close()
 
 
-def client(door, kit, which, host):
+def client(door, kit, which, host, wall=()):
     c = CLIENTS[which]
     door.world.need(*c.need)
     ro = [kit.dir]
@@ -39,12 +40,14 @@ def client(door, kit, which, host):
     if which == "java":
         ro.append("/etc/java-17-openjdk")
     return c, door.allow([f"{name(c.host)}:{c.port}"],
-                         *c.argv(kit, name(host)), ro=ro, env=c.env(kit))
+                         *c.argv(kit, name(host)), ro=ro, env=c.env(kit),
+                         flags=wall)
 
 
+@pytest.mark.parametrize("wall", WALLS)
 @pytest.mark.parametrize("which", CLIENTS)
-def test_reaches_the_allowed_name(door, kit, which):
-    c, r = client(door, kit, which, CLIENTS[which].host)
+def test_reaches_the_allowed_name(door, kit, which, wall):
+    c, r = client(door, kit, which, CLIENTS[which].host, WALLS[wall])
     assert r.rc == 0 and c.says in r.out, r
     port, _, proto = c.port.partition("/")
     allowed = [f for f in connections(r) if f["verdict"] == "allow"]
@@ -55,10 +58,11 @@ def test_reaches_the_allowed_name(door, kit, which):
     door.verified(r)
 
 
+@pytest.mark.parametrize("wall", WALLS)
 @pytest.mark.parametrize("which", CLIENTS)
-def test_does_not_reach_the_neighbour_by_name(door, kit, which):
+def test_does_not_reach_the_neighbour_by_name(door, kit, which, wall):
     asked = len(door.world.queries())
-    c, r = client(door, kit, which, CLIENTS[which].other)
+    c, r = client(door, kit, which, CLIENTS[which].other, WALLS[wall])
     assert r.rc == c.rc and c.error in r.out + r.err, r
     assert c.says not in r.out
     # told, and never asked for outside

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from conftest import (EGRESS, IS_ROOT, SANITIZED, SLACK, Before, descendants, payload,
+from conftest import (EGRESS, IS_ROOT, SANITIZED, SLACK, WALLS, Before, descendants, payload,
                       processes, wait_until)
 
 STAGES = """create state cgroup source clone id-map loopback door hostname root
@@ -176,9 +176,6 @@ def gates(cells):
     return found
 
 
-WALLS = ["host", "gvisor"] if IS_ROOT else ["host"]
-
-
 def plan_steps(cells, *argv):
     r = cells.verb("plan", *argv)
     assert r.rc == 0, r
@@ -196,7 +193,7 @@ def test_step_fails(hooked, tmp_path, wall, door):
     before = Before(hooked)
     hooked.has_door = door
     way_out = ["--allow", "{host}:{port}".format(**EGRESS)] if door else []
-    behind = ["--backend", wall]
+    behind = WALLS[wall]
     steps = plan_steps(hooked, "--rw", rw, *way_out, *behind, "--", "touch",
                        rw / "ran")
     assert len(steps) > 40 and steps[-1] == "exec"
@@ -360,7 +357,7 @@ def test_runner_killed_at_fifty_moments(cells, tmp_path, wall):
     for i in range(51):     # the first is at rest, and says how long all takes
         mark, rw, cmd = sleeper(tmp_path)
         begin = time.monotonic()
-        p = cells.start(*cmd, rw=[rw], flags=["--backend", wall])
+        p = cells.start(*cmd, rw=[rw], flags=WALLS[wall])
         if i == 0:
             assert wait_until((rw / "up").exists, 10)
             span = time.monotonic() - begin

@@ -12,10 +12,9 @@ import tempfile
 
 import pytest
 
-from conftest import (BUILD, IS_ROOT, SLACK, Before, Cells, descendants,
+from conftest import (BUILD, GVISOR, IS_ROOT, SLACK, Before, Cells, descendants,
                       processes, wait_until)
 
-GVISOR = ("--backend", "gvisor")
 KERNEL = "Linux version 4.4.0 "  # what runsc says it is
 
 

@@ -7,8 +7,9 @@ import stat
 
 import pytest
 
-from conftest import IS_ROOT, Cells
-from test_breakout import TABLE, Host, expected, ident, outside_has_v6
+from conftest import GVISOR, IS_ROOT, Cells
+from test_breakout import (TABLE, expected, host, ident,  # noqa: F401
+                           outside_has_v6)
 
 # No way out, as the sandbox's own stack says it.
 NOWHERE = "EHOSTUNREACH"
@@ -74,8 +75,7 @@ OTHERWISE = {
 
 class Sandboxes(Cells):
     def argv(self, cmd, rw=(), ro=(), flags=(), events=None):
-        return super().argv(cmd, rw, ro, ["--backend", "gvisor", *flags],
-                            events)
+        return super().argv(cmd, rw, ro, [*GVISOR, *flags], events)
 
 
 def test_what_is_otherwise_is_in_the_table():
@@ -88,12 +88,6 @@ if IS_ROOT:
         c = Sandboxes(tmp_path, request.param)
         yield c
         c.close()
-
-    @pytest.fixture
-    def host(tmp_path, hostile):
-        h = Host(tmp_path, hostile)
-        yield h
-        h.close()
 
     @pytest.mark.parametrize("row", TABLE, ids=ident)
     def test_answer(box, host, row):

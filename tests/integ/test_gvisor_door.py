@@ -1,74 +1,17 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Real clients behind the gVisor wall: the same door as for the host's cells,
-reached by a network stack of the sandbox's own. What is told is the same."""
+"""The door from behind the gVisor wall, reached by a network stack of the
+sandbox's own: what is told is the same. The clients: test_door_clients.py."""
 
 import pytest
 
-from conftest import IS_ROOT
-from door_clients import CLIENTS, PYTHON, Kit
-from door_harness import (WorldCells, connections, decisions, dns_queries,
-                          say, speak)
-from world import VARIANTS, name
+from conftest import GVISOR, IS_ROOT
+from door_clients import CLIENTS, PYTHON
+from door_harness import connections, decisions, dns_queries
+from test_door_clients import client, dual, kit  # noqa: F401, fixtures
+from world import name
 from world_files import OWN4, WEB4
 
-GVISOR = ("--backend", "gvisor")
-
 if IS_ROOT:
-    @pytest.fixture(scope="module")
-    def kit(world, tmp_path_factory):
-        return Kit(world, tmp_path_factory.mktemp("kit"))
-
-    @pytest.fixture(params=VARIANTS)
-    def door(world, tmp_path, request):
-        c = WorldCells(tmp_path, world, request.param)
-        yield c
-        c.close()
-
-    @pytest.fixture
-    def dual(world, tmp_path):
-        c = WorldCells(tmp_path, world, "dual")
-        yield c
-        c.close()
-
-    def client(door, kit, which, host, wall=GVISOR):
-        c = CLIENTS[which]
-        door.world.need(*c.need)
-        ro = [kit.dir]
-        if "sshd" in c.need:
-            ro += [kit.ssh, door.world.dir / "site" / "git"]
-        if which == "java":
-            ro.append("/etc/java-17-openjdk")
-        return c, door.allow([f"{name(c.host)}:{c.port}"],
-                             *c.argv(kit, name(host)), ro=ro, env=c.env(kit),
-                             flags=wall)
-
-    @pytest.mark.parametrize("which", CLIENTS)
-    def test_reaches_the_allowed_name(door, kit, which):
-        c, r = client(door, kit, which, CLIENTS[which].host)
-        assert r.rc == 0 and c.says in r.out, r
-        port, _, _ = c.port.partition("/")
-        allowed = [f for f in connections(r) if f["verdict"] == "allow"]
-        assert allowed, r.events
-        assert all(f["destination"]["port"] == int(port) for f in allowed)
-        assert ("deny", "no_rule") not in {
-            (f["verdict"], f["reason"]) for f in connections(r)}
-        door.verified(r)
-
-    @pytest.mark.parametrize("which", ["curl-openssl", "git-https", "python",
-                                       "own-resolver", "udp"])
-    def test_does_not_reach_the_neighbour_by_name(door, kit, which):
-        asked = len(door.world.queries())
-        c, r = client(door, kit, which, CLIENTS[which].other)
-        assert r.rc == c.rc and c.error in r.out + r.err, r
-        assert c.says not in r.out
-        neighbour = name(c.other)
-        told = [q for q in dns_queries(r) if q[2] == neighbour]
-        assert told and {q[:2] for q in told} == {
-            ("deny", "denied_not_in_allowlist")}
-        assert neighbour not in {q[0] for q in door.world.queries(asked)}
-        assert not [f for f in connections(r) if f["verdict"] == "allow"]
-        door.verified(r)
-
     def test_does_not_reach_the_neighbour_by_address(dual):
         dual.world.need("nginx")
         r = dual.allow(
@@ -98,8 +41,8 @@ if IS_ROOT:
 
     @pytest.mark.parametrize("which", ["curl-http", "curl-openssl", "udp"])
     def test_what_is_told_is_the_same(dual, kit, which):
-        c, ours = client(dual, kit, which, CLIENTS[which].host)
-        _, theirs = client(dual, kit, which, c.host, wall=())
+        c, ours = client(dual, kit, which, CLIENTS[which].host, GVISOR)
+        _, theirs = client(dual, kit, which, c.host)
         assert ours.rc == theirs.rc == 0, (ours, theirs)
         assert told(ours) == told(theirs)
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The steps of a cell with a sandbox of gVisor's in it. Pure. */
+#include "cell/door.h"
+#include "cell/guest.h"
+#include "cell/oci.h"
+#include "cell/plan_int.h"
+
+/* The loopback of the namespace with the door, which is not the sandbox's */
+static bool wants_inner_loopback(const struct door *d)
+{
+	for (size_t i = 0; d && i < d->n_listen; i++)
+		if (ip_class(&d->listen[i].addr) == IP_LOOPBACK)
+			return true;
+	return d && d->n_inside;
+}
+
+/* What this wall cannot carry is refused by name. */
+static int gvisor_can(const struct plan_builder *b, struct err *e)
+{
+	const struct cell_request *r = b->req;
+
+	if (!b->h->is_root)
+		return err_set(e, ERR_HOST, 0,
+			       "gvisor: needs root, for the ids of the sandbox "
+			       "and of the command; run as root, or use "
+			       "--backend host");
+	if (r->in == CELL_STDIN_PTY)
+		return err_set(e, ERR_HOST, 0,
+			       "gvisor: a terminal (-t) is not supported "
+			       "behind this wall; leave it out, or use "
+			       "--backend host");
+	if (r->pids_asked)
+		return err_set(e, ERR_HOST, 0,
+			       "gvisor: a limit of processes cannot be applied "
+			       "inside the sandbox; leave it out (the default "
+			       "limit is applied around it), or use --backend "
+			       "host");
+	if (r->seccomp != CELL_SECCOMP_OFF)
+		return err_set(e, ERR_HOST, 0,
+			       "gvisor: CELLOS_SUBPROCESS_SECCOMP and "
+			       "CELLOS_SECCOMP_BPF_PATH filter calls to this "
+			       "host's kernel, which the command does not "
+			       "make; unset them, or use --backend host");
+	if (wants_inner_loopback(r->door))
+		return err_set(e, ERR_HOST, 0,
+			       "gvisor: an explicit proxy or upstream of "
+			       "CELLOS_DNS_PROXY* or CELLOS_SNI_PROXY* is on a "
+			       "loopback, and the sandbox has one of its own; "
+			       "unset them (the door needs no proxy), or use "
+			       "--backend host");
+	return 0;
+}
+
+/* The runtime looks a place below another mount up by name, in a tree that
+ * others may change meanwhile. */
+static int refuse_nested(const struct plan_builder *b, struct err *e)
+{
+	for (size_t i = 0; i < b->p->n; i++) {
+		const struct plan_step *s = &b->p->steps[i];
+
+		for (size_t k = 0; k < b->p->n; k++) {
+			const struct plan_step *t = &b->p->steps[k];
+			bool both =
+				(s->op == PLAN_BIND || s->op == PLAN_OVERLAY) &&
+				(t->op == PLAN_BIND || t->op == PLAN_OVERLAY) &&
+				plan_is_declared(s) && plan_is_declared(t);
+
+			if (i != k && both && plan_beneath(s->dst, t->dst))
+				return err_set(
+					e, ERR_HOST, 0,
+					"gvisor: %s lies below %s; behind this "
+					"wall no mount stands in another: name "
+					"the upper one only, or use --backend "
+					"host",
+					s->dst, t->dst);
+		}
+	}
+	return 0;
+}
+
+static void plan_mount_points(struct plan_builder *b)
+{
+	static const struct {
+		const char *path;
+		uint64_t mode;
+	} dirs[] = { { "/proc", 0755 },
+		     { "/sys", 0755 },
+		     { "/dev", 0755 },
+		     { GUEST_TOP, 0700 },
+		     { GUEST_CHANNEL, 0700 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
+		plan_add_n(b, PLAN_DIR, dirs[i].path, dirs[i].mode, NULL);
+	plan_add_bind(b, b->h->guest, GUEST_INIT,
+		      PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_FILE,
+		      "pid 1 of the sandbox");
+	b->p->steps[b->p->n - 1].n = PLAN_SOURCE_GUEST;
+}
+
+/* tmpfs of the sandbox's own kernel; only their places are made here */
+static void plan_sentry_tmpfs(struct plan_builder *b)
+{
+	const struct limits *l = b->req->limits;
+	const struct {
+		const char *path;
+		uint64_t size;
+	} at[] = { { "/tmp", l->v[LIMIT_TMP_BYTES] },
+		   { "/run", 16 * 1048576 },
+		   { "/dev/shm", l->v[LIMIT_SHM_BYTES] } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		struct plan_step *s;
+
+		plan_add_n(b, PLAN_DIR, at[i].path, 0755, NULL);
+		s = plan_add(b, PLAN_SENTRY_TMPFS, NULL, at[i].path,
+			     "private, of the sandbox's kernel");
+		s->n = at[i].size;
+		s->n2 = 01777;
+	}
+}
+
+int plan_gvisor(struct plan_builder *b, struct err *e)
+{
+	struct plan_step *s;
+
+	b->p->is_sandbox = true;
+	if (gvisor_can(b, e) || plan_ids(b, e))
+		return -1;
+	plan_begin(b);
+	plan_mount_points(b);
+	plan_sentry_tmpfs(b);
+	if (plan_mounts(b, e) || plan_cwd(b, e) || refuse_nested(b, e))
+		return -1;
+	s = plan_add(b, PLAN_RUNTIME_ROOT, b->h->runsc, OCI_RUNTIME,
+		     "the cell's root, the runtime, nothing else");
+	s->flags = PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_FILE;
+	s->n = PLAN_SOURCE_RUNSC;
+	plan_add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
+	plan_add(b, PLAN_READONLY, NULL, OCI_ROOTFS, NULL);
+	plan_add(b, PLAN_BUNDLE, NULL, OCI_BUNDLE, NULL);
+	plan_add(b, PLAN_SANDBOX, NULL, "runsc", "booted, waits; read back");
+	plan_add(b, PLAN_USER, NULL, NULL, "the workload's own uid and gid");
+	b->p->steps[b->p->n - 1].n = b->p->in_uid;
+	plan_add(b, PLAN_CAPS, NULL, NULL, "none, bounding set empty");
+	plan_add(b, PLAN_NO_NEW_PRIVS, NULL, NULL, NULL);
+	plan_add_n(b, PLAN_RLIMIT, "RLIMIT_CORE", 1, "no core, no core helper");
+	plan_add(b, PLAN_CHDIR, NULL, b->p->cwd, NULL);
+	plan_add(b, PLAN_SECCOMP, NULL, "allowlist",
+		 "to the sandbox's kernel; watched calls EPERM");
+	plan_add(b, PLAN_EXEC, b->req->spec->run->argv.p[0].p, NULL, NULL);
+	return 0;
+}
