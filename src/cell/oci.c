@@ -72,7 +72,7 @@ static void process(struct json_out *j, const struct cell_request *req,
 	json_out_kstr(j, "type", "RLIMIT_NOFILE");
 	json_out_end(j, '}');
 	json_out_end(j, ']');
-	json_out_kbool(j, "terminal", false);
+	json_out_kbool(j, "terminal", req->in == CELL_STDIN_PTY);
 	json_out_key(j, "user");
 	json_out_object(j);
 	json_out_ku64(j, "gid", 0);

@@ -13,6 +13,7 @@
 #define OCI_MOUNTS  "/mounts" /* declared trees, by plan_step.n */
 #define OCI_STATE   "/state"
 #define OCI_RUNTIME "/runsc"
+#define OCI_CONSOLE "/state/console" /* a terminal's master comes there */
 #define OCI_ID	    "cell"
 
 /* The leg's far end, as the command sees it */

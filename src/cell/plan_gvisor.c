@@ -24,11 +24,6 @@ static int gvisor_can(const struct plan_builder *b, struct err *e)
 			       "gvisor: needs root, for the ids of the sandbox "
 			       "and of the command; run as root, or use "
 			       "--backend host");
-	if (r->in == CELL_STDIN_PTY)
-		return err_set(e, ERR_HOST, 0,
-			       "gvisor: a terminal (-t) is not supported "
-			       "behind this wall; leave it out, or use "
-			       "--backend host");
 	if (r->pids_asked)
 		return err_set(e, ERR_HOST, 0,
 			       "gvisor: a limit of processes cannot be applied "
@@ -135,6 +130,9 @@ int plan_gvisor(struct plan_builder *b, struct err *e)
 		     "the cell's root, the runtime, nothing else");
 	s->flags = PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_FILE;
 	s->n = PLAN_SOURCE_RUNSC;
+	if (b->req->in == CELL_STDIN_PTY)
+		plan_add(b, PLAN_DEVPTS, NULL, "/dev/pts",
+			 "terminals of its own");
 	plan_add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
 	plan_add(b, PLAN_READONLY, NULL, OCI_ROOTFS, NULL);
 	plan_add(b, PLAN_BUNDLE, NULL, OCI_BUNDLE, NULL);

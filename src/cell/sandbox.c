@@ -283,20 +283,37 @@ static void drop_stdio(struct driver *d)
 	(void)close(null);
 }
 
+/* One call: each is a program of 24 MB that has to get going. */
+static void run_bundle(struct driver *d, bool has_console)
+{
+	const char *words[5] = { "run", "--detach", "--bundle=" OCI_BUNDLE };
+	size_t n = 3;
+
+	if (has_console)
+		words[n++] = "--console-socket=" OCI_CONSOLE;
+	words[n++] = OCI_ID;
+	run_runsc(d, words, n);
+}
+
 static void boot(struct driver *d)
 {
-	/* one call: each is a program of 24 MB that has to get going */
-	static const char *const run[] = { "run", "--detach",
-					   "--bundle=" OCI_BUNDLE, OCI_ID };
+	bool has_console = d->s->req->in == CELL_STDIN_PTY;
+	OWNED(fd_drop) int console = -1;
 	int r = enter_leg(d->s);
 
 	if (r)
 		fail(d, d->step, -r, "network of the sandbox");
-	r = stage_set_stdio(d->s);
-	if (r)
-		fail(d, d->step, -r, "stdio");
-	run_runsc(d, run, ARRAY_SIZE(run));
+	if (has_console)
+		console = sandbox_console();
+	else
+		r = stage_set_stdio(d->s);
+	if (r || (has_console && console < 0))
+		fail(d, d->step, r ? -r : -console, "stdio");
+	run_bundle(d, has_console);
 	drop_stdio(d);
+	r = has_console ? sandbox_console_give(console, d->s->child_sock) : 0;
+	if (r)
+		fail(d, d->step, -r, "terminal");
 	expect(d, GUEST_READY);
 	/* values that may be secrets: of the file whose inode somebody may
 	 * still hold, too */

@@ -90,6 +90,9 @@ static int make_dev(void)
 		(void)snprintf(src, sizeof(src), "/dev/%s", nodes[i]);
 		r = show_file(src, src + 1, MOUNT_DEV | MOUNT_NOEXEC);
 	}
+	if (!r &&
+	    (mkdir("dev/pts", 0755) < 0 || symlink("pts/ptmx", "dev/ptmx") < 0))
+		r = -errno;
 	return r;
 }
 

@@ -101,6 +101,13 @@ int sandbox_root(const struct stage *s, const struct plan_step *p) MUST_USE;
  *  end, @ret_net; 0 or -errno */
 int sandbox_leg(int *ret_net) MUST_USE;
 
+/** sandbox_console() - where the runtime sends a terminal to; a descriptor, or
+ *  -errno */
+int sandbox_console(void) MUST_USE;
+/** sandbox_console_give() - pass it on to the supervisor, by @sock; the runtime
+ *  has ended: it is there, or never will be; 0 or -errno */
+int sandbox_console_give(int listener, int sock) MUST_USE;
+
 /* -- the self test -- */
 struct self_test {
 	const char *name;

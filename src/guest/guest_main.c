@@ -91,7 +91,8 @@ static int lock_down(char **argv, enum plan_op *ret_step)
 	int r;
 
 	*ret_step = PLAN_USER;
-	if (setsid() < 0)
+	/* a terminal is that of our session */
+	if (!isatty(0) && setsid() < 0)
 		return -errno;
 	r = caps_drop_bounding();
 	if (r)
@@ -174,7 +175,7 @@ static void serve(pid_t child, const sigset_t *set)
 int main(int argc, char **argv)
 {
 	char **env;
-	sigset_t set;
+	sigset_t set, all;
 	pid_t child;
 
 	report = open(GUEST_CHANNEL "/" GUEST_REPORT, O_WRONLY | O_CLOEXEC);
@@ -187,8 +188,10 @@ int main(int argc, char **argv)
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGTERM);
+	/* a terminal's ^C is for the command, and comes to its whole group */
+	(void)sigfillset(&all);
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
-	    sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+	    sigprocmask(SIG_SETMASK, &all, NULL) < 0)
 		tell_fault(PLAN_EXEC, errno);
 	env = read_environment();
 	child = vfork();

@@ -439,7 +439,6 @@ if IS_ROOT:
     # -- what cannot be had --
 
     @pytest.mark.parametrize("flags, env, text", [
-        (["-t"], {}, "gvisor: a terminal (-t) is not supported"),
         (["--pids", "10"], {}, "gvisor: a limit of processes cannot be"),
         ([], {"CELLOS_SUBPROCESS_SECCOMP": "baseline"},
          "CELLOS_SECCOMP_BPF_PATH filter calls to this host's kernel"),
@@ -447,7 +446,7 @@ if IS_ROOT:
          "gvisor: /nowhere/runsc; install it (apt-get install runsc), or "
          "name it in CELLOS_GVISOR_RUNSC_BIN"),
         ([], {"CELLOS_GVISOR_RUNSC_BIN": "/bin/false"}, "sandbox: runsc"),
-    ], ids=["terminal", "pids", "seccomp", "no runsc", "another program"])
+    ], ids=["pids", "seccomp", "no runsc", "another program"])
     def test_is_refused_by_name(box, before, flags, env, text):
         r = box.run("true", flags=flags, env=env)
         assert (r.rc, r.out) == (125, "") or r.rc == 126, r

@@ -15,7 +15,7 @@ import threading
 
 import pytest
 
-from conftest import IS_ROOT, SLACK, wait_until
+from conftest import IS_ROOT, SLACK, WALLS, wait_until
 
 # A command that ends at SIGTERM: its deadline, the grace, and the drain.
 BOUND = (1 + 5 + 2) * SLACK
@@ -374,10 +374,12 @@ def test_closed_descriptors(cells, closed):
 
 # -- a terminal of the cell's own --
 
-def test_size_and_its_change(start, terminal):
+@pytest.mark.parametrize("wall", WALLS)
+def test_size_and_its_change(start, terminal, wall):
     terminal.resize(33, 77)
     p = start(["sh", "-c", "trap 'stty size; exit 4' WINCH; stty size;"
-               " while :; do sleep 0.05; done"], ["-t"], **on(terminal))
+               " while :; do sleep 0.05; done"], ["-t", *WALLS[wall]],
+              **on(terminal))
     assert terminal.shows(b"33 77\r\n")
     terminal.resize(44, 88)
     # a terminal tells its foreground group; here it controls nobody
@@ -386,27 +388,31 @@ def test_size_and_its_change(start, terminal):
     assert terminal.end() == "33 77\r\n44 88\r\n"
 
 
-def test_control_c_reaches_the_cell(start, terminal):
+@pytest.mark.parametrize("wall", WALLS)
+def test_control_c_reaches_the_cell(start, terminal, wall):
     p = start(["sh", "-c", "trap 'exit 42' INT; echo up;"
-               " while :; do sleep 0.05; done"], ["-t"], **on(terminal))
+               " while :; do sleep 0.05; done"], ["-t", *WALLS[wall]],
+              **on(terminal))
     assert terminal.shows(b"up")
     terminal.keys(b"\3")
     assert p.wait(60 * SLACK) == 42
     assert terminal.end() == "up\r\n^C"
 
 
-def test_all_three_are_a_terminal(start, terminal):
+@pytest.mark.parametrize("wall", WALLS)
+def test_all_three_are_a_terminal(start, terminal, wall):
     p = start(["sh", "-c", "test -t 0 && test -t 1 && test -t 2 && exit 9"],
-              ["-t"], **on(terminal))
+              ["-t", *WALLS[wall]], **on(terminal))
     assert p.wait(60 * SLACK) == 9
 
 
+@pytest.mark.parametrize("wall", WALLS)
 @pytest.mark.parametrize("how", ["deadline", "signal", "no such command"])
-def test_modes_come_back(start, terminal, how):
+def test_modes_come_back(start, terminal, how, wall):
     cmd = {"no such command": ["/no/such"]}.get(
         how, ["sh", "-c", "echo up; sleep 100"])
-    p = start(cmd, ["-t", "--timeout", "1s" if how == "deadline" else "60s"],
-              **on(terminal))
+    p = start(cmd, ["-t", "--timeout", "1s" if how == "deadline" else "60s",
+                    *WALLS[wall]], **on(terminal))
     if how == "signal":
         assert terminal.shows(b"up")
         assert termios.tcgetattr(terminal.slave) != terminal.modes

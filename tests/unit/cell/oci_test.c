@@ -107,11 +107,28 @@ static void a_network(void **state)
 	spec_drop(&s);
 }
 
+/* Its other end goes another way. */
+static void a_terminal(void **state)
+{
+	static struct plan p;
+	struct cell_request req;
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
+	struct spec s;
+
+	(void)state;
+	load(&s, &p, &req);
+	req.in = CELL_STDIN_PTY;
+	oci_config(&req, &p, 1024, &b);
+	assert_non_null(strstr(wbuf_cstr(&b), "\"terminal\":true"));
+	spec_drop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_of_it),
 		cmocka_unit_test(a_network),
+		cmocka_unit_test(a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
