@@ -198,6 +198,8 @@ static void put_all(const struct event_run *r)
 	event_network_enforcement(&buf, r, &minus, false,
 				  "spec.run spawn failed");
 	put(EVENT_NETWORK_ENFORCEMENT);
+	event_network_enforcement(&buf, r, NULL, true, NULL);
+	put(EVENT_NETWORK_ENFORCEMENT);
 	event_completed(&buf, r, 12, 3, NULL);
 	put(EVENT_COMPLETED);
 	put_flows(r);
