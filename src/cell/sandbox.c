@@ -286,7 +286,7 @@ static void drop_stdio(struct driver *d)
 /* One call: each is a program of 24 MB that has to get going. */
 static void run_bundle(struct driver *d, bool has_console)
 {
-	const char *words[5] = { "run", "--detach", "--bundle=" OCI_BUNDLE };
+	const char *words[5] = { "run", "--detach", ("--bundle=" OCI_BUNDLE) };
 	size_t n = 3;
 
 	if (has_console)
