@@ -74,53 +74,47 @@ static const char whole[] =
 	"\"user\":{\"gid\":0,\"uid\":0}},\"root\":{\"path\":\"/cell\","
 	"\"readonly\":true}}";
 
-static void all_of_it(void **state)
+/* @door and @in as in the request; Return: config.json, good until the next */
+static const char *config(const struct door *door, enum cell_stdin in)
 {
+	static struct wbuf b = { .max = 65536 };
 	static struct plan p;
 	struct cell_request req;
-	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
 	struct spec s;
 
-	(void)state;
+	wbuf_reset(&b);
 	load(&s, &p, &req);
+	req.door = door;
+	req.in = in;
 	oci_config(&req, &p, 1024, &b);
-	assert_string_equal(wbuf_cstr(&b), whole);
 	spec_drop(&s);
+	return wbuf_cstr(&b);
+}
+
+static void all_of_it(void **state)
+{
+	(void)state;
+	assert_string_equal(config(NULL, CELL_STDIN_NULL), whole);
 }
 
 /* With a way out it has the network of its caller, or runsc gives it none. */
 static void a_network(void **state)
 {
 	static const struct door door = { .n_tcp = 0 };
-	static struct plan p;
-	struct cell_request req;
-	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
-	struct spec s;
 
 	(void)state;
-	load(&s, &p, &req);
-	req.door = &door;
-	oci_config(&req, &p, 1024, &b);
-	assert_non_null(strstr(wbuf_cstr(&b),
+	assert_non_null(strstr(config(&door, CELL_STDIN_NULL),
 			       "{\"type\":\"mount\"},{\"path\":"
-			       "\"/proc/self/ns/net\",\"type\":\"network\"}]"));
-	spec_drop(&s);
+			       "\"/proc/self/ns/net\",\"type\":"
+			       "\"network\"}]"));
 }
 
 /* Its other end goes another way. */
 static void a_terminal(void **state)
 {
-	static struct plan p;
-	struct cell_request req;
-	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
-	struct spec s;
-
 	(void)state;
-	load(&s, &p, &req);
-	req.in = CELL_STDIN_PTY;
-	oci_config(&req, &p, 1024, &b);
-	assert_non_null(strstr(wbuf_cstr(&b), "\"terminal\":true"));
-	spec_drop(&s);
+	assert_non_null(
+		strstr(config(NULL, CELL_STDIN_PTY), "\"terminal\":true"));
 }
 
 int main(void)
