@@ -3,14 +3,12 @@
  * The gVisor wall: what it needs of this host, and what of a sandbox can be
  * read back. The sandbox itself is driven inside of the cell, cell/sandbox.c.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "backend/host.h"
 #include "base/fd.h"
@@ -96,7 +94,11 @@ void gvisor_report(struct backend_cell *c, struct report_enforcement *r)
 	};
 	char got[32];
 
-	report_item_add(r, "runsc", "ptrace", "run", true);
+	/* which one was shown to the cell; what it does is read below */
+	report_item_add(
+		r, "runsc", "",
+		c->plan->steps[plan_find(c->plan, PLAN_RUNTIME_ROOT)].src,
+		true);
 	for (size_t i = 0; i < ARRAY_SIZE(who); i++) {
 		const char *text = find_user(c, who[i].uid, &status) < 0
 					   ? ""

@@ -248,13 +248,13 @@ static int bind_step(const struct stage *s, const struct plan_step *p)
 	return p->flags & PLAN_F_OWN ? bind_own(s, p) : bind_declared(s, p);
 }
 
-static int device_step(const struct plan_step *p)
+int stage_device(const char *path)
 {
-	int r = make_file(rel(p->dst), 0666, NULL);
+	int r = make_file(rel(path), 0666, NULL);
 
 	if (!r)
-		r = mount_bind(p->src, rel(p->dst), false);
-	return r ? r : mount_path_attr(rel(p->dst), MOUNT_DEV | MOUNT_NOEXEC);
+		r = mount_bind(path, rel(path), false);
+	return r ? r : mount_path_attr(rel(path), MOUNT_DEV | MOUNT_NOEXEC);
 }
 
 /*
@@ -428,7 +428,7 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	case PLAN_BIND:
 		return bind_step(s, p);
 	case PLAN_DEVICE:
-		return device_step(p);
+		return stage_device(p->dst);
 	case PLAN_OVERLAY:
 		return overlay_step(s, p);
 	case PLAN_PROC:

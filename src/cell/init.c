@@ -329,22 +329,13 @@ static void serve(const struct stage *s, pid_t child, int sigfd)
 	}
 }
 
-static size_t step_of(const struct plan *p, enum plan_op op)
-{
-	size_t i = 0;
-
-	while (i + 1 < p->n && p->steps[i].op != op)
-		i++;
-	return i;
-}
-
 /* Before there is anything that could be outside of them. */
 static void enter_groups(const struct stage *s)
 {
 	int r = cgroup_enter(s->cgroup_fd);
 
 	if (r)
-		stage_fail(s->init_sock, step_of(s->plan, PLAN_CGROUP), -r,
+		stage_fail(s->init_sock, plan_find(s->plan, PLAN_CGROUP), -r,
 			   "tasks");
 }
 
@@ -403,7 +394,7 @@ void init_main(struct stage *s)
 		stage_fail(s->init_sock, i, errno, "pipe");
 	r = s->plan->is_sandbox ? 0 : enter_filter(s);
 	if (r)
-		stage_fail(s->init_sock, step_of(s->plan, PLAN_SECCOMP), -r,
+		stage_fail(s->init_sock, plan_find(s->plan, PLAN_SECCOMP), -r,
 			   "pid 1");
 	if (s->plan->full)
 		tell_namespaces(s);

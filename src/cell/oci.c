@@ -127,8 +127,7 @@ static void mounts(struct json_out *j, const struct plan *p)
 
 		if (s->op == PLAN_SENTRY_TMPFS)
 			mount_private(j, s);
-		else if (s->op == PLAN_OVERLAY ||
-			 (s->op == PLAN_BIND && plan_is_declared(s)))
+		else if (plan_is_declared(s))
 			mount_declared(j, s);
 	}
 	mount(j, "bind", OCI_CHANNEL, GUEST_CHANNEL, channel,

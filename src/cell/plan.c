@@ -553,6 +553,15 @@ int plan_build(const struct cell_request *req, const struct host_caps *h,
 	return r;
 }
 
+size_t plan_find(const struct plan *p, enum plan_op op)
+{
+	size_t i = 0;
+
+	while (i + 1 < p->n && p->steps[i].op != op)
+		i++;
+	return i;
+}
+
 void plan_drop(struct plan *p)
 {
 	arena_drop(&p->arena);

@@ -143,12 +143,16 @@ struct plan {
 	uint32_t sentry_uid; /* root: that kernel's */
 };
 
-/** plan_is_declared() - of a BIND or OVERLAY: a path the document names, and
- *  not a part of every cell */
+/** plan_is_declared() - does the step show a path that the document names, and
+ *  that is not a part of every cell? */
 static inline bool plan_is_declared(const struct plan_step *s)
 {
-	return !(s->flags & PLAN_F_OWN) && s->n <= LIMIT_MOUNTS;
+	return (s->op == PLAN_BIND || s->op == PLAN_OVERLAY) &&
+	       !(s->flags & PLAN_F_OWN) && s->n <= LIMIT_MOUNTS;
 }
+
+/** plan_find() - the first step of this kind; the last one if there is none */
+size_t plan_find(const struct plan *p, enum plan_op op);
 
 /** host_caps_probe() - look at the host for this request
  *  @e: only for what cannot even be looked at, e.g. a missing --root */

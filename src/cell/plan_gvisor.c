@@ -53,14 +53,11 @@ static int refuse_nested(const struct plan_builder *b, struct err *e)
 	for (size_t i = 0; i < b->p->n; i++) {
 		const struct plan_step *s = &b->p->steps[i];
 
-		for (size_t k = 0; k < b->p->n; k++) {
+		for (size_t k = 0; plan_is_declared(s) && k < b->p->n; k++) {
 			const struct plan_step *t = &b->p->steps[k];
-			bool both =
-				(s->op == PLAN_BIND || s->op == PLAN_OVERLAY) &&
-				(t->op == PLAN_BIND || t->op == PLAN_OVERLAY) &&
-				plan_is_declared(s) && plan_is_declared(t);
 
-			if (i != k && both && plan_beneath(s->dst, t->dst))
+			if (i != k && plan_is_declared(t) &&
+			    plan_beneath(s->dst, t->dst))
 				return err_set(
 					e, ERR_HOST, 0,
 					"gvisor: %s lies below %s; behind this "

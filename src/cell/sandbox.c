@@ -207,14 +207,6 @@ static bool wait_record(struct driver *d, struct guest_record *r)
 	return true;
 }
 
-static size_t step_of(const struct plan *p, int op)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if ((int)p->steps[i].op == op)
-			return i;
-	return p->n - 1;
-}
-
 /* The next record has to be @word; a fault is told, and is the end. */
 static void expect(struct driver *d, enum guest_word word)
 {
@@ -223,9 +215,9 @@ static void expect(struct driver *d, enum guest_word word)
 	size_t step;
 
 	if (!wait_record(d, &r))
-		fail(d, step_of(p, PLAN_SANDBOX), ECHILD, "it ended");
+		fail(d, plan_find(p, PLAN_SANDBOX), ECHILD, "it ended");
 	if (r.word == GUEST_FAULT) {
-		step = step_of(p, r.step);
+		step = plan_find(p, (enum plan_op)r.step);
 		fail(d, step, r.value,
 		     r.step == PLAN_EXEC ? d->s->req->spec->run->argv.p[0].p
 					 : p->steps[step].dst);

@@ -26,15 +26,6 @@ static int touch(const char *path)
 	return fd < 0 ? -errno : 0;
 }
 
-static int show_file(const char *src, const char *dst, unsigned flags)
-{
-	int r = touch(dst);
-
-	if (!r)
-		r = mount_bind(src, dst, false);
-	return r ? r : mount_path_attr(dst, flags);
-}
-
 static int make_dirs(void)
 {
 	static const char *const dirs[] = { "proc",   "dev",	 "sysctl",
@@ -81,15 +72,12 @@ static int make_proc(void)
 
 static int make_dev(void)
 {
-	static const char *const nodes[] = { "null", "zero", "random",
-					     "urandom" };
-	char src[32];
+	static const char *const nodes[] = { "/dev/null", "/dev/zero",
+					     "/dev/random", "/dev/urandom" };
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(nodes) && !r; i++) {
-		(void)snprintf(src, sizeof(src), "/dev/%s", nodes[i]);
-		r = show_file(src, src + 1, MOUNT_DEV | MOUNT_NOEXEC);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(nodes) && !r; i++)
+		r = stage_device(nodes[i]);
 	if (!r &&
 	    (mkdir("dev/pts", 0755) < 0 || symlink("pts/ptmx", "dev/ptmx") < 0))
 		r = -errno;

@@ -84,6 +84,9 @@ void stage_fail(int sock, size_t step, int sys, const char *path) NORETURN;
 
 /** init_main() - pid 1, right after the clone; @s is its own copy by then */
 void init_main(struct stage *s) NORETURN;
+/** stage_device() - a node of the host's /dev at the same place below the
+ *  current directory; 0 or -errno */
+int stage_device(const char *path) MUST_USE;
 /** apply_step() - one step of pid 1's part; 0 or -errno */
 int apply_step(struct stage *s, const struct plan_step *p) MUST_USE;
 /** lockdown_main() - the child: from the first inner step to exec */

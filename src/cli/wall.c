@@ -8,12 +8,15 @@
 
 #define VARIABLE "CELLOS_CELL_BACKEND"
 
+static bool is_microvm(const char *word)
+{
+	return !strcmp(word, "firecracker") || !strcmp(word, "qemu");
+}
+
 static const struct backend *refuse(const char *from, const char *word,
 				    struct err *e)
 {
-	bool is_vm = !strcmp(word, "firecracker") || !strcmp(word, "qemu");
-
-	if (is_vm)
+	if (is_microvm(word))
 		(void)err_set(e, ERR_PLAIN, 0,
 			      "%s%s is not supported by this build: %s backend "
 			      "init: there is no microVM wall; use the host or "
@@ -37,8 +40,7 @@ const struct backend *wall_choose(const char *asked, bool *portable,
 	b = backend_by_name(word);
 	/* a wall that cannot be had is never replaced, a word that means
 	 * nothing is there */
-	if (!b && *portable && strcmp(word, "firecracker") &&
-	    strcmp(word, "qemu"))
+	if (!b && *portable && !is_microvm(word))
 		return &backend_host;
 	if (!b)
 		return refuse(asked ? "--backend " : VARIABLE "=", word, e);

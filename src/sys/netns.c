@@ -99,14 +99,20 @@ void netns_put_neighbour(struct nl_buf *b, uint32_t ifindex,
 	nl_put(b, RTA_DST, a->b, size_of(a));
 }
 
-void netns_put_leg_up(struct nl_buf *b, uint32_t ifindex, bool has_v6)
+void netns_put_up(struct nl_buf *b, uint32_t ifindex)
 {
 	struct ifinfomsg m = { .ifi_index = (int)ifindex,
 			       .ifi_flags = IFF_UP,
 			       .ifi_change = IFF_UP };
-	size_t all, inet, conf;
 
 	nl_open(b, RTM_SETLINK, 0, &m, sizeof(m));
+}
+
+void netns_put_leg_up(struct nl_buf *b, uint32_t ifindex, bool has_v6)
+{
+	size_t all, inet, conf;
+
+	netns_put_up(b, ifindex);
 	all = nl_nest(b, IFLA_AF_SPEC);
 	inet = nl_nest(b, AF_INET);
 	conf = nl_nest(b, IFLA_INET_CONF);
@@ -140,15 +146,6 @@ void netns_put_veth(struct nl_buf *b, const char *name, const char *peer_name,
 	nl_nest_end(b, peer);
 	nl_nest_end(b, data);
 	nl_nest_end(b, info);
-}
-
-void netns_put_up(struct nl_buf *b, uint32_t ifindex)
-{
-	struct ifinfomsg m = { .ifi_index = (int)ifindex,
-			       .ifi_flags = IFF_UP,
-			       .ifi_change = IFF_UP };
-
-	nl_open(b, RTM_SETLINK, 0, &m, sizeof(m));
 }
 
 void netns_put_gateway(struct nl_buf *b, uint32_t ifindex,
