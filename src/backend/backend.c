@@ -40,10 +40,22 @@ const struct backend backend_gvisor = {
 	.destroy = host_destroy,
 };
 
+const struct backend backend_qemu = {
+	.name = "qemu",
+	.needs = qemu_needs,
+	.plan = qemu_plan,
+	.create = host_create,
+	.prepare = host_prepare,
+	.start = host_start,
+	.wait = host_wait,
+	.destroy = host_destroy,
+};
+
 const struct backend *backend_by_name(const char *name)
 {
 	static const struct backend *const all[] = { &backend_host,
-						     &backend_gvisor };
+						     &backend_gvisor,
+						     &backend_qemu };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (!strcmp(name, all[i]->name))

@@ -43,7 +43,7 @@ struct backend_watch {
 };
 
 struct backend {
-	const char *name; /* "host", "gvisor" */
+	const char *name; /* "host", "gvisor", "qemu" */
 	/** needs() - probe this host; for doctor. Return: how many */
 	size_t (*needs)(struct backend_need needs[BACKEND_NEEDS_MAX]);
 	/** plan() - the ordered steps for this request on this host */
@@ -71,7 +71,7 @@ struct backend {
 		       struct err *e);
 };
 
-extern const struct backend backend_host, backend_gvisor;
+extern const struct backend backend_host, backend_gvisor, backend_qemu;
 
 /** backend_by_name() - NULL if there is no such wall in this build */
 const struct backend *backend_by_name(const char *name);

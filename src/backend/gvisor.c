@@ -79,60 +79,81 @@ static pid_t find_user(const struct backend_cell *c, uid_t uid,
 	}
 }
 
+static void report_status(struct backend_cell *c, struct report_enforcement *r,
+			  const char *name, const char *text)
+{
+	char got[32], item[48];
+
+	(void)snprintf(item, sizeof(item), "%s.seccomp", name);
+	host_status_line(text, "Seccomp", got, sizeof(got));
+	host_want(c, r, item, "2", got, !strcmp(got, "2"));
+	(void)snprintf(item, sizeof(item), "%s.no-new-privs", name);
+	host_status_line(text, "NoNewPrivs", got, sizeof(got));
+	host_want(c, r, item, "1", got, !strcmp(got, "1"));
+}
+
+void host_report_user(struct backend_cell *c, struct report_enforcement *r,
+		      const char *name, uid_t uid)
+{
+	OWNED(wbuf_drop) struct wbuf status = WBUF_INIT(65536);
+
+	report_status(c, r, name,
+		      find_user(c, uid, &status) < 0 ? "" : wbuf_cstr(&status));
+}
+
+void host_report_driver(struct backend_cell *c, struct report_enforcement *r)
+{
+	OWNED(wbuf_drop) struct wbuf status = WBUF_INIT(65536);
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/status",
+		       (long)c->child_pid);
+	report_status(c, r, "driver",
+		      file_read(AT_FDCWD, path, 0, &status)
+			      ? ""
+			      : wbuf_cstr(&status));
+}
+
 /* The two that stand between the command and this host: the kernel in user
  * space, and the server of its files. */
 void gvisor_report(struct backend_cell *c, struct report_enforcement *r)
 {
-	OWNED(wbuf_drop) struct wbuf status = WBUF_INIT(65536);
-	const struct {
-		const char *seccomp, *no_new_privs;
-		uid_t uid;
-	} who[] = {
-		{ "sentry.seccomp", "sentry.no-new-privs",
-		  c->plan->sentry_uid },
-		{ "gofer.seccomp", "gofer.no-new-privs", c->plan->init_uid },
-	};
-	char got[32];
-
 	/* which one was shown to the cell; what it does is read below */
 	report_item_add(
 		r, "runsc", "",
 		c->plan->steps[plan_find(c->plan, PLAN_RUNTIME_ROOT)].src,
 		true);
-	for (size_t i = 0; i < ARRAY_SIZE(who); i++) {
-		const char *text = find_user(c, who[i].uid, &status) < 0
-					   ? ""
-					   : wbuf_cstr(&status);
-
-		host_status_line(text, "Seccomp", got, sizeof(got));
-		host_want(c, r, who[i].seccomp, "2", got, !strcmp(got, "2"));
-		host_status_line(text, "NoNewPrivs", got, sizeof(got));
-		host_want(c, r, who[i].no_new_privs, "1", got,
-			  !strcmp(got, "1"));
-	}
+	host_report_user(c, r, "sentry", c->plan->sentry_uid);
+	host_report_user(c, r, "gofer", c->plan->init_uid);
 }
 
 /* -- what it needs -- */
+
+size_t host_need_program(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
+			 const char *name, const char *remedy)
+{
+	char path[PATH_MAX], os[128];
+	struct backend_need *d;
+	int r = path_search(name, path);
+
+	if (n == BACKEND_NEEDS_MAX)
+		return n;
+	d = &needs[n++];
+	*d = (struct backend_need){ .required = true, .present = r == 0 };
+	(void)snprintf(d->name, sizeof(d->name), "%.31s", name);
+	err_os_text(-r, os, sizeof(os));
+	(void)snprintf(d->detail, sizeof(d->detail), "%.180s", r ? os : path);
+	if (r)
+		(void)snprintf(d->remedy, sizeof(d->remedy), "%s", remedy);
+	return n;
+}
 
 size_t gvisor_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
 {
 	static const struct cell_request none = { 0 };
 	size_t n = host_needs(needs);
-	char path[PATH_MAX], os[128];
-	struct backend_need *d;
-	int r = path_search(runsc_name(&none), path);
 
-	if (n + 1 > BACKEND_NEEDS_MAX)
-		return n;
-	d = &needs[n++];
-	*d = (struct backend_need){ .name = "runsc",
-				    .required = true,
-				    .present = r == 0 };
-	err_os_text(-r, os, sizeof(os));
-	(void)snprintf(d->detail, sizeof(d->detail), "%.180s", r ? os : path);
-	if (r)
-		(void)snprintf(d->remedy, sizeof(d->remedy),
-			       "apt-get install runsc, or name it in "
-			       "CELLOS_GVISOR_RUNSC_BIN");
-	return n;
+	return host_need_program(needs, n, runsc_name(&none),
+				 "apt-get install runsc, or name it in "
+				 "CELLOS_GVISOR_RUNSC_BIN");
 }

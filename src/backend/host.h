@@ -48,6 +48,7 @@ struct backend_cell {
 	uint64_t ns_inode[7];  /* in the order of CELL_NS_* */
 	bool reaped, ended, got_ready, got_namespaces;
 	bool sandbox_lost; /* it ended, and not by its command's end */
+	uint8_t told;	   /* enum cell_told */
 	int status;	   /* wait status of the command */
 	uint64_t started_ns;
 	uint8_t seen_violation[128]; /* one bit per system call number */
@@ -85,6 +86,20 @@ const char *host_status_line(const char *text, const char *name, char *buf,
 /** host_want() - a value that has to read so; else the fault is set */
 void host_want(struct backend_cell *c, struct report_enforcement *r,
 	       const char *name, const char *asked, const char *got, bool ok);
+/** host_report_user() - the process of the cell that runs as @uid has a filter
+ *  and no way to privilege, as @name.seccomp and @name.no-new-privs */
+void host_report_user(struct backend_cell *c, struct report_enforcement *r,
+		      const char *name, uid_t uid);
+/** host_report_driver() - the same of the driver of a machine */
+void host_report_driver(struct backend_cell *c, struct report_enforcement *r);
+/** host_need_program() - one more need, of a program in PATH or a path
+ *  Return: how many needs there are now */
+size_t host_need_program(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
+			 const char *name, const char *remedy);
+/** qemu_report() ... - the same of a VMM's */
+void qemu_report(struct backend_cell *c, struct report_enforcement *r);
+size_t qemu_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
+int qemu_plan(const struct cell_request *req, struct plan *ret, struct err *e);
 /** gvisor_report() - what of a sandbox's processes can be read */
 void gvisor_report(struct backend_cell *c, struct report_enforcement *r);
 size_t gvisor_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);

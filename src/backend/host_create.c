@@ -17,6 +17,8 @@
 #include "backend/host.h"
 #include "base/fd.h"
 #include "base/stop.h"
+#include "cell/vm_start.h"
+#include "image/image.h"
 #include "sys/mount.h"
 #include "sys/pidfd.h"
 #include "sys/userns.h"
@@ -112,6 +114,10 @@ static int make_limits(struct backend_cell *c)
 					    .cpu_quota = q->cpu_quota,
 					    .cpu_period = q->cpu_period,
 					    .pids_max = q->pids_max };
+	if (q->memory_max && c->plan->is_vm)
+		/* around the whole machine; the guest keeps the command's */
+		c->limits.memory_max =
+			(vm_memory_mib(q) + VM_SPACE_MIB) * 1048576;
 	if (c->stage.drop & STAGE_DROP_PIDS)
 		c->limits.pids_max = 0;
 	r = cgroup_host_find(q->cgroup_parent, &h);
@@ -178,15 +184,28 @@ static int open_source(struct backend_cell *c, const struct plan_step *p)
 	return 0;
 }
 
+/* By the descriptors it was verified through */
+static int open_image(struct backend_cell *c, const struct plan_step *p)
+{
+	int tree = mount_tree_open(c->req->image->fd[p->n - PLAN_SOURCE_IMAGE],
+				   "", false);
+
+	c->stage.source[p->n] = tree;
+	return tree < 0 ? tree : 0;
+}
+
 static int open_sources(struct backend_cell *c)
 {
 	for (size_t i = 0; i < c->plan->n; i++) {
 		const struct plan_step *p = &c->plan->steps[i];
 		int r;
 
+		if (p->op == PLAN_VMM)
+			break; /* what follows is of the guest */
 		if (!(p->flags & PLAN_F_FROM_FD) || p->n >= STAGE_SOURCES)
 			continue;
-		r = open_source(c, p);
+		r = p->n >= PLAN_SOURCE_IMAGE ? open_image(c, p)
+					      : open_source(c, p);
 		if (r)
 			return host_fault_set(c, PLAN_SOURCE, -r, p->src);
 	}
@@ -348,6 +367,13 @@ static int dial(void *wall, uint8_t family, bool is_udp, unsigned n)
 	return c->init_sock < 0 ? -EPIPE : cell_send(c->init_sock, &m, -1);
 }
 
+static enum relay_passes passes(const struct plan *p)
+{
+	return p->is_vm	       ? RELAY_PASSES_NONE
+	       : p->is_sandbox ? RELAY_PASSES_PIPES
+			       : RELAY_PASSES;
+}
+
 int host_create(const struct cell_request *req, const struct plan *plan,
 		struct backend_cell **ret, struct err *e)
 {
@@ -391,7 +417,7 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 			&(struct relay_cell){ .owner = c->stage.is_root
 							       ? plan->out_uid
 							       : (uid_t)-1,
-					      .is_sandbox = plan->is_sandbox },
+					      .passes = passes(plan) },
 			c->stage.stdio, why);
 	if (r)
 		return host_fault_set(c, PLAN_EXEC, -r, why), 0;

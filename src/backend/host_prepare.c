@@ -20,11 +20,18 @@
 
 const char *host_name(const struct backend_cell *c)
 {
-	return c->plan->is_sandbox ? backend_gvisor.name : backend_host.name;
+	return c->plan->is_vm	     ? backend_qemu.name
+	       : c->plan->is_sandbox ? backend_gvisor.name
+				     : backend_host.name;
 }
 
-/* Assembling a cell takes milliseconds; one that takes this long hangs. */
-enum { STAGING_LIMIT_MS = 20000, REAP_LIMIT_MS = 10000 };
+/* Assembling a cell takes milliseconds; one that takes this long hangs. An
+ * emulated machine boots in seconds, on a busy host in many. */
+enum {
+	STAGING_LIMIT_MS = 20000,
+	BOOT_LIMIT_MS = 120000,
+	REAP_LIMIT_MS = 10000
+};
 
 /* The gate gets what pid 1 made inside; only where a door was asked for. Of
  * what it asked for itself it is told as well that there is none. */
@@ -171,7 +178,8 @@ static bool is_ready(const struct backend_cell *c)
 
 static void wait_ready(struct backend_cell *c)
 {
-	uint64_t end = clock_mono_ns() + (uint64_t)STAGING_LIMIT_MS * 1000000;
+	uint64_t limit = c->plan->is_vm ? BOOT_LIMIT_MS : STAGING_LIMIT_MS;
+	uint64_t end = clock_mono_ns() + limit * 1000000;
 
 	while (!c->fault.set && !is_ready(c)) {
 		struct pollfd p[6] = {
@@ -283,7 +291,7 @@ int host_start(struct backend_cell *c, struct err *e)
 		return 0;
 	(void)spawn_error(c, e);
 	/* that is not the command's: it was not even tried */
-	if (c->fault.stage == PLAN_SANDBOX)
+	if (c->fault.stage == PLAN_SANDBOX || c->fault.stage == PLAN_VMM)
 		e->cls = ERR_HOST;
 	return -1;
 }

@@ -194,11 +194,11 @@ static void report_door(struct backend_cell *c, struct report_enforcement *r)
 
 static void report_probes(struct backend_cell *c, struct report_enforcement *r)
 {
-	if (!c->plan->full || c->plan->is_sandbox ||
+	if (!c->plan->full || (c->plan->is_sandbox && !c->plan->is_vm) ||
 	    !stage_is_checked(&c->stage))
 		return;
 	for (size_t i = 0; i < self_test_count; i++) {
-		if (!self_test_applies(i, c->req->door))
+		if (!self_test_applies(i, c->req->door, c->plan->is_vm))
 			continue;
 		report_probe_add(r, self_tests[i].name,
 				 /* one of the answers that will do */
@@ -217,12 +217,14 @@ int host_report(struct backend_cell *c, struct report_enforcement *r)
 	if (uname(&u) == 0)
 		report_item_add(r, "kernel", "", u.release, true);
 	report_namespaces(c, r);
-	if (c->plan->is_sandbox)
+	if (c->plan->is_vm)
+		qemu_report(c, r);
+	else if (c->plan->is_sandbox)
 		gvisor_report(c, r);
 	else
 		report_status(c, r);
 	if (c->plan->is_sandbox) {
-		/* gvisor_report() has told what there is instead */
+		/* it was told what there is instead */
 	} else if (c->plan->full) {
 		for (size_t i = 0; i < c->plan->n; i++)
 			if (c->plan->steps[i].op == PLAN_LANDLOCK)

@@ -146,7 +146,10 @@ static void take_init(struct watch *t)
 	if (m.type == CELL_MSG_ENDED) {
 		c->ended = true;
 		c->status = m.status;
-		c->sandbox_lost = m.lost;
+		c->told = m.told;
+		c->sandbox_lost = c->plan->is_sandbox &&
+				  m.told != CELL_TOLD_ENDED &&
+				  m.told != CELL_TOLD_OOM;
 		c->has_refused = m.door.has_refused;
 		c->refused = m.door.refused;
 	}
@@ -269,8 +272,9 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	x.duration_ms = (clock_mono_ns() - c->started_ns) / 1000000;
 	relay_finish(&c->relay);
 	judge(&t, &x);
-	x.oom = cgroup_leaf_oom(&c->leaf);
+	x.oom = cgroup_leaf_oom(&c->leaf) || c->told == CELL_TOLD_OOM;
 	x.sandbox_ended = c->plan->is_sandbox && x.how == CELL_LOST && !t.lost;
+	x.told = c->told;
 	x.has_refused = c->has_refused;
 	x.refused = c->refused;
 	/* the cell's own limit may hit its pid 1 as well */

@@ -238,16 +238,17 @@ static void give_pipe(int fd, uid_t owner)
 }
 
 /* Of a device nobody can say whether it is a terminal: not passed on. */
-static bool may_pass(int fd, mode_t mode, bool to_sandbox)
+static bool may_pass(int fd, mode_t mode, const struct relay_cell *cell)
 {
 	struct termios t;
 	int fl = fcntl(fd, F_GETFL);
 
-	if (fl < 0 || (fl & O_PATH))
+	if (fl < 0 || (fl & O_PATH) || cell->passes == RELAY_PASSES_NONE)
 		return false;
 	if (S_ISCHR(mode))
 		return tcgetattr(fd, &t) < 0 && errno == ENOTTY;
-	return (S_ISREG(mode) && !to_sandbox) || S_ISFIFO(mode);
+	return (S_ISREG(mode) && cell->passes == RELAY_PASSES) ||
+	       S_ISFIFO(mode);
 }
 
 static int setup_one(struct relay *s, int i, mode_t mode,
@@ -256,7 +257,7 @@ static int setup_one(struct relay *s, int i, mode_t mode,
 	int p[2], r;
 
 	*ret_fd = i;
-	if (!may_pass(i, mode, cell->is_sandbox)) {
+	if (!may_pass(i, mode, cell)) {
 		if (pipe2(p, O_CLOEXEC) < 0)
 			return -errno;
 		s->to_cell[i] = p[i ? 1 : 0];

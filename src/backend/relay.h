@@ -44,11 +44,14 @@ struct relay {
 
 #define RELAY_INIT ((struct relay){ .to_cell = { -1, -1, -1 }, .pty = -1 })
 
+enum relay_passes { RELAY_PASSES, RELAY_PASSES_PIPES, RELAY_PASSES_NONE };
+
 /* Who is at the other end */
 struct relay_cell {
-	uid_t owner;	 /* must be able to reopen pipes by /proc/self/fd; -1 */
-	bool is_sandbox; /* its kernel keeps an offset of its own in a file, so
-			  * files are relayed as well */
+	uid_t owner; /* must be able to reopen pipes by /proc/self/fd; -1 */
+	/* of what is no terminal and no socket; a kernel of its own keeps an
+	 * offset of its own in a file, a driver makes them non-blocking */
+	enum relay_passes passes;
 };
 
 /**

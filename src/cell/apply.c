@@ -36,6 +36,8 @@ static int open_declared(struct stage *s)
 	for (size_t i = 0; i < s->plan->n; i++) {
 		const struct plan_step *p = &s->plan->steps[i];
 
+		if (p->op == PLAN_VMM)
+			break; /* what follows is of the guest */
 		if ((p->op != PLAN_BIND && p->op != PLAN_OVERLAY) ||
 		    (p->flags & (PLAN_F_OWN | PLAN_F_FROM_FD)) ||
 		    p->n >= STAGE_SOURCES)
@@ -75,7 +77,7 @@ static int root_step(struct stage *s, const struct plan_step *p)
 	(void)snprintf(data, sizeof(data), "mode=755,size=%" PRIu64, p->n);
 	for (size_t i = 0; i < ARRAY_SIZE(at) - 1; i++) {
 		r = mount_fs("tmpfs", at[i], 0, data);
-		if (!r && s->plan->is_sandbox)
+		if (!r && s->plan->is_sandbox && !s->plan->is_vm)
 			return nested_root(at[i], data);
 		if (!r)
 			return last_errno(chdir(at[i]));
@@ -199,7 +201,7 @@ static int bind_own(const struct stage *s, const struct plan_step *p)
 static int declared_place(const struct stage *s, const struct plan_step *p,
 			  char place[PATH_MAX])
 {
-	if (!s->plan->is_sandbox || !plan_is_declared(p)) {
+	if (!s->plan->is_sandbox || s->plan->is_vm || !plan_is_declared(p)) {
 		(void)snprintf(place, PATH_MAX, "%s", rel(p->dst));
 		return 0;
 	}
@@ -408,7 +410,8 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	case PLAN_LOOPBACK:
 		return netns_lo_up();
 	case PLAN_LEG:
-		return sandbox_leg(&s->leg_net);
+		return s->plan->is_vm ? vm_tap(s->leg_net)
+				      : sandbox_leg(&s->leg_net);
 	case PLAN_DOOR:
 		return door_step(s, p);
 	case PLAN_HOSTNAME:
@@ -451,7 +454,8 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	case PLAN_IDMAP:
 		return 0; /* the supervisor's part, done before GO */
 	case PLAN_SENTRY_TMPFS:
-		return 0; /* the sandbox's part */
+	case PLAN_IMAGE:
+		return 0; /* the sandbox's part, and the guest's */
 	case PLAN_USER:
 	case PLAN_CAPS:
 	case PLAN_NO_NEW_PRIVS:
@@ -461,6 +465,7 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	case PLAN_SELF_TEST:
 	case PLAN_BUNDLE:
 	case PLAN_SANDBOX:
+	case PLAN_VMM:
 	case PLAN_CHDIR:
 	case PLAN_EXEC:
 	case PLAN_OP_NUM:

@@ -33,8 +33,9 @@ enum cell_seccomp {
 
 /* What stands between the command and this host's kernel */
 enum cell_wall {
-	CELL_WALL_HOST,	 /* namespaces and filters */
-	CELL_WALL_GVISOR /* a kernel in user space besides (runsc) */
+	CELL_WALL_HOST,	  /* namespaces and filters */
+	CELL_WALL_GVISOR, /* a kernel in user space besides (runsc) */
+	CELL_WALL_QEMU	  /* a machine besides */
 };
 
 enum cell_stdin {
@@ -46,6 +47,7 @@ enum cell_stdin {
 struct state_run;
 struct door;
 struct door_socket;
+struct image;
 
 /* What stands at the door of a cell, as a wall uses it: a process of its own
  * that gets the sockets made inside. Calls return 0 or -errno. */
@@ -74,10 +76,11 @@ struct cell_request {
 	struct state_run *state; /* where resources are noted before they
 				  * are made; NULL: nowhere (portable) */
 	enum cell_wall wall;
-	const char *runsc; /* CELL_WALL_GVISOR: path, or a name to be
-			    * found in our PATH; NULL: "runsc" */
-	bool portable;	   /* only what is asked for */
-	unsigned unshare;  /* CELL_NS_*: asked for by switch */
+	const char *runsc;	   /* CELL_WALL_GVISOR: path, or a name to be
+				    * found in our PATH; NULL: "runsc" */
+	const struct image *image; /* CELL_WALL_QEMU: verified, open */
+	bool portable;		   /* only what is asked for */
+	unsigned unshare;	   /* CELL_NS_*: asked for by switch */
 	enum cell_seccomp seccomp;
 	const void *bpf;		/* CELL_SECCOMP_FILE: sock_filter[] */
 	size_t bpf_len;			/* bytes, checked by the caller */
@@ -111,6 +114,7 @@ struct cell_exit {
 	int code, sig;
 	bool oom;	      /* the cell's memory limit killed something */
 	bool sandbox_ended;   /* CELL_LOST: by itself, not killed by us */
+	uint8_t told;	      /* what it said before: enum cell_told */
 	bool has_refused;     /* @refused is known */
 	uint64_t refused;     /* packets the door's filter refused, all */
 	uint64_t duration_ms; /* from start() to the end of everything */

@@ -42,6 +42,14 @@ struct ip_addr door_addr(const char *text)
 	return a;
 }
 
+bool door_wants_loopback(const struct door *d)
+{
+	for (size_t i = 0; d && i < d->n_listen; i++)
+		if (ip_class(&d->listen[i].addr) == IP_LOOPBACK)
+			return true;
+	return d && d->n_inside;
+}
+
 static int make_network(const struct door *d)
 {
 	OWNED(fd_drop) int fd = -1;
@@ -76,6 +84,33 @@ static int make_network(const struct door *d)
 		netns_put_neighbour(&b, leg, &peer4, &a4);
 	if (leg && d->has_v6)
 		netns_put_neighbour(&b, leg, &peer6, &a6);
+	nl_ask_ack(&b);
+	return nl_request(fd, &b);
+}
+
+int door_far_end(const char *link, bool has_v6)
+{
+	OWNED(fd_drop) int fd = -1;
+	char text[1024];
+	struct nl_buf b = { .p = text, .max = sizeof(text) };
+	struct ip_addr a4 = door_addr(DOOR_LEG_PEER4);
+	struct ip_addr a6 = door_addr(DOOR_LEG_PEER6);
+	struct ip_addr via4 = door_addr(DOOR_ADDR4);
+	struct ip_addr via6 = door_addr(DOOR_ADDR6);
+	uint32_t dev = if_nametoindex(link);
+
+	if (!dev)
+		return -errno;
+	fd = nl_socket(NETLINK_ROUTE);
+	if (fd < 0)
+		return fd;
+	netns_put_up(&b, dev);
+	netns_put_addr(&b, dev, &a4);
+	netns_put_gateway(&b, dev, &via4);
+	if (has_v6) {
+		netns_put_addr(&b, dev, &a6);
+		netns_put_gateway(&b, dev, &via6);
+	}
 	nl_ask_ack(&b);
 	return nl_request(fd, &b);
 }

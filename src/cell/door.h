@@ -95,6 +95,10 @@ struct door_made {
 			     */
 };
 
+/** door_wants_loopback() - is something asked for on the loopback of the
+ *  namespace the door is in, which behind a leg is not the command's */
+bool door_wants_loopback(const struct door *d);
+
 /* What door_make() may fail at, in its order */
 #define DOOR_AT_PORTS	"ports and listeners of the door"
 #define DOOR_AT_NETWORK "addresses and routes"
@@ -118,6 +122,9 @@ struct door_made {
 int door_make(const struct door *d, struct door_made *ret,
 	      const char **ret_what) MUST_USE;
 
+/** door_far_end() - the other end of a leg, in a network stack of its own: the
+ *  link up, its addresses, and everything by way of the door; 0 or -errno */
+int door_far_end(const char *link, bool has_v6) MUST_USE;
 /** door_dial_socket() - one DOOR_DIAL socket; Return: it, or -errno */
 int door_dial_socket(uint8_t family, bool is_udp) MUST_USE;
 /**

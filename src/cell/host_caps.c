@@ -184,6 +184,12 @@ static int image_top(const char *image, struct host_caps *h)
 	return r;
 }
 
+int host_caps_image(const char *image, struct host_caps *ret)
+{
+	*ret = (struct host_caps){ 0 };
+	return image_top(image, ret);
+}
+
 /* Shown only if no declared mount covers it; the plan decides. */
 static bool names_a_dir(const struct cell_request *req)
 {

@@ -257,10 +257,11 @@ static void tell_namespaces(const struct stage *s)
 static void ended(const struct stage *s, int status)
 {
 	struct cell_message m = { .type = CELL_MSG_ENDED, .status = status };
-	char byte;
+	uint8_t byte;
 
 	kill_rest(s);
-	m.lost = s->plan->is_sandbox && read(s->told[0], &byte, 1) != 1;
+	if (s->plan->is_sandbox && read(s->told[0], &byte, 1) == 1)
+		m.told = byte;
 	if (s->req->door && door_refused_total(&m.door.refused) == 0)
 		m.door.has_refused = 1;
 	if (cell_send(s->init_sock, &m, -1)) {
@@ -351,6 +352,8 @@ static pid_t start_child(const struct stage *s, size_t first)
 
 	if (child < 0)
 		stage_fail(s->init_sock, first, errno, "fork");
+	if (child == 0 && s->plan->is_vm)
+		vm_main(s, first);
 	if (child == 0 && s->plan->is_sandbox)
 		sandbox_main(s, first);
 	if (child == 0)
@@ -373,6 +376,13 @@ void init_main(struct stage *s)
 	 * would go unnoticed */
 	r = keep_only(s);
 	wait_for_go(s);
+	/* which only the caller may open */
+	if (!r && s->plan->is_vm && s->req->door) {
+		s->leg_net = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+		if (s->leg_net < 0)
+			stage_fail(s->init_sock, plan_find(s->plan, PLAN_LEG),
+				   errno, "/dev/net/tun");
+	}
 	if (!r)
 		r = become_inner_root(s);
 	for (; i < s->plan->n && !stage_is_inner(s->plan->steps[i].op); i++) {

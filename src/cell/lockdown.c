@@ -48,7 +48,8 @@ static int drop_caps(const struct stage *s)
 }
 
 /* Who may what, path by path; rights are those of the mounts, once more. */
-static int landlock_rules(const struct stage *s, int abi, int fd)
+static int landlock_rules(const struct stage *s, int abi, int fd,
+			  bool has_declared)
 {
 	static const struct {
 		const char *path;
@@ -69,6 +70,11 @@ static int landlock_rules(const struct stage *s, int abi, int fd)
 	}
 	for (size_t i = 0; i < s->plan->n && !r; i++) {
 		const struct plan_step *p = &s->plan->steps[i];
+
+		if (p->op == PLAN_VMM)
+			break; /* from here on it is the guest's */
+		if (!has_declared && plan_is_declared(p))
+			continue;
 		bool rw = p->op == PLAN_OVERLAY || !(p->flags & PLAN_F_RO);
 
 		if (p->op != PLAN_OVERLAY && p->op != PLAN_BIND)
@@ -82,7 +88,7 @@ static int landlock_rules(const struct stage *s, int abi, int fd)
 	return r;
 }
 
-static int enter_landlock(const struct stage *s, int abi)
+static int enter_landlock(const struct stage *s, int abi, bool has_declared)
 {
 	OWNED(fd_drop) int fd = -1;
 	int r;
@@ -92,8 +98,16 @@ static int enter_landlock(const struct stage *s, int abi)
 	fd = landlock_new(abi);
 	if (fd < 0)
 		return fd;
-	r = landlock_rules(s, abi, fd);
+	r = landlock_rules(s, abi, fd, has_declared);
 	return r ? r : landlock_enter(fd);
+}
+
+/* Where nobody watches */
+static int enter_filters(void)
+{
+	int r = seccomp_enter_allow();
+
+	return r ? r : seccomp_enter_refuse();
 }
 
 static int enter_seccomp(const struct stage *s, const struct plan_step *p)
@@ -107,6 +121,8 @@ static int enter_seccomp(const struct stage *s, const struct plan_step *p)
 		return seccomp_enter_bpf(s->req->bpf, s->req->bpf_len);
 	if (s->drop & STAGE_DROP_SECCOMP)
 		return 0;
+	if (s->is_guest)
+		return enter_filters();
 	/* the allowlist itself is there already, from pid 1 */
 	listener = seccomp_enter_watch();
 	if (listener < 0)
@@ -130,15 +146,19 @@ static int set_rlimits(const struct stage *s)
 	return 0;
 }
 
-static int self_test(struct cell_message *m, const struct door *d, char *path,
+static int self_test(const struct stage *s, struct cell_message *m, char *path,
 		     size_t size)
 {
+	const struct door *d = s->req->door;
+	const uint16_t port =
+		s->is_guest ? s->closed_port : self_test_closed_port(d);
+
 	for (size_t i = 0; i < self_test_count; i++) {
 		int got;
 
-		if (!self_test_applies(i, d))
+		if (!self_test_applies(i, d, s->is_guest))
 			continue;
-		got = self_test_run(i, d);
+		got = self_test_run(i, port);
 
 		m->probe[i] = (uint8_t)got;
 		if (!self_test_passed(i, got)) {
@@ -223,7 +243,11 @@ static int step_rlimit(struct inner *in)
 
 static int step_landlock(struct inner *in)
 {
-	return enter_landlock(in->s, (int)in->p->n);
+	int abi = (int)in->p->n, own = in->s->is_guest ? landlock_abi() : abi;
+
+	/* the plan has what the host's kernel knows */
+	return own < 1 ? -ENOSYS
+		       : enter_landlock(in->s, own < abi ? own : abi, true);
 }
 
 static int step_seccomp(struct inner *in)
@@ -235,8 +259,7 @@ static int step_self_test(struct inner *in)
 {
 	if (!stage_is_checked(in->s))
 		return 0;
-	return self_test(&in->ready, in->s->req->door, in->path,
-			 sizeof(in->path));
+	return self_test(in->s, &in->ready, in->path, sizeof(in->path));
 }
 
 static int step_chdir(struct inner *in)
@@ -276,6 +299,29 @@ static void run_command(const struct stage *s, size_t step)
 	environ = (char **)(uintptr_t)s->req->envp;
 	stage_fail(s->child_sock, step, -command_exec(a->p[0].p, argv),
 		   a->p[0].p);
+}
+
+int stage_lock_helper(const struct stage *s, uid_t uid, bool has_declared)
+{
+	const struct rlimit core = { 1, 1 };
+	const gid_t gid = uid;
+	int r = caps_drop_bounding();
+
+	if (r)
+		return r;
+	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0)
+		return -errno;
+	r = caps_set(0);
+	if (!r && !caps_are_none())
+		r = -EPROTO;
+	if (r)
+		return r;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    setrlimit(RLIMIT_CORE, &core) < 0)
+		return -errno;
+	r = enter_landlock(s, landlock_abi(), has_declared);
+	return r ? r : enter_filters();
 }
 
 void lockdown_main(const struct stage *s, size_t first)

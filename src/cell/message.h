@@ -38,12 +38,23 @@ enum cell_message_type {
 
 enum { CELL_PROBES = 24 };
 
+/* What the driver of a sandbox has said before its end */
+enum cell_told {
+	CELL_TOLD_NOTHING, /* it ended by itself, and with it the command */
+	CELL_TOLD_ENDED,   /* it ends as the command did */
+	CELL_TOLD_OOM,	   /* the same; its limit of memory killed */
+	CELL_TOLD_PANIC,   /* the guest's kernel gave up */
+	CELL_TOLD_INIT,	   /* its pid 1 ended */
+	CELL_TOLD_FILES,   /* what it wrote could not be taken back */
+	CELL_TOLD_NUM
+};
+
 struct cell_message {
 	uint32_t type;
 	int32_t step;	/* FAULT: index into the plan */
 	int32_t sys;	/* FAULT: errno; TERM: signal number */
 	int32_t status; /* ENDED: wait status of the command */
-	uint8_t lost;	/* ENDED: the sandbox ended, not the command */
+	uint8_t told;	/* ENDED: enum cell_told, of a sandbox */
 	struct {
 		uint8_t kind, family; /* DOOR_SOCKET: of struct door_socket */
 		uint16_t port;	      /* DIAL: family, 1 for UDP, how many */

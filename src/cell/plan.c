@@ -25,7 +25,7 @@ const char *plan_op_word(enum plan_op op)
 
 enum { PLAN_ARENA = 256 * 1024, CELL_ID_INSIDE = 1000 };
 
-static const char *keep(struct plan_builder *b, const char *s)
+const char *plan_keep(struct plan_builder *b, const char *s)
 {
 	char *d = s ? arena_dup(&b->p->arena, s, strlen(s)) : NULL;
 
@@ -44,10 +44,26 @@ struct plan_step *plan_add(struct plan_builder *b, enum plan_op op,
 		return &b->spill;
 	}
 	s = &b->p->steps[b->p->n++];
-	*s = (struct plan_step){
-		.op = op, .src = keep(b, src), .dst = keep(b, dst), .why = why
-	};
+	*s = (struct plan_step){ .op = op,
+				 .src = plan_keep(b, src),
+				 .dst = plan_keep(b, dst),
+				 .why = why };
 	return s;
+}
+
+bool plan_insert(struct plan_builder *b, size_t at, const struct plan_step *s)
+{
+	struct plan *p = b->p;
+
+	if (p->n == PLAN_STEPS_MAX) {
+		b->failed = true;
+		return true;
+	}
+	memmove(p->steps + at + 1, p->steps + at,
+		(p->n - at) * sizeof(p->steps[0]));
+	p->steps[at] = *s;
+	p->n++;
+	return false;
 }
 
 void plan_add_n(struct plan_builder *b, enum plan_op op, const char *dst,
@@ -178,7 +194,7 @@ static void plan_etc(struct plan_builder *b)
 			      NULL);
 }
 
-static void plan_top(struct plan_builder *b)
+void plan_top(struct plan_builder *b)
 {
 	char src[512], dst[80];
 	const struct host_caps *h = b->h;
@@ -206,7 +222,7 @@ static void plan_top(struct plan_builder *b)
 	}
 }
 
-static void plan_dev(struct plan_builder *b)
+void plan_dev(struct plan_builder *b)
 {
 	static const char *const nodes[] = { "/dev/null",    "/dev/zero",
 					     "/dev/full",    "/dev/random",
@@ -239,7 +255,7 @@ static void plan_dev(struct plan_builder *b)
 	plan_add(b, PLAN_READONLY, NULL, "/dev", "its list of nodes is final");
 }
 
-static void plan_proc(struct plan_builder *b)
+void plan_proc(struct plan_builder *b)
 {
 	static const char *const masks[] = {
 		"/proc/acpi",
@@ -278,8 +294,8 @@ static void plan_proc(struct plan_builder *b)
 		      "settings can be read");
 }
 
-static void plan_private(struct plan_builder *b, const char *path,
-			 uint64_t size, uint64_t mode)
+void plan_private(struct plan_builder *b, const char *path, uint64_t size,
+		  uint64_t mode)
 {
 	struct plan_step *s;
 
@@ -388,7 +404,7 @@ int plan_cwd(struct plan_builder *b, struct err *e)
 			       "chdir: /spec/run/workingDirectory \"%s\" is "
 			       "not an absolute path",
 			       cwd);
-	b->p->cwd = keep(b, cwd);
+	b->p->cwd = plan_keep(b, cwd);
 	if (covering(b, cwd, false) || in_root(b, cwd))
 		return 0;
 	if (b->h->n_paths == b->req->spec->authority.n_mounts || w->sys ||
@@ -413,7 +429,7 @@ int plan_cwd(struct plan_builder *b, struct err *e)
 
 /* -- the whole -- */
 
-static void plan_lockdown(struct plan_builder *b)
+void plan_lockdown(struct plan_builder *b)
 {
 	plan_add(b, PLAN_USER, NULL, NULL, "the workload's own uid and gid");
 	b->p->steps[b->p->n - 1].n = b->p->in_uid;
@@ -431,6 +447,14 @@ static void plan_lockdown(struct plan_builder *b)
 	plan_add(b, PLAN_SELF_TEST, NULL, NULL, "attack these walls");
 	plan_add(b, PLAN_CHDIR, NULL, b->p->cwd, NULL);
 	plan_add(b, PLAN_EXEC, b->req->spec->run->argv.p[0].p, NULL, NULL);
+}
+
+static void plan_programs(struct plan_builder *b)
+{
+	plan_add_n(b, PLAN_ROOT, "/", 1048576, "empty");
+	plan_top(b);
+	if (!b->req->image_root)
+		plan_etc(b);
 }
 
 /* Of every whole cell: up to a root with the host's or an image's programs */
@@ -454,10 +478,7 @@ void plan_begin(struct plan_builder *b)
 		plan_add(b, PLAN_DOOR, NULL, "gate",
 			 "named ports to the gate, the rest refused");
 	plan_add(b, PLAN_HOSTNAME, "cell", NULL, NULL);
-	plan_add_n(b, PLAN_ROOT, "/", 1048576, "empty");
-	plan_top(b);
-	if (!b->req->image_root)
-		plan_etc(b);
+	plan_programs(b);
 }
 
 static int plan_full(struct plan_builder *b, struct err *e)
@@ -498,7 +519,7 @@ static int plan_portable(struct plan_builder *b, struct err *e)
 		b->p->ns |= CELL_NS_USER;
 	b->p->in_uid = b->p->out_uid = b->h->uid;
 	b->p->in_gid = b->p->out_gid = b->h->gid;
-	b->p->cwd = keep(b, run->working_directory.p);
+	b->p->cwd = plan_keep(b, run->working_directory.p);
 	plan_add(b, PLAN_STATE, NULL, r->run_uuid, "resource list, locked");
 	if (r->cgroup_parent || r->memory_max || r->cpu_quota)
 		plan_add(b, PLAN_CGROUP, NULL, NULL, "limits, read back");
@@ -542,6 +563,8 @@ int plan_build(const struct cell_request *req, const struct host_caps *h,
 		return 0;
 	if (req->wall == CELL_WALL_GVISOR)
 		r = plan_gvisor(&b, e);
+	else if (req->wall == CELL_WALL_QEMU)
+		r = plan_vm(&b, e);
 	else
 		r = req->portable ? plan_portable(&b, e) : plan_full(&b, e);
 	if (!r && b.failed)
@@ -551,6 +574,16 @@ int plan_build(const struct cell_request *req, const struct host_caps *h,
 	if (r)
 		plan_drop(ret);
 	return r;
+}
+
+int plan_tree(const struct cell_request *req, const struct host_caps *h,
+	      struct plan *ret, struct err *e)
+{
+	struct plan_builder b = { .p = ret, .req = req, .h = h };
+
+	*ret = (struct plan){ .arena = ARENA_INIT(PLAN_ARENA), .full = true };
+	plan_programs(&b);
+	return b.failed ? err_set(e, ERR_HOST, 0, "plan: too many entries") : 0;
 }
 
 size_t plan_find(const struct plan *p, enum plan_op op)

@@ -42,6 +42,7 @@ struct host_caps {
 	uint32_t spare_uid; /* root: first of 4 unused ids for this run */
 	int landlock_abi;   /* 0 = none */
 	const char *runsc, *guest; /* CELL_WALL_GVISOR: our host's programs */
+	const char *vmm;	   /* CELL_WALL_QEMU: the same */
 	bool overlay;		   /* overlayfs is there */
 	struct host_path paths[LIMIT_MOUNTS + 1];
 	size_t n_paths; /* declared mounts in order, then, if it is to
@@ -51,42 +52,44 @@ struct host_caps {
 };
 
 /* X(suffix, word) - the words of `cellos plan` and of report stages */
-#define PLAN_STEPS(X)                                                   \
-	X(STATE, "state")	/* lock and resource list of the run */ \
-	X(CGROUP, "cgroup")	/* leaf, limits, read back */           \
-	X(SOURCE, "source")	/* open a host path to show */          \
-	X(CLONE, "clone")	/* all namespaces at once */            \
-	X(IDMAP, "id-map")	/* uid_map, gid_map */                  \
-	X(LOOPBACK, "loopback") /* lo up, nothing else */               \
-	X(DOOR, "door")		/* addresses, filter, gate's sockets */ \
-	X(LEG, "leg")		/* to a network stack of its own */     \
-	X(HOSTNAME, "hostname")                                         \
-	X(ROOT, "root") /* empty root, tmpfs */                         \
-	X(TMPFS, "tmpfs")                                               \
-	X(SENTRY_TMPFS, "sentry-tmpfs") /* the sandbox's own */         \
-	X(DIR, "dir")                                                   \
-	X(SYMLINK, "symlink")                                           \
-	X(FILE, "file")	      /* generated content */                   \
-	X(BIND, "bind")	      /* host path, read-only or rw */          \
-	X(DEVICE, "device")   /* one node of /dev */                    \
-	X(OVERLAY, "overlay") /* private layer over a host dir */       \
-	X(PROC, "proc")                                                 \
-	X(MASK, "mask")		 /* hide one path of /proc */           \
-	X(READONLY, "read-only") /* make one mount read-only */         \
-	X(DEVPTS, "devpts")                                             \
-	X(RUNTIME_ROOT, "runtime-root") /* what the sandbox may see */  \
-	X(PIVOT, "pivot-root")                                          \
-	X(CGROUP_NS, "cgroup-namespace")                                \
-	X(USER, "user")		/* become the workload's uid, gid */    \
-	X(CAPS, "capabilities") /* none left, bounding set too */       \
-	X(NO_NEW_PRIVS, "no-new-privs")                                 \
-	X(RLIMIT, "rlimit")                                             \
-	X(LANDLOCK, "landlock")                                         \
-	X(SECCOMP, "seccomp")                                           \
-	X(SELF_TEST, "self-test") /* attack our own walls */            \
-	X(BUNDLE, "bundle")	  /* config.json of the sandbox */      \
-	X(SANDBOX, "sandbox")	  /* booted, waits; read back */        \
-	X(CHDIR, "chdir")                                               \
+#define PLAN_STEPS(X)                                                        \
+	X(STATE, "state")	/* lock and resource list of the run */      \
+	X(CGROUP, "cgroup")	/* leaf, limits, read back */                \
+	X(SOURCE, "source")	/* open a host path to show */               \
+	X(CLONE, "clone")	/* all namespaces at once */                 \
+	X(IDMAP, "id-map")	/* uid_map, gid_map */                       \
+	X(LOOPBACK, "loopback") /* lo up, nothing else */                    \
+	X(DOOR, "door")		/* addresses, filter, gate's sockets */      \
+	X(LEG, "leg")		/* to a network stack of its own */          \
+	X(HOSTNAME, "hostname")                                              \
+	X(ROOT, "root") /* empty root, tmpfs */                              \
+	X(TMPFS, "tmpfs")                                                    \
+	X(SENTRY_TMPFS, "sentry-tmpfs") /* the sandbox's own */              \
+	X(DIR, "dir")                                                        \
+	X(SYMLINK, "symlink")                                                \
+	X(IMAGE, "image")     /* in a guest: what its image has */           \
+	X(FILE, "file")	      /* generated content */                        \
+	X(BIND, "bind")	      /* host path, read-only or rw */               \
+	X(DEVICE, "device")   /* one node of /dev */                         \
+	X(OVERLAY, "overlay") /* private layer over a host dir */            \
+	X(PROC, "proc")                                                      \
+	X(MASK, "mask")		 /* hide one path of /proc */                \
+	X(READONLY, "read-only") /* make one mount read-only */              \
+	X(DEVPTS, "devpts")                                                  \
+	X(RUNTIME_ROOT, "runtime-root") /* what the sandbox may see */       \
+	X(PIVOT, "pivot-root")                                               \
+	X(CGROUP_NS, "cgroup-namespace")                                     \
+	X(USER, "user")		/* become the workload's uid, gid */         \
+	X(CAPS, "capabilities") /* none left, bounding set too */            \
+	X(NO_NEW_PRIVS, "no-new-privs")                                      \
+	X(RLIMIT, "rlimit")                                                  \
+	X(LANDLOCK, "landlock")                                              \
+	X(SECCOMP, "seccomp")                                                \
+	X(SELF_TEST, "self-test") /* attack our own walls */                 \
+	X(BUNDLE, "bundle")	  /* config.json of the sandbox */           \
+	X(SANDBOX, "sandbox")	  /* booted, waits; read back */             \
+	X(VMM, "vmm")		  /* guest booted; the rest is done in it */ \
+	X(CHDIR, "chdir")                                                    \
 	X(EXEC, "exec")
 
 enum plan_op {
@@ -105,7 +108,8 @@ enum {
 	PLAN_F_OPTIONAL = 1 << 3, /* source may be absent on the host */
 	PLAN_F_FROM_FD = 1 << 4,  /* opened by the parent before the clone */
 	PLAN_F_FILE = 1 << 5,	  /* bind of a single file */
-	PLAN_F_OWN = 1 << 6	  /* onto our skeleton, not a declared path */
+	PLAN_F_OWN = 1 << 6,	  /* onto our skeleton, not a declared path */
+	PLAN_F_PRIVATE = 1 << 7	  /* of a guest: nothing of it comes back */
 };
 
 struct plan_step {
@@ -125,7 +129,8 @@ enum {
 	PLAN_SOURCE_TOP = LIMIT_MOUNTS + 1,
 	PLAN_SOURCE_RUNSC = PLAN_SOURCE_TOP + 64,
 	PLAN_SOURCE_GUEST,
-	PLAN_SOURCES
+	PLAN_SOURCE_IMAGE, /* kernel, initrd, root */
+	PLAN_SOURCES = PLAN_SOURCE_IMAGE + 3
 };
 
 struct plan {
@@ -139,7 +144,8 @@ struct plan {
 	const char *cwd;     /* where the command starts, inside */
 	unsigned ns;	     /* CELL_NS_* the clone makes */
 	bool full;	     /* everything; else what portable asked for */
-	bool is_sandbox;     /* the command runs on a kernel of its own */
+	bool is_sandbox;     /* the command runs on a kernel of its own, */
+	bool is_vm;	     /* in a machine of its own */
 	uint32_t sentry_uid; /* root: that kernel's */
 };
 
@@ -158,9 +164,16 @@ size_t plan_find(const struct plan *p, enum plan_op op);
  *  @e: only for what cannot even be looked at, e.g. a missing --root */
 int host_caps_probe(const struct cell_request *req, struct host_caps *ret,
 		    struct err *e) MUST_USE;
+/** host_caps_image() - only the entries of a directory that is a root
+ *  Return: 0 or -errno */
+int host_caps_image(const char *image, struct host_caps *ret) MUST_USE;
 /** plan_build() - @e: ERR_HOST, names the missing primitive and the remedy */
 int plan_build(const struct cell_request *req, const struct host_caps *h,
 	       struct plan *ret, struct err *e) MUST_USE;
+/** plan_tree() - only the root of a cell and what the host's or an image's
+ *  programs are in it: what the root of a machine's image is made of */
+int plan_tree(const struct cell_request *req, const struct host_caps *h,
+	      struct plan *ret, struct err *e) MUST_USE;
 void plan_drop(struct plan *p);
 /** plan_print() - one line a step, aligned, for people and for tests */
 void plan_print(const struct plan *p, struct wbuf *out);

@@ -5,15 +5,6 @@
 #include "cell/oci.h"
 #include "cell/plan_int.h"
 
-/* The loopback of the namespace with the door, which is not the sandbox's */
-static bool wants_inner_loopback(const struct door *d)
-{
-	for (size_t i = 0; d && i < d->n_listen; i++)
-		if (ip_class(&d->listen[i].addr) == IP_LOOPBACK)
-			return true;
-	return d && d->n_inside;
-}
-
 /* What this wall cannot carry is refused by name. */
 static int gvisor_can(const struct plan_builder *b, struct err *e)
 {
@@ -36,7 +27,7 @@ static int gvisor_can(const struct plan_builder *b, struct err *e)
 			       "CELLOS_SECCOMP_BPF_PATH filter calls to this "
 			       "host's kernel, which the command does not "
 			       "make; unset them, or use --backend host");
-	if (wants_inner_loopback(r->door))
+	if (door_wants_loopback(r->door))
 		return err_set(e, ERR_HOST, 0,
 			       "gvisor: an explicit proxy or upstream of "
 			       "CELLOS_DNS_PROXY* or CELLOS_SNI_PROXY* is on a "

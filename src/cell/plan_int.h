@@ -16,6 +16,10 @@ struct plan_builder {
 /** plan_add() - a step; never NULL: one too many goes to @b->spill */
 struct plan_step *plan_add(struct plan_builder *b, enum plan_op op,
 			   const char *src, const char *dst, const char *why);
+/** plan_insert() - @s before the step @at; false: there is room */
+bool plan_insert(struct plan_builder *b, size_t at, const struct plan_step *s);
+/** plan_keep() - a copy that lives as long as the plan */
+const char *plan_keep(struct plan_builder *b, const char *s);
 void plan_add_n(struct plan_builder *b, enum plan_op op, const char *dst,
 		uint64_t n, const char *why);
 void plan_add_bind(struct plan_builder *b, const char *src, const char *dst,
@@ -34,7 +38,20 @@ int plan_mounts(struct plan_builder *b, struct err *e) MUST_USE;
 /** plan_cwd() - workingDirectory, after them */
 int plan_cwd(struct plan_builder *b, struct err *e) MUST_USE;
 
+/** plan_top() - the entries of an image or of the host's root */
+void plan_top(struct plan_builder *b);
+/** plan_private() - a tmpfs of the cell's own */
+void plan_private(struct plan_builder *b, const char *path, uint64_t size,
+		  uint64_t mode);
+/** plan_dev(), plan_proc() - /dev and /proc of a cell */
+void plan_dev(struct plan_builder *b);
+void plan_proc(struct plan_builder *b);
+/** plan_lockdown() - what the command's process does, to exec */
+void plan_lockdown(struct plan_builder *b);
+
 /** plan_gvisor() - the plan of a cell with a sandbox in it */
 int plan_gvisor(struct plan_builder *b, struct err *e) MUST_USE;
+/** plan_vm() - the plan of a cell with a machine in it */
+int plan_vm(struct plan_builder *b, struct err *e) MUST_USE;
 
 #endif

@@ -27,6 +27,7 @@
 #include "base/fd.h"
 #include "cell/command.h"
 #include "cell/door.h"
+#include "cell/driver.h"
 #include "cell/guest.h"
 #include "cell/oci.h"
 #include "cell/stage.h"
@@ -53,37 +54,14 @@ static void fail(const struct driver *d, size_t step, int sys, const char *what)
 	stage_fail(d->s->child_sock, step, sys, what);
 }
 
-/* -- the far end of the leg -- */
-
 /* What runsc finds there it takes over for its own stack. */
 static int enter_leg(const struct stage *s)
 {
-	OWNED(fd_drop) int fd = -1;
-	char text[1024];
-	struct nl_buf b = { .p = text, .max = sizeof(text) };
-	struct ip_addr a4 = door_addr(DOOR_LEG_PEER4);
-	struct ip_addr a6 = door_addr(DOOR_LEG_PEER6);
-	struct ip_addr via4 = door_addr(DOOR_ADDR4);
-	struct ip_addr via6 = door_addr(DOOR_ADDR6);
-	uint32_t dev;
-
 	if (!s->req->door)
 		return 0;
 	if (setns(s->leg_net, CLONE_NEWNET) < 0)
 		return -errno;
-	dev = if_nametoindex(SANDBOX_LINK);
-	fd = nl_socket(NETLINK_ROUTE);
-	if (!dev || fd < 0)
-		return dev ? fd : -errno;
-	netns_put_up(&b, dev);
-	netns_put_addr(&b, dev, &a4);
-	netns_put_gateway(&b, dev, &via4);
-	if (s->req->door->has_v6) {
-		netns_put_addr(&b, dev, &a6);
-		netns_put_gateway(&b, dev, &via6);
-	}
-	nl_ask_ack(&b);
-	return nl_request(fd, &b);
+	return door_far_end(SANDBOX_LINK, s->req->door->has_v6);
 }
 
 /* -- processes -- */
@@ -260,21 +238,6 @@ static void write_bundle(struct driver *d)
 		fail(d, d->step, -r, "config.json");
 }
 
-/* The sandbox has the command's descriptors now: with ours open its output
- * would have no end. */
-static void drop_stdio(struct driver *d)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int i = 0; i < 3; i++) {
-		if (null < 0 || dup2(null, i) < 0)
-			fail(d, d->step, errno, "/dev/null");
-		if (d->s->stdio[i] > 2)
-			(void)close(d->s->stdio[i]);
-	}
-	(void)close(null);
-}
-
 /* One call: each is a program of 24 MB that has to get going. */
 static void run_bundle(struct driver *d, bool has_console)
 {
@@ -302,7 +265,9 @@ static void boot(struct driver *d)
 	if (r || (has_console && console < 0))
 		fail(d, d->step, r ? -r : -console, "stdio");
 	run_bundle(d, has_console);
-	drop_stdio(d);
+	r = driver_drop_stdio(d->s);
+	if (r)
+		fail(d, d->step, -r, "/dev/null");
 	r = has_console ? sandbox_console_give(console, d->s->child_sock) : 0;
 	if (r)
 		fail(d, d->step, -r, "terminal");
@@ -346,19 +311,6 @@ static void let_go(struct driver *d)
 
 /* -- the end -- */
 
-static void end_as(const struct driver *d, int status) NORETURN;
-static void end_as(const struct driver *d, int status)
-{
-	/* without this word pid 1 takes our end for that of the sandbox */
-	if (write(d->s->told[1], "e", 1) != 1)
-		_exit(125);
-	if (WIFSIGNALED(status)) {
-		command_reset_signals();
-		(void)kill(getpid(), WTERMSIG(status));
-	}
-	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 125);
-}
-
 /* Its pid 1 passes it on to everything in there. */
 static void ask_to_end(struct driver *d)
 {
@@ -380,7 +332,7 @@ static void serve(struct driver *d)
 	for (;;) {
 		if (next_record(d, &r)) {
 			if (r.word == GUEST_ENDED)
-				end_as(d, r.value);
+				driver_end(d->s, CELL_TOLD_ENDED, r.value);
 			_exit(125);
 		}
 		if (d->is_dead)
@@ -391,24 +343,11 @@ static void serve(struct driver *d)
 	}
 }
 
-/* No core of ours when we end by the command's signal, and nobody looks in */
 static int prepare(struct driver *d)
 {
-	const struct rlimit core = { 1, 1 };
-	sigset_t set;
-
-	(void)close(d->s->init_sock);
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGCHLD);
-	(void)sigaddset(&set, SIGTERM);
-	if (setsid() < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
-	    setrlimit(RLIMIT_CORE, &core) < 0 ||
-	    sigprocmask(SIG_SETMASK, &set, NULL) < 0)
-		return -errno;
-	d->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	d->sigfd = driver_begin(d->s);
 	if (d->sigfd < 0)
-		return -errno;
+		return d->sigfd;
 	return d->s->drop & STAGE_DROP_SECCOMP ? 0 : seccomp_enter_runtime();
 }
 

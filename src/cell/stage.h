@@ -52,12 +52,15 @@ struct stage {
 	int source[STAGE_SOURCES]; /* detached trees, by plan_step.n, -1: as
 				    * root opened before the clone, else by pid
 				    * 1 before it covers anything */
-	int leg_net;	/* pid 1: where the other end of the leg is; -1 */
-	int told[2];	/* pid 1: pipe, one byte if the driver of a sandbox ends
-			 * as the command did, and not by itself */
-	uint64_t nproc; /* RLIMIT_NPROC instead of a pids group; 0 */
-	unsigned drop;	/* STAGE_DROP_*: 0 outside test builds */
-	int fail_step;	/* -1 outside test builds */
+	int leg_net;   /* pid 1: where the other end of the leg is; of a VMM
+			* the device, cell0; -1 */
+	int told[2];   /* pid 1: pipe, one of enum cell_told from the driver
+			* of a sandbox; none if that ended by itself */
+	bool is_guest; /* in a guest: nobody hears of watched calls, */
+	uint16_t closed_port; /* and only this is known of the door's ports */
+	uint64_t nproc;	      /* RLIMIT_NPROC instead of a pids group; 0 */
+	unsigned drop;	      /* STAGE_DROP_*: 0 outside test builds */
+	int fail_step;	      /* -1 outside test builds */
 	int fail_errno;
 };
 
@@ -97,6 +100,16 @@ int stage_set_stdio(const struct stage *s) MUST_USE;
 /** sandbox_main() - the same where the command is run by a sandbox: drives it
  *  (cell/guest.h), and ends as the command did */
 void sandbox_main(const struct stage *s, size_t first) NORETURN;
+/** vm_main() - the same with a machine (cell/vm.h) */
+void vm_main(const struct stage *s, size_t first) NORETURN;
+/** vm_tap() - the device cell0, of which the VMM gets this descriptor of
+ *  /dev/net/tun; 0 or -errno */
+int vm_tap(int tun) MUST_USE;
+/** stage_lock_helper() - this process, which is not the command, as nothing but
+ *  @uid, which may read and run what its root has; @has_declared: and do
+ *  with what the document shows as it says; 0 or -errno */
+int stage_lock_helper(const struct stage *s, uid_t uid,
+		      bool has_declared) MUST_USE;
 /** sandbox_root() - what the sandbox's processes may see, around the cell's
  *  root, which is the current directory; 0 or -errno */
 int sandbox_root(const struct stage *s, const struct plan_step *p) MUST_USE;
@@ -116,14 +129,22 @@ struct self_test {
 	const char *name;
 	const char *expected; /* errno word for the report */
 	int want[6];	      /* any of these; 0 ends the list */
-	enum { SELF_TEST_ALWAYS, SELF_TEST_NO_DOOR, SELF_TEST_DOOR } when;
+	enum {
+		SELF_TEST_ALWAYS,
+		SELF_TEST_NO_DOOR,
+		SELF_TEST_DOOR,
+		SELF_TEST_FILTER /* with a door in the same namespace */
+	} when;
 };
 extern const struct self_test self_tests[];
 extern const size_t self_test_count;
-/** self_test_applies() - is it one for a cell with this door, NULL: none */
-bool self_test_applies(size_t index, const struct door *d);
+/** self_test_applies() - is it one for a cell with this door, NULL: none
+ *  @has_leg: the door is in another namespace than the command */
+bool self_test_applies(size_t index, const struct door *d, bool has_leg);
+/** self_test_closed_port() - a port that @d lets nothing to */
+uint16_t self_test_closed_port(const struct door *d);
 /** self_test_run() - try one; Return: the errno it got, 0 if it succeeded */
-int self_test_run(size_t index, const struct door *d);
+int self_test_run(size_t index, uint16_t closed_port);
 /** self_test_passed() */
 bool self_test_passed(size_t index, int got);
 

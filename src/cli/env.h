@@ -79,7 +79,8 @@ enum env_status {
 	X("CELLOS_TRUST_L7_KID", STRING, "cellos-local-l7-v0", ACTIVE,        \
 	  "issuerKid of L7 events")                                           \
 	X("CELLOS_CELL_BACKEND", ENUM, "", ACTIVE,                            \
-	  "unset, stub or host: the host; gvisor; firecracker is refused")    \
+	  "unset, stub or host: the host; gvisor; qemu; firecracker is "      \
+	  "refused")                                                          \
 	X("CELLOS_GVISOR_RUNSC_BIN", PATH, "runsc", ACTIVE,                   \
 	  "gvisor: the OCI runtime, a path or a name to be found in PATH")    \
 	X("CELLOS_GVISOR_BUNDLE_ROOT", PATH, "", IGNORED,                     \

@@ -18,6 +18,7 @@
 #include "base/stop.h"
 #include "cli/env.h"
 #include "wire/b64.h"
+#include "image/image.h"
 
 /* The first failure decides; later ones are only told to the operator */
 void life_fail(struct life *l, enum lifecycle_fault fault, const struct err *e)
@@ -165,6 +166,12 @@ static int setup_run(struct life *l, struct err *e)
 						: "cellos-local-resolve-v0",
 		.l7_kid = c->l7_kid ? c->l7_kid : "cellos-local-l7-v0",
 	};
+	if (l->req.image && !l->req.image->err.text[0]) {
+		l->run.kernel_digest =
+			l->req.image->manifest.digest[MANIFEST_KERNEL];
+		l->run.rootfs_digest =
+			l->req.image->manifest.digest[MANIFEST_ROOTFS];
+	}
 	/*
 	 * Before the cell is made, because it takes its environment with it;
 	 * a failure is told where the original's readers look for it.
@@ -234,6 +241,15 @@ static void create_cell(struct life *l)
 static void destroy(struct life *l);
 static void emit_residue(struct life *l);
 
+static void manifest_failed(struct life *l, const struct image_fault *f)
+{
+	event_manifest_failed(&l->body, f->role, f->expected, f->actual,
+			      f->manifest);
+	/* the original's has no time */
+	life_emit_from(l, EVENT_MANIFEST_FAILED, EVENT_SOURCE_VM, "", &l->body);
+	wbuf_reset(&l->body);
+}
+
 /* Gate 15: no event of the original's is written when it fails */
 static void create_failed(struct life *l)
 {
@@ -241,6 +257,8 @@ static void create_failed(struct life *l)
 
 	if (l->gate_failed)
 		life_gate_unstarted(l, e->text);
+	if (l->req.image && l->req.image->fault.set)
+		manifest_failed(l, &l->req.image->fault);
 	(void)err_prefix(e, "cell create: ");
 	life_verdict(l, REPORT_REFUSED, "create", e);
 	life_fail(l, LIFECYCLE_REFUSED, e);

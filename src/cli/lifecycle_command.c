@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Within a run: the command, from its announcement to its outcome. */
+#include "cell/message.h"
 #include "cli/lifecycle_int.h"
 
 #include <signal.h>
@@ -182,6 +183,21 @@ bool life_is_lost_sandbox(const struct life *l)
 	return l->res->started && l->res->exit.sandbox_ended;
 }
 
+/* The typed reasons of the original, and two of ours */
+static const char *lost_word(const struct cell_exit *x)
+{
+	static const char *const words[CELL_TOLD_NUM] = {
+		[CELL_TOLD_PANIC] = "kernel_panic",
+		[CELL_TOLD_INIT] = "init_crashed",
+		[CELL_TOLD_FILES] = "files_lost",
+	};
+
+	if (x->oom)
+		return "oom";
+	return x->told < CELL_TOLD_NUM && words[x->told] ? words[x->told]
+							 : "vmm_crashed";
+}
+
 /* Written whatever the outcome; only then the outcome is the run's failure */
 static void command_result(struct life *l)
 {
@@ -205,7 +221,7 @@ static void command_result(struct life *l)
 	if (lost) {
 		/* how its command ended nobody knows */
 		(void)err_set(&e, ERR_PLAIN, 0, "in-VM exit bridge: %s",
-			      x->oom ? "oom" : "vmm_crashed");
+			      lost_word(x));
 		(void)snprintf(e.cause, sizeof(e.cause), "%s", spawn);
 		life_fail(l, LIFECYCLE_BROKEN, &e);
 		return;

@@ -227,7 +227,7 @@ int run_args_take(void *ctx, const struct verb_opt *opt, const char *value,
 		return dir_resolve(opt->name, value, &a->root, e);
 	case OPT_BACKEND:
 		if (!*value)
-			return bad_value(opt, value, "host or gvisor", e);
+			return bad_value(opt, value, "host, gvisor or qemu", e);
 		a->backend = value;
 		return 0;
 	case OPT_STDIN:

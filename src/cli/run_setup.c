@@ -107,7 +107,7 @@ int run_setup(const struct run_args *a, struct run_setup *s, struct err *e)
 	s->backend = wall_choose(a->backend, &portable, e);
 	if (!s->backend || fill_request(a, s, e))
 		return -1;
-	wall_request(s->backend, &s->req);
+	wall_request(s->backend, &s->dirs, &s->req);
 	return 0;
 }
 

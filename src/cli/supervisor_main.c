@@ -111,7 +111,7 @@ static int run_cell(const struct document *d, struct config *c,
 	if (config_request(c, &lc.request, e) < 0 ||
 	    state_dirs_find(&dirs, e) < 0)
 		return -1;
-	wall_request(wall, &lc.request);
+	wall_request(wall, &dirs, &lc.request);
 	reach = (struct reach){ .spec = &d->spec,
 				.dirs = &dirs,
 				.journal = lc.journal_path };

@@ -99,6 +99,7 @@ int verb_validate(int argc, char **argv);
 int verb_plan(int argc, char **argv);
 int verb_verify(int argc, char **argv);
 int verb_keygen(int argc, char **argv);
+int verb_image(int argc, char **argv);
 int verb_ps(int argc, char **argv);
 int verb_kill(int argc, char **argv);
 int verb_gc(int argc, char **argv);
@@ -128,7 +129,8 @@ enum verb_opt_id {
 	OPT_EXPECT,
 	OPT_JSON,
 	OPT_OUT,
-	OPT_SIGNAL
+	OPT_SIGNAL,
+	OPT_KERNEL
 };
 
 #endif

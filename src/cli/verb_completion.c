@@ -8,7 +8,7 @@
 /* Words after which everything belongs to the command itself. */
 static const char signal_words[] = "TERM KILL";
 static const char shell_words[] = "bash zsh fish";
-static const char wall_words[] = "host gvisor";
+static const char wall_words[] = "host gvisor qemu";
 
 static void verb_words(void)
 {

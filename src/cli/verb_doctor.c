@@ -240,8 +240,8 @@ static int take(void *ctx, const struct verb_opt *opt, const char *value,
 	}
 	if (!backend_by_name(value))
 		return err_set(e, ERR_PLAIN, 0,
-			       "--backend %s: there is no such wall; use host "
-			       "or gvisor",
+			       "--backend %s: there is no such wall; use host, "
+			       "gvisor or qemu",
 			       value);
 	d->wall = value;
 	return 0;

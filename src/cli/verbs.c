@@ -76,8 +76,9 @@
 		  "WALL",                                                     \
 		  COMPLETE_WALL,                                              \
 		  "what stands between the command and this host: host "      \
-		  "(namespaces and filters) or gvisor (a kernel in user "     \
-		  "space besides); default host, or CELLOS_CELL_BACKEND" },   \
+		  "(namespaces and filters), gvisor (a kernel in user space " \
+		  "besides) or qemu (a machine besides); default host, or "   \
+		  "CELLOS_CELL_BACKEND" },                                    \
 		{ OPT_STDIN,                                                  \
 		  'i',                                                        \
 		  NULL,                                                       \
@@ -119,13 +120,24 @@ static const struct verb_opt keygen_opts[] = {
 	  "finds them)" },
 };
 
+static const struct verb_opt image_opts[] = {
+	{ OPT_KERNEL, 0, "kernel", "PATH", COMPLETE_FILE,
+	  "a Debian kernel package (linux-image-*.deb), or a directory with "
+	  "its boot/ and lib/modules/ (default: /)" },
+	{ OPT_ROOT, 0, "root", "DIR", COMPLETE_DIR,
+	  "make the root of this directory instead of the host's programs" },
+	{ OPT_OUT, 0, "out", "DIR", COMPLETE_DIR,
+	  "a directory to make for it (default: images/NAME in the state "
+	  "directory, where \"run\" finds it)" },
+};
+
 static const struct verb_opt json_opts[] = {
 	{ OPT_JSON, 0, "json", NULL, COMPLETE_NONE, "JSON instead of a table" },
 };
 
 static const struct verb_opt doctor_opts[] = {
 	{ OPT_BACKEND, 0, "backend", "WALL", COMPLETE_WALL,
-	  "host (default) or gvisor: the wall to try" },
+	  "host (default), gvisor or qemu: the wall to try" },
 	{ OPT_JSON, 0, "json", NULL, COMPLETE_NONE, "JSON instead of a table" },
 };
 
@@ -168,6 +180,11 @@ const struct verb verbs[] = {
 	  .summary = "make the key pair that signs events",
 	  .run = verb_keygen,
 	  OPTS(keygen_opts) },
+	{ .name = "image",
+	  .synopsis = "build [OPTION]... [NAME]",
+	  .summary = "make what a machine boots: kernel, init, root, signed",
+	  .run = verb_image,
+	  OPTS(image_opts) },
 	{ .name = "ps",
 	  .synopsis = "[OPTION]...",
 	  .summary = "list the running cells of this user",

@@ -2,30 +2,41 @@
 /* Choice of a wall. */
 #include "cli/wall.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
+#include "base/fd.h"
 #include "cli/env.h"
+#include "evidence/keyring.h"
+#include "image/image.h"
 
 #define VARIABLE "CELLOS_CELL_BACKEND"
 
 static bool is_microvm(const char *word)
 {
-	return !strcmp(word, "firecracker") || !strcmp(word, "qemu");
+	return !strcmp(word, "firecracker");
 }
 
 static const struct backend *refuse(const char *from, const char *word,
 				    struct err *e)
 {
 	if (is_microvm(word))
-		(void)err_set(e, ERR_PLAIN, 0,
-			      "%s%s is not supported by this build: %s backend "
-			      "init: there is no microVM wall; use the host or "
-			      "the gvisor wall",
-			      from, word, word);
+		(void)err_set(
+			e, ERR_PLAIN, 0,
+			"%s%s is not supported by this build: %s backend "
+			"init: there is no driver of it; use qemu, gvisor "
+			"or host",
+			from, word, word);
 	else
-		(void)err_set(e, ERR_PLAIN, 0,
-			      "%s%s: there is no such wall; use host or gvisor",
-			      from, word);
+		(void)err_set(
+			e, ERR_PLAIN, 0,
+			"%s%s: there is no such wall; use host, gvisor or qemu",
+			from, word);
 	return NULL;
 }
 
@@ -44,15 +55,95 @@ const struct backend *wall_choose(const char *asked, bool *portable,
 		return &backend_host;
 	if (!b)
 		return refuse(asked ? "--backend " : VARIABLE "=", word, e);
-	if (b == &backend_gvisor)
+	if (b && b != &backend_host)
 		*portable = false;
 	return b;
 }
 
-void wall_request(const struct backend *b, struct cell_request *req)
+/* The image a document names, or the default one */
+static int image_dir(const struct state_dirs *d, const struct spec *spec,
+		     char *buf, size_t size, struct err *e)
 {
-	if (b != &backend_gvisor)
+	const struct slice *ref =
+		spec->environment ? &spec->environment->image_reference : NULL;
+	struct slice name = ref && ref->n ? *ref : slice_of(IMAGE_DEFAULT);
+	int n;
+
+	if (name.p[0] == '/')
+		n = snprintf(buf, size, "%.*s", (int)name.n, name.p);
+	else if (!image_is_name(name))
+		return err_set(e, ERR_PLAIN, 0,
+			       "image: /spec/environment/imageReference "
+			       "\"%.*s\" is neither a name (letters, digits, "
+			       ". _ -) nor an absolute path",
+			       (int)(name.n > 200 ? 200 : name.n), name.p);
+	else
+		n = snprintf(buf, size, "%s/" IMAGE_DIR "/%.*s", d->state,
+			     (int)name.n, name.p);
+	return n < (int)size ? 0 : err_set(e, ERR_PLAIN, ENAMETOOLONG, "image");
+}
+
+/* spec.environment.imageDigest is that of the root */
+static void check_digest(const struct spec *spec, struct image *im)
+{
+	struct slice want = spec->environment ? spec->environment->image_digest
+					      : (struct slice){ 0 };
+	const char *got = im->manifest.digest[MANIFEST_ROOTFS];
+
+	if (want.n > 7 && !strncmp(want.p, "sha256:", 7)) {
+		want.p += 7;
+		want.n -= 7;
+	}
+	if (!want.n ||
+	    (want.n == strlen(got) && !strncasecmp(want.p, got, want.n)))
 		return;
-	req->wall = CELL_WALL_GVISOR;
-	req->runsc = env_path("CELLOS_GVISOR_RUNSC_BIN");
+	(void)err_set(&im->err, ERR_PLAIN, 0,
+		      "rootfs digest mismatch at %s: "
+		      "/spec/environment/imageDigest is %.*s, the manifest "
+		      "says %s (L2-06-1)",
+		      im->fault.manifest, (int)(want.n > 64 ? 64 : want.n),
+		      want.p, got);
+}
+
+/* -1: it cannot be made, and everything is read each time */
+static int known_digests(int state)
+{
+	if (mkdirat(state, IMAGE_KNOWN, 0700) < 0 && errno != EEXIST)
+		return -1;
+	return openat(state, IMAGE_KNOWN,
+		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static void open_image(const struct state_dirs *d, struct cell_request *req)
+{
+	static struct image im; /* of this run, to the end */
+	OWNED(keyring_pair_drop) struct keyring_pair own = { 0 };
+	OWNED(fd_drop) int fd = dir_make(d->state, 0700);
+	OWNED(fd_drop) int known = -1;
+	char dir[PATH_MAX];
+
+	im = IMAGE_INIT;
+	req->image = &im;
+	if (fd < 0) {
+		(void)err_set(&im.err, ERR_PLAIN, -fd, "%s", d->state);
+		return;
+	}
+	if (keyring_default(fd, &own, &im.err) ||
+	    image_dir(d, req->spec, dir, sizeof(dir), &im.err))
+		return;
+	known = known_digests(fd);
+	if (image_open(dir, own.public_key, known, &im) == 0)
+		check_digest(req->spec, &im);
+}
+
+void wall_request(const struct backend *b, const struct state_dirs *d,
+		  struct cell_request *req)
+{
+	if (b == &backend_gvisor) {
+		req->wall = CELL_WALL_GVISOR;
+		req->runsc = env_path("CELLOS_GVISOR_RUNSC_BIN");
+	} else if (b == &backend_qemu) {
+		req->wall = CELL_WALL_QEMU;
+		open_image(d, req);
+	}
 }

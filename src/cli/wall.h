@@ -4,6 +4,7 @@
 #define CELLOS_CLI_WALL_H
 
 #include "backend/backend.h"
+#include "cell/state.h"
 
 /**
  * wall_choose() - the wall of a run
@@ -18,7 +19,9 @@
  */
 const struct backend *wall_choose(const char *asked, bool *portable,
 				  struct err *e) MUST_USE;
-/** wall_request() - what the wall has to find in its request */
-void wall_request(const struct backend *b, struct cell_request *req);
+/** wall_request() - what the wall has to find in its request; an image that
+ *  cannot be booted says so itself, in the plan of the run */
+void wall_request(const struct backend *b, const struct state_dirs *d,
+		  struct cell_request *req);
 
 #endif

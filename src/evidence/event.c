@@ -204,19 +204,35 @@ void event_started(struct wbuf *b, const struct event_run *r)
 	begin(&j, b);
 	body_ktext(&j, "cellId", r->cell_id);
 	body_correlation(&j, r);
-	if (d) {
-		/* a document whose token fails is not admitted */
+	/* a document whose token fails is not admitted */
+	if (d)
 		json_out_kbool(&j, "derivationVerified", true);
+	body_ktext(&j, "kernelDigestSha256", r->kernel_digest);
+	if (d)
 		body_kslice_opt(&j, "parentRunId", d->parent_run_id);
-	}
 	put_placement(&j, r);
 	if (d)
 		body_kslice_opt(&j, "roleRoot", d->role_root);
+	body_ktext(&j, "rootfsDigestSha256", r->rootfs_digest);
 	body_ktext(&j, "runId", r->run_id);
 	json_out_kstr_opt(&j, "specHash", r->raw_hash);
 	body_spec_id(&j, r);
 	put_tenant(&j, r);
 	json_out_ku64(&j, "ttlSeconds", r->spec->ttl_seconds);
+	json_out_end(&j, '}');
+}
+
+void event_manifest_failed(struct wbuf *b, const char *role,
+			   const char *expected, const char *actual,
+			   const char *manifest)
+{
+	struct json_out j;
+
+	begin(&j, b);
+	body_ktext(&j, "actualSha256", actual);
+	body_ktext(&j, "expectedSha256", expected);
+	body_ktext(&j, "manifestPath", manifest);
+	body_ktext(&j, "role", role);
 	json_out_end(&j, '}');
 }
 

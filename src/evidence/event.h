@@ -22,6 +22,7 @@
 #define EVENT_SOURCE	 "cellos-supervisor"
 #define EVENT_SOURCE_DNS "cellos-dns-proxy"
 #define EVENT_SOURCE_SNI "cellos-sni-proxy"
+#define EVENT_SOURCE_VM	 "cellos-host-firecracker" /* of both microVM walls */
 
 /* X(enum suffix, type without EVENT_PREFIX, ours, when it is written).
  * The man page cellos-events(7) and the contracts are checked against it. */
@@ -36,6 +37,8 @@
 	  "for each egress rule, with CELLOS_RESOLVE_EGRESS_DNS")              \
 	X(STARTED, "cell.lifecycle.v1.started", 0,                             \
 	  "secrets are resolved, the command is next")                         \
+	X(MANIFEST_FAILED, "cell.lifecycle.v1.manifest-failed", 0,             \
+	  "an artifact of the image is another; nothing is booted")            \
 	X(CONTAINER_SECURITY, "cell.observability.v1.container_security", 0,   \
 	  "after started")                                                     \
 	X(NETWORK_POLICY, "cell.observability.v1.network_policy", 0,           \
@@ -92,6 +95,8 @@ struct event_run {
 	const char *raw_hash;  /* 64 hex, of the document as read */
 	const char *spec_hash; /* "sha256:" + 64 hex, canonical */
 	const char *keyset_id, *resolver_kid, *l7_kid;
+	/* of a machine's image, 64 hex digits; NULL: it boots none */
+	const char *kernel_digest, *rootfs_digest;
 };
 
 /* An event before signing; all strings borrowed. */
@@ -117,6 +122,10 @@ void event_wrapper_line(struct wbuf *b, const struct event *ev,
 void event_network_scope(struct wbuf *b, const struct event_run *r);
 void event_dns_target_set(struct wbuf *b, const struct event_run *r,
 			  const char *updated_at);
+/** event_manifest_failed() - digests: 64 hex digits, without a prefix */
+void event_manifest_failed(struct wbuf *b, const char *role,
+			   const char *expected, const char *actual,
+			   const char *manifest);
 void event_started(struct wbuf *b, const struct event_run *r);
 /** event_container_security() - @status: text of /proc/<pid>/status, or NULL */
 void event_container_security(struct wbuf *b, const struct event_run *r,

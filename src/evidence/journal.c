@@ -365,7 +365,9 @@ int journal_emit_from(struct journal *j, enum event_type t, const char *source,
 		.id = id,
 		.source = source ? source : EVENT_SOURCE,
 		.type = event_type_text(t),
-		.time = time ? time : now,
+		.time = !time	? now
+			: *time ? time
+				: NULL,
 		.data = wbuf_as_slice(data),
 	};
 

@@ -28,6 +28,7 @@
 #include "cell/command.h"
 #include "cell/guest.h"
 #include "cell/plan.h"
+#include "guest/vm_guest.h"
 #include "sys/caps.h"
 #include "sys/seccomp.h"
 
@@ -178,6 +179,9 @@ int main(int argc, char **argv)
 	sigset_t set, all;
 	pid_t child;
 
+	/* as a machine's kernel starts it */
+	if (argc >= 1 && !strcmp(argv[0], "/init") && getpid() == 1)
+		vm_guest_main();
 	report = open(GUEST_CHANNEL "/" GUEST_REPORT, O_WRONLY | O_CLOEXEC);
 	go = open(GUEST_CHANNEL "/" GUEST_GO, O_RDONLY | O_CLOEXEC);
 	if (report < 0 || go < 0)

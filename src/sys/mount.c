@@ -23,6 +23,7 @@ enum {
 	K_MS_NODEV = 4,
 	K_MS_NOEXEC = 8,
 	K_MS_BIND = 4096,
+	K_MS_MOVE = 8192,
 	K_MS_REC = 16384,
 	K_MS_PRIVATE = 1 << 18,
 	K_MNT_DETACH = 2
@@ -196,8 +197,13 @@ int mount_tree_move(int tree, const char *path)
 				  MOVE_MOUNT_F_EMPTY_PATH));
 }
 
-int mount_fs(const char *type, const char *path, unsigned flags,
-	     const char *data)
+int mount_move(const char *src, const char *dst)
+{
+	return sys_result(mount(src, dst, NULL, K_MS_MOVE, NULL));
+}
+
+static int mount_new(const char *source, const char *type, const char *path,
+		     unsigned flags, const char *data)
 {
 	unsigned long f = K_MS_NOSUID;
 
@@ -207,7 +213,19 @@ int mount_fs(const char *type, const char *path, unsigned flags,
 		f |= K_MS_NOEXEC;
 	if (!(flags & MOUNT_DEV))
 		f |= K_MS_NODEV;
-	return sys_result(mount(type, path, type, f, data));
+	return sys_result(mount(source, path, type, f, data));
+}
+
+int mount_fs(const char *type, const char *path, unsigned flags,
+	     const char *data)
+{
+	return mount_new(type, type, path, flags, data);
+}
+
+int mount_dev(const char *dev, const char *type, const char *path,
+	      unsigned flags)
+{
+	return mount_new(dev, type, path, flags, NULL);
 }
 
 int mount_pivot(void)

@@ -57,6 +57,11 @@ int mount_tree_move(int tree, const char *path) MUST_USE;
  *  @flags: MOUNT_*; @data: options, or NULL */
 int mount_fs(const char *type, const char *path, unsigned flags,
 	     const char *data) MUST_USE;
+/** mount_dev() - the file system on a block device, the rest as mount_fs() */
+int mount_dev(const char *dev, const char *type, const char *path,
+	      unsigned flags) MUST_USE;
+/** mount_move() - a mount to another place, both ends trusted paths */
+int mount_move(const char *src, const char *dst) MUST_USE;
 /** mount_bind() - show @src at @dst too, one call, both ends trusted paths;
  *  the new mount has the flags of the one @src lies on */
 int mount_bind(const char *src, const char *dst, bool recursive) MUST_USE;

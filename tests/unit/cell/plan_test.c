@@ -442,6 +442,89 @@ static void a_sandbox_names_what_it_cannot_carry(void **state)
 	drop(&f);
 }
 
+static void load_machine(struct fixture *f, const char *doc)
+{
+	load_sandbox(f, doc);
+	f->req.wall = CELL_WALL_QEMU;
+	f->host.vmm = "/usr/bin/qemu";
+}
+
+/* The host's part ends with the VMM, the guest's with the command. */
+static void lines_of_a_machine(void **state)
+{
+	struct fixture f = { 0 };
+	const struct plan *p = &f.plan;
+	size_t vmm, host = 0, guest = 0;
+
+	(void)state;
+	load_machine(&f, DOC("\"authority\":{\"filesystem\":{\"mounts\":["
+			     "{\"path\":\"/w\",\"mode\":\"rw\"},"
+			     "{\"path\":\"/ww\",\"mode\":\"ro\"}]}},"
+			     "\"run\":{\"argv\":[\"x\"]}"));
+	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
+	assert_true(p->is_sandbox && p->is_vm);
+	vmm = plan_find(p, PLAN_VMM);
+	assert_string_equal(p->steps[vmm].src, "/usr/bin/qemu");
+	assert_int_equal(count(p, PLAN_IMAGE), 1);
+	assert_int_equal(count(p, PLAN_PIVOT), 2);
+	assert_true(plan_find(p, PLAN_LANDLOCK) > vmm);
+	assert_int_equal(p->steps[p->n - 1].op, PLAN_EXEC);
+	for (size_t i = 0; i < p->n; i++) {
+		const struct plan_step *s = &p->steps[i];
+
+		if (!plan_is_declared(s))
+			continue;
+		if (i < vmm) {
+			/* beside the driver, idmapped as on the host's wall */
+			assert_string_equal(s->dst,
+					    host ? "/mounts/1" : "/mounts/0");
+			assert_int_equal(s->flags & PLAN_F_FROM_FD,
+					 PLAN_F_FROM_FD);
+			host++;
+			continue;
+		}
+		assert_string_equal(s->src, guest ? "/files/1" : "/files/0");
+		assert_string_equal(s->dst, guest ? "/ww" : "/w");
+		assert_int_equal(s->flags, guest ? PLAN_F_RO : 0);
+		guest++;
+	}
+	assert_int_equal(host, 2);
+	assert_int_equal(guest, 2);
+	/* a leg only where there is a door */
+	assert_int_equal(count(p, PLAN_LEG), 0);
+	drop(&f);
+}
+
+static void a_machine_names_what_it_cannot_carry(void **state)
+{
+	struct fixture f = { 0 };
+
+	(void)state;
+	load_machine(&f, DOC("\"authority\":{},\"run\":{\"argv\":[\"x\"]}"));
+	f.req.in = CELL_STDIN_PTY;
+	assert_sandbox_refused(
+		&f, "host backend: qemu: -t: a machine's command has no "
+		    "terminal; leave it out, or use --backend host");
+	f.req.in = CELL_STDIN_NULL;
+	f.req.image_root = "/i";
+	assert_sandbox_refused(
+		&f, "host backend: qemu: --root /i: a machine boots an image; "
+		    "make one of it (cellos image build --root /i)");
+	f.req.image_root = NULL;
+	f.req.seccomp = CELL_SECCOMP_FILE;
+	assert_sandbox_refused(
+		&f, "host backend: qemu: CELLOS_SUBPROCESS_SECCOMP and "
+		    "CELLOS_SECCOMP_BPF_PATH filter calls to this host's "
+		    "kernel, which the command does not make; unset them, or "
+		    "use --backend host");
+	f.req.seccomp = CELL_SECCOMP_OFF;
+	f.host.is_root = false;
+	assert_sandbox_refused(
+		&f, "host backend: qemu: needs root, for the ids of the VMM "
+		    "and of its driver; run as root, or use --backend host");
+	drop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +538,8 @@ int main(void)
 		cmocka_unit_test(lines_of_a_sandbox),
 		cmocka_unit_test(a_sandbox_names_what_it_cannot_carry),
 		cmocka_unit_test(a_sandbox_has_no_mount_in_another),
+		cmocka_unit_test(lines_of_a_machine),
+		cmocka_unit_test(a_machine_names_what_it_cannot_carry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

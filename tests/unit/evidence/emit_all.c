@@ -187,6 +187,15 @@ static void put_all(const struct event_run *r)
 	put_names(r);
 	event_started(&buf, r);
 	put(EVENT_STARTED);
+	event_started(&buf, &(struct event_run){ .spec = r->spec,
+						 .cell_id = r->cell_id,
+						 .run_id = r->run_id,
+						 .run_uuid = r->run_uuid,
+						 .kernel_digest = HASH,
+						 .rootfs_digest = HASH });
+	put(EVENT_STARTED);
+	event_manifest_failed(&buf, "rootfs", HASH, HASH, "/m");
+	put_from(EVENT_MANIFEST_FAILED, EVENT_SOURCE_VM, "");
 	event_container_security(&buf, r, status);
 	put(EVENT_CONTAINER_SECURITY);
 	event_container_security(&buf, r, NULL);

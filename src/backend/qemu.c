@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The wall of a machine of one's own: what it needs of this host, and what of a
+ * VMM can be read back. The VMM itself is driven inside of the cell, cell/vm.c.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/host.h"
+#include "base/path.h"
+#include "image/image.h"
+
+#define VMM "qemu-system-x86_64"
+
+int qemu_plan(const struct cell_request *req, struct plan *ret, struct err *e)
+{
+	NO_INIT struct host_caps h;
+	char found[PATH_MAX], vmm[PATH_MAX];
+	int r = path_search(VMM, found);
+
+#ifndef __x86_64__
+	return err_set(e, ERR_HOST, 0,
+		       "qemu: this processor has no machine \"microvm\"; use "
+		       "--backend host");
+#endif
+	if (!r)
+		r = path_real(found, vmm);
+	if (r)
+		return err_set(e, ERR_HOST, -r,
+			       "qemu: " VMM "; install it (apt-get install "
+			       "qemu-system-x86)");
+	if (strncmp(vmm, "/usr/", 5) != 0)
+		return err_set(e, ERR_HOST, 0,
+			       "qemu: %s lies outside of /usr, which is all of "
+			       "this host that a VMM is shown",
+			       vmm);
+	if (req->image && req->image->err.text[0]) {
+		*e = req->image->err;
+		return -1;
+	}
+	if (host_caps_probe(req, &h, e))
+		return -1;
+	h.vmm = vmm;
+	return plan_build(req, &h, ret, e);
+}
+
+void qemu_report(struct backend_cell *c, struct report_enforcement *r)
+{
+	static const char *const files[IMAGE_FILES] = { "image.kernel",
+							"image.initrd",
+							"image.rootfs" };
+	static const enum manifest_role roles[IMAGE_FILES] = {
+		MANIFEST_KERNEL, MANIFEST_INITRD, MANIFEST_ROOTFS
+	};
+	char text[8 + MANIFEST_HEX];
+
+	report_item_add(r, "vmm", "",
+			c->plan->steps[plan_find(c->plan, PLAN_VMM)].src, true);
+	/* hashed through the descriptors that the machine boots from */
+	for (size_t i = 0; i < IMAGE_FILES && c->req->image; i++) {
+		(void)snprintf(text, sizeof(text), "sha256:%s",
+			       c->req->image->manifest.digest[roles[i]]);
+		report_item_add(r, files[i], "", text, true);
+	}
+	report_item_add(r, "accel", "", "tcg: software emulation", true);
+	host_report_user(c, r, "vmm", c->plan->sentry_uid);
+	host_report_driver(c, r);
+}
+
+size_t qemu_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
+{
+	size_t n = host_needs(needs);
+
+	return host_need_program(needs, n, VMM,
+				 "apt-get install qemu-system-x86");
+}

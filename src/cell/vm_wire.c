@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The set-up of a guest as bytes, and back. */
+#include <errno.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/cursor.h"
+#include "cell/vm.h"
+
+_Static_assert(sizeof(struct vm_order) == 16, "one write, one read");
+_Static_assert(sizeof(struct vm_record) == 224, "as in every build");
+
+void vm_tag(const uint8_t key[VM_KEY_LEN], int32_t code, const char *id,
+	    uint8_t ret[32])
+{
+	crypto_auth_hmacsha256_state st;
+	const uint32_t v = (uint32_t)code;
+	const uint8_t le[4] = { (uint8_t)v, (uint8_t)(v >> 8),
+				(uint8_t)(v >> 16), (uint8_t)(v >> 24) };
+
+	(void)crypto_auth_hmacsha256_init(&st, key, VM_KEY_LEN);
+	(void)crypto_auth_hmacsha256_update(&st, le, sizeof(le));
+	(void)crypto_auth_hmacsha256_update(&st, (const uint8_t *)id,
+					    strlen(id));
+	(void)crypto_auth_hmacsha256_final(&st, ret);
+}
+
+/* A command ends in one of two ways, and the code says the same. */
+static int32_t code_of(int32_t status)
+{
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : -1;
+}
+
+bool vm_is_genuine(const struct vm_record *r, const uint8_t key[VM_KEY_LEN],
+		   const char *id)
+{
+	uint8_t tag[sizeof(r->tag)];
+
+	if (r->word != VM_ENDED || r->code < 0 || code_of(r->status) != r->code)
+		return false;
+	vm_tag(key, r->code, id, tag);
+	return sodium_memcmp(tag, r->tag, sizeof(tag)) == 0;
+}
+
+static void put_text(struct wbuf *out, const char *s)
+{
+	wbuf_put(out, s, strlen(s) + 1);
+}
+
+void vm_put_setup(struct wbuf *out, struct vm_setup *h, const struct plan *p,
+		  const struct cell_request *req)
+{
+	const struct spec_strings *a = &req->spec->run->argv;
+	size_t first = plan_find(p, PLAN_VMM) + 1;
+
+	h->version = VM_VERSION;
+	h->n_ops = PLAN_OP_NUM;
+	h->first = (uint32_t)first;
+	h->n_steps = (uint32_t)(p->n - first);
+	h->n_argv = (uint32_t)a->n;
+	h->n_env = 0;
+	while (req->envp[h->n_env])
+		h->n_env++;
+	wbuf_put(out, h, sizeof(*h));
+	for (size_t i = first; i < p->n; i++) {
+		const struct plan_step *s = &p->steps[i];
+		struct vm_step w = { .op = s->op,
+				     .flags = s->flags,
+				     .n = s->n,
+				     .n2 = s->n2,
+				     .has_src = s->src != NULL,
+				     .has_dst = s->dst != NULL };
+
+		wbuf_put(out, &w, sizeof(w));
+	}
+	for (size_t i = first; i < p->n; i++) {
+		if (p->steps[i].src)
+			put_text(out, p->steps[i].src);
+		if (p->steps[i].dst)
+			put_text(out, p->steps[i].dst);
+	}
+	for (size_t i = 0; i < a->n; i++)
+		put_text(out, a->p[i].p);
+	for (size_t i = 0; i < h->n_env; i++)
+		put_text(out, req->envp[i]);
+	put_text(out, req->spec->id.p);
+	if (out->failed)
+		return;
+	h->size = (uint32_t)out->len;
+	memcpy(out->p, h, sizeof(*h));
+}
+
+static char *get_text(struct slice *c)
+{
+	const char *end = c->n ? memchr(c->p, '\0', c->n) : NULL;
+	struct slice s;
+
+	if (!end || !cursor_take(c, (size_t)(end - c->p) + 1, &s))
+		return NULL;
+	return (char *)(uintptr_t)s.p;
+}
+
+static int get_texts(struct slice *c, size_t n, size_t before, char ***ret)
+{
+	char **v = c->n < n ? NULL : calloc(n + before + 1, sizeof(*v));
+
+	if (!v)
+		return c->n < n ? -EPROTO : -ENOMEM;
+	*ret = v + before;
+	for (size_t i = 0; i < n; i++) {
+		(*ret)[i] = get_text(c);
+		if (!(*ret)[i])
+			return -EPROTO;
+	}
+	return 0;
+}
+
+static int get_steps(struct slice *c, struct vm_told *t)
+{
+	struct slice steps;
+
+	if (t->h.n_steps > PLAN_STEPS_MAX ||
+	    !cursor_take(c, t->h.n_steps * sizeof(struct vm_step), &steps))
+		return -EPROTO;
+	for (size_t i = 0; i < t->h.n_steps; i++) {
+		struct plan_step *s = &t->plan.steps[t->plan.n++];
+		struct vm_step w;
+
+		memcpy(&w, steps.p + i * sizeof(w), sizeof(w));
+		if (w.op >= PLAN_OP_NUM)
+			return -EPROTO;
+		*s = (struct plan_step){ .op = (enum plan_op)w.op,
+					 .flags = w.flags,
+					 .n = w.n,
+					 .n2 = w.n2 };
+		if (w.has_src)
+			s->src = get_text(c);
+		if (w.has_dst)
+			s->dst = get_text(c);
+		if ((w.has_src && !s->src) || (w.has_dst && !s->dst))
+			return -EPROTO;
+	}
+	return 0;
+}
+
+int vm_get_setup(char *p, size_t n, struct vm_told *ret)
+{
+	struct slice c = { p, n }, head;
+	int r;
+
+	if (!cursor_take(&c, sizeof(ret->h), &head))
+		return -EPROTO;
+	memcpy(&ret->h, head.p, sizeof(ret->h));
+	if (ret->h.size != n || ret->h.version != VM_VERSION ||
+	    ret->h.n_ops != PLAN_OP_NUM || !ret->h.n_argv)
+		return -EPROTO;
+	ret->plan = (struct plan){ .arena = ARENA_INIT(VM_TEXTS_MAX),
+				   .full = true,
+				   .in_uid = ret->h.uid,
+				   .in_gid = ret->h.gid };
+	r = get_steps(&c, ret);
+	if (!r)
+		r = get_texts(&c, ret->h.n_argv, 1, &ret->argv);
+	if (!r)
+		r = get_texts(&c, ret->h.n_env, 0, &ret->env);
+	if (r)
+		return r;
+	ret->id = get_text(&c);
+	return ret->id && !c.n ? 0 : -EPROTO;
+}

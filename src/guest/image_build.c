@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* From a kernel, our init and a directory to an image. */
+#include "guest/image_build.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "cell/door.h"
+#include "cell/stage.h"
+
+/* -- helpers of this host -- */
+
+static int run(const char *const *argv, struct err *e)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		/* what they tell goes to our stderr: stdout is the answer's */
+		if (dup2(2, 1) == 1)
+			(void)execvp(argv[0], (char **)(uintptr_t)argv);
+		_exit(127);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0)
+		return err_set(e, ERR_PLAIN, errno, "fork");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	return err_set(e, ERR_PLAIN, 0, "%s failed%s", argv[0],
+		       WIFEXITED(status) && WEXITSTATUS(status) == 127
+			       ? ": it is not installed (apt-get install "
+				 "erofs-utils dpkg)"
+			       : "");
+}
+
+static int drop_one(const char *path, const struct stat *st, int type,
+		    struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void drop_tree(const char *path)
+{
+	(void)nftw(path, drop_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+/* -- the root -- */
+
+/* In a mount namespace of its own: the root a cell would get, then packed. */
+static void pack(const struct image_build *b, const char *file) NORETURN;
+static void pack(const struct image_build *b, const char *file)
+{
+	static struct plan plan;
+	static const struct door door;
+	static const struct spec spec;
+	const struct cell_request req = { .spec = &spec,
+					  .run_uuid = "0",
+					  .door = &door,
+					  .image_root = b->root };
+	NO_INIT struct host_caps h;
+	struct stage s = { .plan = &plan, .req = &req, .fail_step = -1 };
+	int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	char out[64];
+	const char *const argv[] = { "mkfs.erofs", "--quiet", "--all-root",
+				     /* the same tree, the same bytes */
+				     "-T0", "-U",
+				     "00000000-0000-0000-0000-000000000000",
+				     out, ".", NULL };
+	struct err e = { 0 };
+	int r = fd < 0 ? -errno : 0;
+
+	for (size_t i = 0; i < STAGE_SOURCES; i++)
+		s.source[i] = -1;
+	(void)snprintf(out, sizeof(out), "/proc/self/fd/%d", fd);
+	if (!r && unshare(CLONE_NEWNS) < 0)
+		r = -errno;
+	if (!r)
+		r = host_caps_probe(&req, &h, &e);
+	h.is_root = false; /* nothing is opened beforehand */
+	if (!r)
+		r = plan_tree(&req, &h, &plan, &e);
+	for (size_t i = 0; i < plan.n && !r; i++) {
+		r = apply_step(&s, &plan.steps[i]);
+		if (r)
+			(void)err_set(&e, ERR_PLAIN, -r, "root: %s",
+				      plan.steps[i].dst);
+	}
+	if (r && !e.text[0])
+		(void)err_set(&e, ERR_PLAIN, -r, "%s", file);
+	if (!r)
+		r = run(argv, &e);
+	if (!r && (fchmod(fd, 0444) < 0 || fsync(fd) < 0))
+		r = err_set(&e, ERR_PLAIN, errno, "%s", file);
+	if (r)
+		err_print(stderr, &e);
+	_exit(r ? 1 : 0);
+}
+
+static int make_root(const struct image_build *b, const char *dir,
+		     struct err *e)
+{
+	char file[PATH_MAX];
+	int status = 0;
+	pid_t pid;
+
+	(void)snprintf(file, sizeof(file), "%s/%s", dir,
+		       manifest_role_file(MANIFEST_ROOTFS));
+	pid = fork();
+	if (pid == 0)
+		pack(b, file);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0 || status)
+		return err_set(e, ERR_PLAIN, pid < 0 ? errno : 0,
+			       "root of the image could not be made");
+	return 0;
+}
+
+/* -- the kernel -- */
+
+static int make_kernel(const struct image_build *b, const char *dir, int out,
+		       struct err *e)
+{
+	OWNED(fd_drop) int init = open(b->init, O_RDONLY | O_CLOEXEC);
+	OWNED(fd_drop) int tree = -1;
+	char unpacked[PATH_MAX];
+	const char *const argv[] = { "dpkg-deb", "-x", b->kernel, unpacked,
+				     NULL };
+	struct stat st;
+	int r;
+
+	(void)snprintf(unpacked, sizeof(unpacked), "%s/package", dir);
+	if (init < 0)
+		return err_set(e, ERR_PLAIN, errno, "%s", b->init);
+	if (stat(b->kernel, &st) < 0)
+		return err_set(e, ERR_PLAIN, errno, "--kernel %s", b->kernel);
+	if (!S_ISDIR(st.st_mode) && run(argv, e))
+		return -1;
+	tree = open(S_ISDIR(st.st_mode) ? b->kernel : unpacked,
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (tree < 0)
+		return err_set(e, ERR_PLAIN, errno, "--kernel %s", b->kernel);
+	r = image_kernel(tree, b->kernel, init, out, e);
+	drop_tree(unpacked);
+	return r;
+}
+
+/* -- the whole -- */
+
+static int make_manifest(const struct image_build *b, int dir,
+			 struct manifest *m, struct err *e)
+{
+	OWNED(wbuf_drop) struct wbuf text = WBUF_INIT(MANIFEST_MAX);
+	OWNED(wbuf_drop) struct wbuf sig = WBUF_INIT(256);
+	int r = 0;
+
+	*m = (struct manifest){ 0 };
+	for (int i = 0; i < MANIFEST_ROLE_NUM && !r; i++) {
+		OWNED(fd_drop)
+		int fd = openat(dir, manifest_role_file((enum manifest_role)i),
+				O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+		r = fd < 0 ? -errno : image_hash(fd, m->digest[i]);
+	}
+	if (r)
+		return err_set(e, ERR_PLAIN, -r, "image");
+	manifest_write(m, b->out, &text);
+	image_sign(wbuf_as_slice(&text), b->seed, &sig);
+	r = text.failed || sig.failed
+		    ? -ENOMEM
+		    : image_put(dir, IMAGE_MANIFEST, text.p, text.len);
+	if (!r)
+		r = image_put(dir, IMAGE_SIGNATURE, sig.p, sig.len);
+	return r ? err_set(e, ERR_PLAIN, -r, IMAGE_MANIFEST) : 0;
+}
+
+/* What was there before makes room at the last moment. */
+static int put_in_place(const char *dir, const char *out, struct err *e)
+{
+	char old[PATH_MAX];
+
+	(void)snprintf(old, sizeof(old), "%s.old", dir);
+	if (rename(out, old) < 0 && errno != ENOENT)
+		return err_set(e, ERR_PLAIN, errno, "%s", out);
+	if (rename(dir, out) < 0)
+		return err_set(e, ERR_PLAIN, errno, "%s", out);
+	drop_tree(old);
+	return 0;
+}
+
+int image_build(const struct image_build *b, struct manifest *ret,
+		struct err *e)
+{
+	OWNED(fd_drop) int fd = -1;
+	char dir[PATH_MAX];
+	int r;
+
+	if (geteuid() != 0)
+		return err_set(e, ERR_PLAIN, 0,
+			       "image build: needs root, to read what a cell "
+			       "shows and to mount it");
+	if (snprintf(dir, sizeof(dir), "%s.%ld", b->out, (long)getpid()) >
+	    PATH_MAX - 32)
+		return err_set(e, ERR_PLAIN, ENAMETOOLONG, "%s", b->out);
+	drop_tree(dir);
+	if (mkdir(dir, 0700) < 0)
+		return err_set(e, ERR_PLAIN, errno, "%s", dir);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	b->say("kernel and init");
+	r = make_kernel(b, dir, fd, e);
+	if (!r)
+		b->say("root");
+	if (!r)
+		r = make_root(b, dir, e);
+	if (!r)
+		b->say("manifest");
+	if (!r)
+		r = make_manifest(b, fd, ret, e);
+	if (!r)
+		r = put_in_place(dir, b->out, e);
+	if (r)
+		drop_tree(dir);
+	return r;
+}

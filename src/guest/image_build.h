@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Making an image for machines (image/image.h). */
+#ifndef CELLOS_GUEST_IMAGE_BUILD_H
+#define CELLOS_GUEST_IMAGE_BUILD_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "image/image.h"
+
+struct image_build {
+	const char *kernel;  /* a .deb, or a directory */
+	const char *root;    /* NULL: the host's programs, as a cell has them */
+	const char *out;     /* absolute; appears when it is whole */
+	const char *init;    /* cellos-init of this build */
+	const uint8_t *seed; /* of the key that signs */
+	/** say() - what is done now; for people */
+	void (*say)(const char *what);
+};
+
+/**
+ * image_build() - all of it: beside @out first, then renamed to it; an older
+ * image there is replaced
+ *
+ * Root only: it makes a mount namespace. Needs mkfs.erofs(1), and for a package
+ * dpkg-deb(1), in PATH.
+ */
+int image_build(const struct image_build *b, struct manifest *ret,
+		struct err *e) MUST_USE;
+
+/* -- image_kernel.c -- */
+
+/**
+ * image_kernel() - the newest boot/vmlinuz-* beneath @dir, and an initrd of our
+ * init and the modules a guest needs of the same version, into the directory
+ * @out
+ */
+int image_kernel(int dir, const char *name, int init, int out,
+		 struct err *e) MUST_USE;
+/** image_put() - a new file in @dir; 0 or -errno */
+int image_put(int dir, const char *name, const void *p, size_t n) MUST_USE;
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Bringing a guest up to where there is a command to run. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "guest/vm_guest.h"
+#include "sys/mount.h"
+
+/* What is made in the root that the command's own is made beside. */
+#define BASE "/base"
+
+static int make_dirs(const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (mkdir(names[i], 0755) < 0 && errno != EEXIST)
+			return -errno;
+	return 0;
+}
+
+static int no_dots(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
+}
+
+static int load(const char *name)
+{
+	char path[300];
+	OWNED(fd_drop) int fd = -1;
+
+	(void)snprintf(path, sizeof(path), VM_GUEST_MODULES "/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+/* In the order of their names, which the builder of the image has given. */
+static int load_modules(void)
+{
+	struct dirent **list;
+	int n = scandir(VM_GUEST_MODULES, &list, no_dots, alphasort), r = 0;
+
+	for (int i = 0; i < n && !r; i++)
+		r = load(list[i]->d_name);
+	return r;
+}
+
+int vm_boot_devices(const char **ret_what)
+{
+	static const char *const dirs[] = { "/dev", BASE };
+	int r = make_dirs(dirs, ARRAY_SIZE(dirs));
+
+	*ret_what = "/dev";
+	if (!r)
+		r = mount_fs("devtmpfs", "/dev", MOUNT_DEV | MOUNT_NOEXEC,
+			     NULL);
+	if (r)
+		return r;
+	*ret_what = VM_GUEST_MODULES;
+	return load_modules();
+}
+
+/* The root of an initramfs cannot be left by pivot_root(2), another can. */
+int vm_boot_root(const struct vm_setup *h, const char **ret_what)
+{
+	char size[64];
+	static const char *const dirs[] = {
+		BASE VM_GUEST_IMAGE, BASE "/dev",    BASE "/tmp",
+		BASE "/proc",	     BASE "/cgroup", BASE VM_FILES
+	};
+	int r;
+
+	*ret_what = BASE;
+	r = mount_fs("tmpfs", BASE, 0, "mode=755,size=1m");
+	if (!r)
+		r = make_dirs(dirs, ARRAY_SIZE(dirs));
+	if (r)
+		return r;
+	(void)snprintf(size, sizeof(size), "mode=755,size=%" PRIu64,
+		       h->files_max);
+	*ret_what = VM_FILES;
+	r = mount_fs("tmpfs", BASE VM_FILES, 0, size);
+	if (r)
+		return r;
+	*ret_what = "/dev/vda";
+	r = mount_dev("/dev/vda", "erofs", BASE VM_GUEST_IMAGE, MOUNT_RO);
+	if (r)
+		return r;
+	*ret_what = BASE;
+	r = mount_move("/dev", BASE "/dev");
+	if (!r)
+		r = mount_fs("proc", BASE "/proc", MOUNT_NOEXEC, NULL);
+	if (!r)
+		r = last_errno(chdir(BASE));
+	if (!r)
+		r = mount_move(".", "/");
+	if (!r)
+		r = last_errno(chroot("."));
+	return r ? r : last_errno(chdir("/"));
+}
+
+static int set(int dir, const char *name, uint64_t v)
+{
+	char want[32], got[32];
+	OWNED(fd_drop) int fd = -1;
+	ssize_t n;
+	int r;
+
+	(void)snprintf(want, sizeof(want), "%" PRIu64 "\n", v);
+	r = file_write(dir, name, want, strlen(want));
+	if (r)
+		return r;
+	fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, got, sizeof(got) - 1);
+	if (n < 0)
+		return -errno;
+	got[n] = '\0';
+	return strcmp(want, got) ? -EPROTO : 0;
+}
+
+/* As on a host that is larger than the command's limit: what is too much is
+ * told when it is used, by the limit. */
+static int promise_memory(void)
+{
+	return file_write(AT_FDCWD, "/proc/sys/vm/overcommit_memory", "1", 1);
+}
+
+int vm_boot_group(const struct vm_setup *h, const char **ret_what)
+{
+	/* in pages, as the kernel shows it again */
+	const uint64_t memory = h->memory_max / 4096 * 4096;
+	OWNED(fd_drop) int fd = -1;
+	int r;
+
+	*ret_what = "cgroup2";
+	r = promise_memory();
+	if (!r)
+		r = mount_fs("cgroup2", "/cgroup", MOUNT_NOEXEC, NULL);
+	if (!r)
+		r = last_errno(mkdir("/cgroup/cell", 0755));
+	if (!r)
+		r = file_write(AT_FDCWD, "/cgroup/cgroup.subtree_control",
+			       "+memory +pids", 13);
+	if (r)
+		return r;
+	fd = open("/cgroup/cell", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (memory) {
+		*ret_what = "memory.max";
+		r = set(fd, "memory.max", memory);
+		if (!r)
+			r = set(fd, "memory.oom.group", 1);
+	}
+	if (h->pids_max && !r) {
+		*ret_what = "pids.max";
+		r = set(fd, "pids.max", h->pids_max);
+	}
+	return r ? r : fd_take(&fd);
+}
+
+bool vm_group_oom(int group)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4096);
+	const char *at;
+
+	if (file_read(group, "memory.events", 0, &b))
+		return false;
+	at = strstr(wbuf_cstr(&b), "oom_kill ");
+	return at && at[9] != '0';
+}

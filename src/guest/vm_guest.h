@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Pid 1 of a machine: its parts. */
+#ifndef CELLOS_GUEST_VM_GUEST_H
+#define CELLOS_GUEST_VM_GUEST_H
+
+#include "base/attr.h"
+#include "cell/vm.h"
+
+/** vm_guest_main() - from the kernel's hands to the end */
+void vm_guest_main(void) NORETURN;
+
+/** vm_boot_devices() - the kernel's file systems and our modules, in an
+ *  initramfs; 0 or -errno, @ret_what: at what */
+int vm_boot_devices(const char **ret_what) MUST_USE;
+/** vm_boot_root() - the image at VM_GUEST_IMAGE and room at VM_FILES, in a root
+ *  that can be left; 0 or -errno */
+int vm_boot_root(const struct vm_setup *h, const char **ret_what) MUST_USE;
+/** vm_boot_group() - a control group with the limits of @h
+ *  Return: its directory, or -errno */
+int vm_boot_group(const struct vm_setup *h, const char **ret_what) MUST_USE;
+/** vm_group_oom() - has its limit of memory killed */
+bool vm_group_oom(int group);
+
+#endif

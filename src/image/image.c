@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Opening an image, and proving it. */
+#include "image/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/ascii.h"
+#include "base/fd.h"
+#include "wire/b64.h"
+
+enum { SETTLED_SECONDS = 2 };
+
+static const enum manifest_role files[IMAGE_FILES] = { MANIFEST_KERNEL,
+						       MANIFEST_INITRD,
+						       MANIFEST_ROOTFS };
+
+int image_hash(int fd, char ret[MANIFEST_HEX])
+{
+	static unsigned char block[1 << 18];
+	uint8_t hash[crypto_hash_sha256_BYTES];
+	crypto_hash_sha256_state st;
+	ssize_t n;
+
+	(void)crypto_hash_sha256_init(&st);
+	for (off_t at = 0;; at += n) {
+		n = pread(fd, block, sizeof(block), at);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n == 0)
+			break;
+		if (n < 0)
+			n = 0;
+		(void)crypto_hash_sha256_update(&st, block,
+						(unsigned long long)n);
+	}
+	(void)crypto_hash_sha256_final(&st, hash);
+	hex_text(ret, hash, sizeof(hash));
+	return 0;
+}
+
+/* -- digests that are known -- */
+
+/* All that changes with the content, for everybody but root; "": such a file's
+ * digest is not kept. A change in the same tick of the clock as the last one
+ * would not show, so the last one has to be a while ago. */
+static void state_of(int fd, char *name, size_t name_size, char *text,
+		     size_t size)
+{
+	struct timespec now;
+	struct stat st;
+
+	text[0] = '\0';
+	if (fstat(fd, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022) ||
+	    clock_gettime(CLOCK_REALTIME, &now) < 0 ||
+	    now.tv_sec < st.st_ctim.tv_sec + SETTLED_SECONDS)
+		return;
+	(void)snprintf(name, name_size, "%llx-%llx",
+		       (unsigned long long)st.st_dev,
+		       (unsigned long long)st.st_ino);
+	(void)snprintf(text, size, "%lld %lld.%09ld %lld.%09ld ",
+		       (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+		       st.st_mtim.tv_nsec, (long long)st.st_ctim.tv_sec,
+		       st.st_ctim.tv_nsec);
+}
+
+/* As image_hash(), by what is known of the file where that will do */
+static int digest_of(int fd, int known, char ret[MANIFEST_HEX])
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(512);
+	char name[48], text[256];
+	size_t n;
+	int r;
+
+	state_of(fd, name, sizeof(name), text, sizeof(text));
+	n = strlen(text);
+	if (known < 0 || !n)
+		return image_hash(fd, ret);
+	if (!file_read(known, name, O_NOFOLLOW, &b) &&
+	    b.len == n + MANIFEST_HEX - 1 && !memcmp(b.p, text, n)) {
+		(void)snprintf(ret, MANIFEST_HEX, "%s", wbuf_cstr(&b) + n);
+		return 0;
+	}
+	r = image_hash(fd, ret);
+	if (r)
+		return r;
+	(void)snprintf(text + n, sizeof(text) - n, "%s", ret);
+	if (file_replace(known, name, 0600, text, strlen(text))) {
+		/* then it is read again the next time */
+	}
+	return 0;
+}
+
+void image_sign(struct slice manifest, const uint8_t seed[32], struct wbuf *out)
+{
+	uint8_t pk[crypto_sign_PUBLICKEYBYTES];
+	uint8_t sk[crypto_sign_SECRETKEYBYTES];
+	uint8_t sig[crypto_sign_BYTES];
+
+	(void)crypto_sign_seed_keypair(pk, sk, seed);
+	(void)crypto_sign_detached(sig, NULL, (const unsigned char *)manifest.p,
+				   manifest.n, sk);
+	sodium_memzero(sk, sizeof(sk));
+	b64url_put(out, sig, sizeof(sig));
+	wbuf_byte(out, '\n');
+}
+
+bool image_is_name(struct slice name)
+{
+	if (!name.n || name.n > 64 || name.p[0] == '.')
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		if (!ascii_is_alnum(name.p[i]) && !memchr("._-", name.p[i], 3))
+			return false;
+	return true;
+}
+
+static int open_at(int dir, const char *name)
+{
+	int fd = openat(dir, name,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	(void)close(fd);
+	return -EINVAL;
+}
+
+static int read_manifest(int dir, const char *path,
+			 const uint8_t public_key[32], struct image *im)
+{
+	OWNED(wbuf_drop) struct wbuf text = WBUF_INIT(MANIFEST_MAX);
+	OWNED(wbuf_drop) struct wbuf sig = WBUF_INIT(256);
+	uint8_t raw[crypto_sign_BYTES];
+	struct slice s;
+	int r = file_read(dir, IMAGE_MANIFEST, O_NOFOLLOW, &text);
+
+	if (r)
+		return err_set(&im->err, ERR_PLAIN, -r,
+			       "image: %s; make it with `cellos image build`",
+			       path);
+	r = file_read(dir, IMAGE_SIGNATURE, O_NOFOLLOW, &sig);
+	s = wbuf_as_slice(&sig);
+	while (s.n && s.p[s.n - 1] == '\n')
+		s.n--;
+	if (r || b64url_get(raw, sizeof(raw), s) != (ssize_t)sizeof(raw) ||
+	    crypto_sign_verify_detached(raw, (const unsigned char *)text.p,
+					text.len, public_key))
+		return err_set(&im->err, ERR_PLAIN, r ? -r : 0,
+			       "image: %s.sig is no signature of it by this "
+			       "host's key; make the image here with `cellos "
+			       "image build`",
+			       path);
+	return manifest_parse(wbuf_as_slice(&text), path, &im->manifest,
+			      &im->err);
+}
+
+static int check(struct image *im, size_t i, const char *dir, int known)
+{
+	const char *role = manifest_role_word(files[i]);
+	const char *want = im->manifest.digest[files[i]];
+	struct image_fault *f = &im->fault;
+	int r = digest_of(im->fd[i], known, f->actual);
+
+	if (r)
+		return err_set(&im->err, ERR_PLAIN, -r, "image: %s/%s", dir,
+			       manifest_role_file(files[i]));
+	if (!strcmp(f->actual, want))
+		return 0;
+	f->set = true;
+	f->role = role;
+	(void)snprintf(f->expected, sizeof(f->expected), "%s", want);
+	return err_set(&im->err, ERR_PLAIN, 0,
+		       "artifact digest mismatch for role `%s` at %s/%s: "
+		       "expected sha256:%s, got sha256:%s",
+		       role, dir, manifest_role_file(files[i]), want,
+		       f->actual);
+}
+
+int image_open(const char *dir, const uint8_t public_key[32], int known,
+	       struct image *im)
+{
+	OWNED(fd_drop)
+	int at = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	*im = IMAGE_INIT;
+	(void)snprintf(im->fault.manifest, sizeof(im->fault.manifest),
+		       "%s/" IMAGE_MANIFEST, dir);
+	if (at < 0)
+		return err_set(&im->err, ERR_PLAIN, errno,
+			       "image: %s; make it with `cellos image build`",
+			       dir);
+	if (read_manifest(at, im->fault.manifest, public_key, im))
+		return -1;
+	if (!im->manifest.digest[MANIFEST_INITRD][0] ||
+	    !im->manifest.digest[MANIFEST_INIT][0])
+		return err_set(&im->err, ERR_PLAIN, 0,
+			       "image: %s has no init of ours; make it with "
+			       "`cellos image build`",
+			       im->fault.manifest);
+	for (size_t i = 0; i < IMAGE_FILES; i++) {
+		im->fd[i] = open_at(at, manifest_role_file(files[i]));
+		if (im->fd[i] < 0)
+			return err_set(&im->err, ERR_PLAIN, -im->fd[i],
+				       "image: %s/%s", dir,
+				       manifest_role_file(files[i]));
+		if (check(im, i, dir, known))
+			return -1;
+	}
+	return 0;
+}
+
+void image_close(struct image *im)
+{
+	for (size_t i = 0; i < IMAGE_FILES; i++)
+		fd_drop(&im->fd[i]);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What a machine boots: a directory with a kernel, an initrd with our init, a
+ * read-only root, a manifest of them, and a signature of the manifest by this
+ * host's own key. Everything is hashed through the very descriptors the VMM
+ * gets.
+ */
+#ifndef CELLOS_IMAGE_IMAGE_H
+#define CELLOS_IMAGE_IMAGE_H
+
+#include "image/manifest.h"
+
+#define IMAGE_DIR	"images"  /* in the state directory */
+#define IMAGE_KNOWN	"digests" /* there too */
+#define IMAGE_DEFAULT	"default"
+#define IMAGE_MANIFEST	"manifest"
+#define IMAGE_SIGNATURE "manifest.sig"
+
+/* What is booted, in the order of PLAN_SOURCE_IMAGE */
+enum { IMAGE_FILES = 3 };
+
+/* An artifact that is not what the manifest says */
+struct image_fault {
+	bool set;
+	const char *role;
+	char expected[MANIFEST_HEX], actual[MANIFEST_HEX];
+	char manifest[4096];
+};
+
+struct image {
+	int fd[IMAGE_FILES]; /* kernel, initrd, rootfs; read-only; -1 */
+	struct manifest manifest;
+	struct image_fault fault;
+	struct err err; /* why it cannot be booted; "" if it can */
+};
+
+#define IMAGE_INIT ((struct image){ .fd = { -1, -1, -1 } })
+
+/**
+ * image_open() - verify and hold open
+ * @dir: absolute
+ * @public_key: whose signature the manifest has to have
+ * @known: a directory of ours in which digests are kept: a file that is root's
+ *         alone, and has not changed since (device, inode, size, mtime, ctime),
+ *         is not read again; -1: nowhere
+ *
+ * Return: 0, or -1 with im->err, and im->fault if an artifact is another
+ */
+int image_open(const char *dir, const uint8_t public_key[32], int known,
+	       struct image *im) MUST_USE;
+void image_close(struct image *im);
+
+/** image_is_name() - of an image in the state directory, and of nothing else */
+bool image_is_name(struct slice name);
+
+/** image_sign() - the content of IMAGE_SIGNATURE */
+void image_sign(struct slice manifest, const uint8_t seed[32],
+		struct wbuf *out);
+/** image_hash() - SHA-256 of a whole file; 0 or -errno */
+int image_hash(int fd, char ret[MANIFEST_HEX]) MUST_USE;
+
+#endif
