@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+import vm_image
 from world import world  # noqa: F401, a fixture
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -24,6 +25,7 @@ SANITIZED = os.environ.get("CELLOS_TEST_SANITIZED") == "1"
 IS_ROOT = os.geteuid() == 0
 # Options of `run` for each wall that can be had here.
 GVISOR = ("--backend", "gvisor")
+QEMU = ("--backend", "qemu")
 WALLS = {"host": (), "gvisor": GVISOR} if IS_ROOT else {"host": ()}
 # Deadlines of waiting, not of speed: see the tests that use them.
 SLACK = 3 if SANITIZED else 1
@@ -226,6 +228,56 @@ def cells(tmp_path):
     c = Cells(tmp_path)
     yield c
     c.close()
+
+
+class Machines(Cells):
+    """Every cell behind the wall of a machine; @shared: a state directory with
+    images, whose key signed them."""
+
+    def __init__(self, tmp, shared, door=False):
+        super().__init__(tmp, door)
+        self.state_dir.mkdir(mode=0o700)
+        for name in ("signing.key", "signing.pub.json"):
+            shutil.copy2(shared / name, self.state_dir)
+        shutil.copytree(shared / "digests", self.state_dir / "digests")
+        (self.state_dir / "images").symlink_to(shared / "images")
+
+    def argv(self, cmd, rw=(), ro=(), flags=(), events=None):
+        return super().argv(cmd, rw, ro, [*QEMU, *flags], events)
+
+
+def image_state(build):
+    """A state directory with an image of a build's own init; the sanitized one
+    is a dynamic program, which no kernel can start with."""
+    own = pathlib.Path(tempfile.mkdtemp(prefix="cellos-image-",
+                                        dir="/var/tmp"))
+    root = own / "root"
+    vm_image.make_root(root)
+    at = vm_image.build(build / "cellos", own / "state", root)
+    # what has changed in these seconds is not yet taken for known
+    changed = max(p.stat().st_ctime for p in at.iterdir())
+    assert wait_until(lambda: time.time() > changed + 3, 20)
+    subprocess.run(
+        [build / "cellos", "plan", *QEMU, "--", "true"], check=True,
+        stdout=subprocess.DEVNULL, env={
+            "PATH": "/usr/bin:/bin", "HOME": "/nonexistent",
+            "CELLOS_STATE_DIR": str(own / "state")})
+    return own
+
+
+@pytest.fixture(scope="session")
+def hooked_image():
+    """With an init that ends when it is told to."""
+    own = image_state(HOOKS)
+    yield own / "state"
+    shutil.rmtree(own)
+
+
+@pytest.fixture(scope="session")
+def image():
+    own = image_state(SOURCE / "build")
+    yield own / "state"
+    shutil.rmtree(own)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,660 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The wall of a machine: the same document, the same evidence, and between the
+command and this host's kernel another one, Debian's, in a QEMU microvm."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import vm_image
+from conftest import (BUILD, IS_ROOT, QEMU, SLACK, Before, Cells, Machines,
+                      descendants, wait_until)
+
+VMM = "/usr/bin/qemu-system-x86_64"
+HEX = set("0123456789abcdef")
+
+if not IS_ROOT:
+    def test_needs_root(cells):
+        r = cells.run("true", flags=QEMU)
+        assert (r.rc, r.out) == (125, ""), r
+        assert "image: " in r.err or "qemu: needs root" in r.err
+        refused, = [e["data"] for e in r.of_type("evidence.v1.enforcement")]
+        assert (refused["phase"], refused["backend"]) == ("refused", "qemu")
+
+
+def parent(pid):
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return int(text[text.rindex(")") + 2:].split()[1])
+
+
+def vmm_of(p):
+    """The VMM of a runner, once there is one."""
+    def look():
+        for pid in descendants(p.pid):
+            try:
+                if os.readlink(f"/proc/{pid}/exe") == os.path.realpath(VMM):
+                    return pid
+            except OSError:
+                continue
+        return None
+    pid = wait_until(look, 20)
+    assert pid, p.communicate(timeout=1)
+    return pid
+
+
+if IS_ROOT:
+    @pytest.fixture
+    def vm(tmp_path, image):
+        c = Machines(tmp_path, image)
+        yield c
+        c.close()
+
+    @pytest.fixture
+    def before(vm):
+        return Before(vm)
+
+    def started(p):
+        line = p.stdout.readline()
+        assert line == "up\n", (line, p.communicate(timeout=20))
+
+    # -- a command --
+
+    def test_runs_on_a_kernel_of_its_own(vm, before, image):
+        r = vm.run("cat", "/proc/version")
+        assert r.rc == 0 and r.out.startswith("Linux version 6.1."), r
+        assert r.out != pathlib.Path("/proc/version").read_text()
+        assert vm.verify(r.events_path).rc == 0
+        # what stands around it was read back, inside and outside
+        told = r.enforcement()
+        assert told["backend"] == "qemu"
+        items = {i["name"]: i for i in told["items"]}
+        assert items["vmm"]["got"] == os.path.realpath(VMM)
+        for who in ("vmm", "driver"):
+            assert items[f"{who}.seccomp"]["got"] == "2"
+            assert items[f"{who}.no-new-privs"]["got"] == "1"
+        assert all(items[f"namespace.{n}"]["enforced"] for n in (
+            "pid", "ipc", "net", "uts", "mnt", "user", "cgroup"))
+        probes = {p["name"]: p["got"] for p in told["probes"]}
+        assert probes["af-packet"] == probes["unshare-user"] == "EPERM"
+        assert probes["connect-outside-v4"] == "ENETUNREACH"
+        # what was booted is what was built
+        lines = (image / "images/default/manifest").read_text().splitlines()
+        built = {x.split()[1]: x.split()[0] for x in lines}
+        assert set(built) == {"kernel", "initrd", "rootfs", "init"}
+        for role in ("kernel", "initrd", "rootfs"):
+            assert items[f"image.{role}"]["got"] == built[role]
+        first = r.one("lifecycle.v1.started")
+        assert "sha256:" + first["kernelDigestSha256"] == built["kernel"]
+        assert "sha256:" + first["rootfsDigestSha256"] == built["rootfs"]
+        assert before.left() == []
+
+    @pytest.mark.parametrize("script, rc, code", [
+        ("exit 42", 42, 42), ("exit 137", 137, 137), ("kill -9 $$", 137, -1)])
+    def test_how_it_ended(vm, before, script, rc, code):
+        r = vm.run("sh", "-c", script)
+        assert r.rc == rc, r
+        assert r.one("command.v1.completed")["exitCode"] == code
+        gone = r.one("lifecycle.v1.destroyed")
+        assert gone["terminalState"] == "clean"
+        assert gone["outcome"] == "failed"
+        assert gone["residueClass"] == "none"
+        assert before.left() == []
+
+    def test_true(vm, before):
+        r = vm.run("/bin/true")
+        assert (r.rc, r.out, r.err) == (0, "", ""), r
+        assert r.one("lifecycle.v1.destroyed")["outcome"] == "succeeded"
+        assert before.left() == []
+
+    @pytest.mark.parametrize("word, rc, text", [
+        ("no-such-program", 127, "No such file or directory"),
+        ("/etc/passwd", 126, "Permission denied")])
+    def test_what_cannot_be_run(vm, before, word, rc, text):
+        r = vm.run(word)
+        assert r.rc == rc, r
+        assert f"spec.run spawn failed: {text} (os error" in r.err
+        assert f"\n    exec: {word}: {text} (os error" in r.err, r
+        assert r.one("command.v1.completed")["exitCode"] == -1
+        assert before.left() == []
+
+    def test_is_who_it_is_on_the_host_wall(vm):
+        """User, groups, capabilities, environment, directory, session."""
+        script = ("id -u; id -g; id -G; pwd; env | sort; umask; ulimit -c; "
+                  "grep -E '^(Cap|NoNew|Seccomp:|Sig(Blk|Ign))' "
+                  "/proc/self/status; cat /proc/sys/kernel/hostname; "
+                  "ls /dev /; date +%Y-%m-%d")
+        root = vm.state_dir.parent / "none"
+        assert not root.exists()
+        flags = ["--env", "A=b c"]
+        r = vm.run("sh", "-c", script, flags=flags)
+        h = vm.call(Cells.argv(vm, ["sh", "-c", script], flags=flags))
+        assert r.rc == h.rc == 0, (r, h)
+        # what lies at the top of a root is the root's
+        ours, theirs = (x.out.split("\n/:\n") for x in (r, h))
+        assert ours[0].splitlines() == theirs[0].splitlines()
+        assert {"bin", "dev", "etc", "proc", "run", "tmp", "usr"} <= set(
+            ours[1].split())
+
+    def test_standard_input_and_output(vm):
+        """More than any buffer on the way, both ways, and an end."""
+        data = os.urandom(1 << 20)
+        r = subprocess.run(
+            vm.argv(["sh", "-c", "cat; echo e >&2; exit 5"], flags=["-i"]),
+            input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=vm.environ(), timeout=60 * SLACK)
+        assert r.returncode == 5, r.stderr
+        assert r.stdout == data and r.stderr == b"e\n"
+
+    def test_nobody_reads(vm):
+        """As a pipe that is closed: the command gets SIGPIPE."""
+        p = vm.start("sh", "-c", "trap '' PIPE; echo up; while echo y; do :; "
+                     "done 2>/dev/null; exit 9")
+        started(p)
+        p.stdout.close()
+        p.stdout = None
+        assert p.wait(timeout=60 * SLACK) == 9
+        p.stderr.close()
+
+    # -- files --
+
+    def test_directories(vm, before, tmp_path):
+        rw, ro = tmp_path / "rw", tmp_path / "ro"
+        (rw / "sub").mkdir(parents=True)
+        ro.mkdir()
+        for path in (rw / "old", rw / "gone", rw / "kept", rw / "sub/x",
+                     ro / "given"):
+            path.write_text(path.name + "\n")
+        (rw / "was-a-dir").mkdir()
+        os.utime(rw / "kept", ns=(10**18, 10**18 + 123456789))
+        kept = (rw / "kept").stat()
+        r = vm.run("sh", "-c", f"""
+            cat old {ro}/given; rm gone; rm -r sub was-a-dir
+            echo new >new; mkdir -p d/e; echo y >d/e/y; chmod 750 new
+            echo file >was-a-dir; mv old moved; ln -s new inside
+            ln -s /etc/shadow outside; ln -s ../../x up; mkfifo pipe
+            cp /bin/sh d/suid && chmod 4755 d/suid || echo no
+            echo no >{ro}/f; echo no >/usr/f; exit 0
+            """, rw=[rw], ro=[ro])
+        assert (r.rc, r.out) == (0, "old\ngiven\nno\n"), r
+        assert sorted(p.name for p in rw.iterdir()) == [
+            "d", "inside", "kept", "moved", "new", "was-a-dir"]
+        assert (rw / "new").read_text() == "new\n"
+        assert (rw / "new").stat().st_mode & 0o7777 == 0o750
+        assert (rw / "d/e/y").read_text() == "y\n"
+        assert (rw / "was-a-dir").read_text() == "file\n"
+        assert os.readlink(rw / "inside") == "new"
+        # what was not touched is the same file
+        now = (rw / "kept").stat()
+        assert (now.st_ino, now.st_mtime_ns) == (kept.st_ino,
+                                                 kept.st_mtime_ns)
+        for p in (rw / "new", rw / "d", rw / "d/e/y"):
+            assert (p.stat().st_uid, p.stat().st_gid) == (
+                rw.stat().st_uid, rw.stat().st_gid)
+        assert not (rw / "d/suid").stat().st_mode & 0o7000
+        assert os.listdir(ro) == ["given"]
+        assert before.left() == []
+
+    def test_files_of_somebody_else(vm, tmp_path):
+        rw, ro = tmp_path / "rw", tmp_path / "ro"
+        for path in (rw, ro):
+            path.write_text(f"{path.name}\n")
+            os.chown(path, 4321, 4322)
+        doc = vm.document(
+            ["sh", "-c", f"cat {ro}; echo no >>{ro}; echo two >>{rw}"],
+            mounts=[(rw, "rw"), (ro, "ro")])
+        r = vm.run_document(doc, flags=QEMU)
+        assert (r.rc, r.out) == (0, "ro\n"), r
+        assert (rw.read_text(), ro.read_text()) == ("rw\ntwo\n", "ro\n")
+        for path in (rw, ro):
+            assert (path.stat().st_uid, path.stat().st_gid) == (4321, 4322)
+
+    def test_working_directory_is_a_copy(vm, tmp_path):
+        d = tmp_path / "work"
+        d.mkdir()
+        (d / "f").write_text("host\n")
+        doc = vm.document(
+            ["sh", "-c", "pwd; cat f; echo cell >f; cat f; echo >g"],
+            workingDirectory=str(d))
+        r = vm.run_document(doc, flags=QEMU)
+        assert (r.rc, r.out) == (0, f"{d}\nhost\ncell\n"), r
+        assert os.listdir(d) == ["f"] and (d / "f").read_text() == "host\n"
+
+    def test_an_image_with_nothing_in_it(vm, before):
+        images = vm.state_dir / "images"
+        images.unlink()
+        small = vm.tmp / "small"
+        (small / "etc").mkdir(parents=True)
+        (small / "tmp").write_text("a file where a directory has to be")
+        vm_image.build(BUILD.parent / "build" / "cellos", vm.state_dir, small)
+        r = vm.run("true")
+        assert r.rc == 127 and "exec: true: No such file" in r.err, r
+        assert before.left() == []
+
+    def test_more_than_there_is_room_for(vm, before, tmp_path):
+        """The run is refused, or its end is told as lost; nothing half."""
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        (rw / "big").write_bytes(bytes(3 << 20))
+        env = {"CELLOS_LIMIT_TMP_BYTES": str(2 << 20)}
+        r = vm.run("true", rw=[rw], env=env)
+        assert r.rc == 125 and f"bind: {rw}: File too large" in r.err, r
+        assert os.listdir(rw) == ["big"]
+        assert before.left() == []
+
+    def test_a_full_disk(vm, before):
+        r = vm.run("sh", "-c", "cd /tmp; head -c 4000000 /dev/zero >big; "
+                   "echo $?; rm big; echo small >small; cat small",
+                   env={"CELLOS_LIMIT_TMP_BYTES": str(1 << 20)})
+        assert (r.rc, r.out) == (0, "1\nsmall\n"), r
+        assert "No space left on device" in r.err
+        assert before.left() == []
+
+    def test_a_compile_job(vm, before, tmp_path):
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        (rw / "a.c").write_text('#include <stdio.h>\n'
+                                'int main(void) { puts("made"); return 0; }\n')
+        r = vm.run("sh", "-c", "gcc -o a a.c && ./a", rw=[rw])
+        assert (r.rc, r.out) == (0, "made\n"), r
+        assert subprocess.check_output([rw / "a"]) == b"made\n"
+        assert before.left() == []
+
+    # -- the end --
+
+    def test_deadline(vm, before):
+        script = ('trap "echo term; exit 0" TERM; echo up; '
+                  'while :; do sleep 0.1; done')
+        r = vm.run("sh", "-c", script, flags=["--timeout", "8s"])
+        assert (r.rc, r.out) == (124, "up\nterm\n"), r
+        assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
+        done = r.one("command.v1.completed")
+        assert (done["exitCode"], done["spawnError"]) == (
+            -1, "command timed out after 8000 ms (spec.run.timeoutMs)")
+        assert before.left() == []
+
+    def test_ttl_of_one_that_does_not_listen(vm, before):
+        doc = vm.document(["sh", "-c", 'trap "" TERM; setsid sleep 1000 & '
+                           "while :; do sleep 1; done"], ttl=2,
+                          limits={"gracefulShutdownSeconds": 1})
+        r = vm.supervise(doc, env={"CELLOS_CELL_BACKEND": "qemu"})
+        text = "cell killed by TTL watchdog after 2000 ms (ttl_seconds=2)"
+        assert r.rc == 1 and text in r.err, r
+        assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
+        assert before.left() == []
+
+    def test_memory_limit(vm, before):
+        """Of the command: its own kernel keeps it, and it is told as on the
+        host's wall."""
+        r = vm.run("/usr/bin/python3", "-c",
+                   "x = bytearray(200 << 20); print(len(x))",
+                   flags=["--memory", "64M"])
+        assert (r.rc, r.out) == (137, ""), r
+        assert "cellos: the cell reached its memory limit\n" in r.err
+        assert r.one("command.v1.completed")["exitCode"] == -1
+        assert r.one("lifecycle.v1.destroyed")["terminalState"] == "clean"
+        # around it all is one more: the guest's kernel, and the VMM
+        assert r.item("memory.max")["got"] == str((64 + 96 + 192) << 20)
+        assert before.left() == []
+
+    def test_limit_of_processes(vm):
+        code = """if True:
+            import os
+            n = 0
+            try:
+                while n < 50:
+                    if os.fork() == 0:
+                        os.pause() if hasattr(os, "pause") else \\
+                            __import__("signal").pause()
+                    n += 1
+            except OSError as e:
+                print(n, e.errno)
+            """
+        r = vm.run("/usr/bin/python3", "-c", code, flags=["--pids", "20"])
+        assert (r.rc, r.out) == (0, "19 11\n"), r
+
+    def test_the_vmm_is_killed(vm, before):
+        p = vm.start("sh", "-c", "echo up; exec sleep 1000")
+        started(p)
+        os.kill(vmm_of(p), signal.SIGKILL)
+        out, err = p.communicate(timeout=20 * SLACK)
+        assert p.returncode == 125, (out, err)
+        assert "Error: in-VM exit bridge: vmm_crashed\n" in err
+        types = [e["type"] for e in lines_of(p.events_path)]
+        assert not [t for t in types if t.endswith("command.v1.completed")]
+        assert vm.verify(p.events_path).rc == 0
+        assert before.left() == []
+
+    def lines_of(path):
+        out = []
+        for line in pathlib.Path(path).read_text().splitlines():
+            event = json.loads(line)
+            out.append(event["data"].get("event", event))
+        return out
+
+    def test_the_vmm_stands_still(vm, before):
+        """SIGSTOP: no word comes, and the deadline is kept all the same."""
+        p = vm.start("sh", "-c", "echo up; exec sleep 1000",
+                     flags=["--timeout", "8s"],
+                     env={"CELLOS_LIMIT_GRACE_SECONDS": "1"})
+        started(p)
+        os.kill(vmm_of(p), signal.SIGSTOP)
+        out, err = p.communicate(timeout=30 * SLACK)
+        assert p.returncode == 124, (out, err)
+        assert before.left() == []
+
+    @pytest.mark.parametrize("which", ["runner", "pid 1", "driver"])
+    def test_a_process_of_ours_is_killed(vm, before, which):
+        p = vm.start("sh", "-c", "echo up; exec sleep 1000")
+        started(p)
+        vmm = vmm_of(p)
+        driver = parent(vmm)
+        victim = {"runner": p.pid, "driver": driver,
+                  "pid 1": parent(driver)}[which]
+        assert parent(parent(driver)) == p.pid
+        os.kill(victim, signal.SIGKILL)
+        out, err = p.communicate(timeout=20 * SLACK)
+        assert p.returncode == (-9 if which == "runner" else 125), (out, err)
+        assert wait_until(lambda: not os.path.exists(f"/proc/{vmm}"), 20)
+        if which == "runner":
+            assert vm.gc().rc == 0
+        else:
+            assert vm.verify(p.events_path).rc == 0
+        assert before.left() == []
+
+    def test_a_signal_to_the_runner(vm, before):
+        p = vm.start("sh", "-c", 'trap "echo term; exit 0" TERM; echo up; '
+                     "while :; do sleep 0.1; done")
+        started(p)
+        p.send_signal(signal.SIGTERM)
+        out, err = p.communicate(timeout=20 * SLACK)
+        assert p.returncode == 128 + signal.SIGTERM, (out, err)
+        assert out == "term\n"
+        assert before.left() == []
+
+    # -- a guest that ends before its command --
+
+    @pytest.fixture
+    def odd(tmp_path, hooked_image):
+        (tmp_path / "odd").mkdir()
+        c = Machines(tmp_path / "odd", hooked_image)
+        yield c
+        c.close()
+
+    @pytest.mark.parametrize("who, reason", [
+        ("init", "init_crashed"), ("kernel", "kernel_panic"),
+        ("forged", "vmm_crashed")])
+    def test_the_guest_ends(odd, who, reason):
+        """Its pid 1, its kernel; or it says so without the key."""
+        before = Before(odd)
+        r = odd.run("sleep", "1000",
+                    flags=["--env", f"CELLOS_TEST_GUEST={who}"])
+        assert r.rc == 125, r
+        assert f"Error: in-VM exit bridge: {reason}\n" in r.err, r
+        gone = r.one("lifecycle.v1.destroyed")
+        assert (gone["terminalState"], gone["reason"]) == (
+            "forced", f"in-VM exit bridge: {reason}")
+        # how its command ended nobody knows
+        assert r.of_type("command.v1.completed") == []
+        assert "commandExitCode" not in r.one("v1.network_enforcement")
+        assert odd.verify(r.events_path).rc == 0
+        assert before.left() == []
+
+    def test_the_runner_is_killed_at_any_moment(vm, before):
+        """Some before there is a VMM, some while it boots, some after."""
+        for ms in (5, 15, 30, 60, 120, 500, 1500, 3000, 5000):
+            p = vm.start("sleep", "1000")
+            with pytest.raises(subprocess.TimeoutExpired):
+                p.wait(timeout=ms / 1000)
+            p.kill()
+            p.communicate()
+        assert vm.gc().rc == 0
+        assert before.left() == []
+
+    @pytest.mark.parametrize("op", ["vmm", "pivot-root", "bind"])
+    def test_a_step_that_fails(hooked, image, tmp_path, op):
+        """Told by its name; those of the guest are told by the guest."""
+        (tmp_path / "vm").mkdir()
+        c = Machines(tmp_path / "vm", image)
+        c.cellos = hooked.cellos
+        try:
+            before = Before(c)
+            steps = c.verb("plan", *QEMU, "--", "true").out.splitlines()
+            at = [x.split()[1] for x in steps].index(op) + 1
+            r = c.run("true", env={"CELLOS_TEST_FAIL_STEP": f"{at}:5"})
+            assert r.rc == 125 and f"\n    {op}: " in r.err, r
+            assert "Input/output error (os error 5)" in r.err
+            assert before.left() == []
+        finally:
+            c.close()
+
+    # -- who it is outside, and what it cannot reach --
+
+    def test_no_process_of_it_is_root_here_and_none_knows_a_secret(vm):
+        mark = "a-secret-that-nobody-may-find"
+        p = vm.start("sh", "-c", "echo up; exec sleep 1000",
+                     flags=["--env", f"S={mark}"])
+        started(p)
+        vmm = vmm_of(p)
+        driver = parent(vmm)
+        uids, lines = {}, []
+        for name, pid in (("vmm", vmm), ("driver", driver)):
+            status = pathlib.Path(f"/proc/{pid}/status").read_text()
+            uids[name] = {int(u) for x in status.splitlines()
+                          if x.startswith("Uid:") for u in x.split()[1:]}
+            assert "\nCapEff:\t0000000000000000\n" in status
+            assert "\nNoNewPrivs:\t1\n" in status
+            # what they were started with, and with what environment
+            lines += [pathlib.Path(f"/proc/{pid}/{x}").read_bytes()
+                      for x in ("cmdline", "environ")]
+        p.terminate()
+        p.communicate(timeout=20 * SLACK)
+        assert all(len(v) == 1 and min(v) >= 0x70000000
+                   for v in uids.values()), uids
+        assert uids["vmm"] != uids["driver"]
+        assert not any(mark.encode() in x for x in lines)
+        for d in (vm.run_dir, vm.state_dir / "runs"):
+            for path in d.rglob("*") if d.exists() else ():
+                if path.is_file():
+                    assert mark.encode() not in path.read_bytes()
+
+    def test_the_way_our_pid_1_speaks_is_closed(vm):
+        """A command that writes its own end, or looks at the machine."""
+        code = """if True:
+            import errno, os
+            for path in ("/dev/vport0p1", "/dev/vport1p1", "/dev/vda",
+                         "/dev/console", "/dev/ttyS0", "/dev/mem", "/dev/kmsg",
+                         "/files", "/cgroup", "/image", "/modules", "/init",
+                         "/sys"):
+                try:
+                    os.open(path, os.O_RDWR if path.startswith("/dev")
+                            else os.O_RDONLY)
+                    print("opened", path)
+                except OSError as e:
+                    print(errno.errorcode[e.errno], end=" ")
+            print()
+            for path in ("environ", "mem", "maps", "fd/3", "root"):
+                try:
+                    os.open("/proc/1/" + path, os.O_RDONLY)
+                    print("opened", path)
+                except OSError as e:
+                    print(errno.errorcode[e.errno], end=" ")
+            print()
+            try:
+                os.kill(1, 9)
+            except OSError as e:
+                print("kill", errno.errorcode[e.errno])
+            print(open("/proc/cmdline").read().count("cellos"))
+            raise SystemExit(7)
+            """
+        r = vm.run("/usr/bin/python3", "-c", code)
+        assert r.rc == 7, r
+        first, second, kill, line = r.out.splitlines()
+        assert set(first.split()) == {"ENOENT"}, r
+        assert set(second.split()) <= {"EACCES", "EPERM"}, r
+        assert (kill, line) == ("kill EPERM", "0"), r
+
+    # How long it took and what names it has differ; and what the wall is.
+    OWN = {"terminalState", "durationMs", "cellId", "specId", "specHash",
+           "runUuid", "backend", "kernelDigestSha256", "rootfsDigestSha256"}
+
+    def same(r):
+        """Events of the original's types, without what may differ."""
+        out = []
+        for e in r.events:
+            if "evidence.v1" in e["type"]:
+                continue
+            data = {k: v for k, v in e["data"].items() if k not in OWN}
+            if e["type"].endswith(("dns_target_set", "container_security")):
+                data = None
+            out.append((e["type"], json.dumps(data, sort_keys=True)))
+        return out
+
+    @pytest.mark.parametrize("script", ["exit 0", "exit 9"])
+    def test_events_are_those_of_the_host_wall(vm, script):
+        doc = vm.document(["sh", "-c", script], limits={})
+        r = vm.supervise(doc, env={"CELLOS_CELL_BACKEND": "qemu"})
+        h = vm.supervise(doc)
+        assert r.rc == h.rc
+        assert [t for t, _ in same(r)] == [t for t, _ in same(h)]
+        drop = ("observedAt", "bundle", "decisionId")
+        assert [d for _, d in same(r) if not any(x in d for x in drop)] == \
+            [d for _, d in same(h) if not any(x in d for x in drop)]
+
+    # -- images --
+
+    def copy_of(vm, image, name="other"):
+        """An image that may be spoilt."""
+        images = vm.state_dir / "images"
+        images.unlink()
+        images.mkdir()
+        shutil.copytree(image / "images/default", images / name)
+        return images / name
+
+    def boot(vm, name="other", **more):
+        doc = json.loads(pathlib.Path(vm.document(["true"])).read_text())
+        doc["spec"]["environment"] = {"imageReference": name, **more}
+        path = vm.tmp / "image.json"
+        path.write_text(json.dumps(doc))
+        return vm.run_document(str(path), flags=QEMU)
+
+    @pytest.mark.parametrize("role, file", [
+        ("kernel", "kernel"), ("initrd", "initrd"), ("rootfs", "root")])
+    def test_an_artifact_is_another(vm, before, image, role, file):
+        at = copy_of(vm, image)
+        data = bytearray((at / file).read_bytes())
+        data[len(data) // 2] ^= 1
+        (at / file).chmod(0o600)
+        (at / file).write_bytes(data)
+        r = boot(vm)
+        assert r.rc == 125, r
+        failed, = r.of_type("lifecycle.v1.manifest-failed")
+        assert failed["source"] == "cellos-host-firecracker"
+        assert failed["time"] is None
+        assert list(failed["data"]) == ["actualSha256", "expectedSha256",
+                                        "manifestPath", "role"]
+        want = {x.split()[1]: x.split()[0][7:] for x in
+                (at / "manifest").read_text().splitlines()}
+        assert failed["data"]["role"] == role
+        assert failed["data"]["expectedSha256"] == want[role]
+        assert failed["data"]["actualSha256"] != want[role]
+        assert set(failed["data"]["actualSha256"]) <= HEX
+        assert failed["data"]["manifestPath"] == str(at / "manifest")
+        assert "cell create: artifact digest mismatch for role " \
+            f"`{role}` at {at}/{file}: expected sha256:{want[role]}" in r.err
+        # nothing was booted, and nothing says that it was
+        assert not r.of_type("lifecycle.v1.started")
+        assert not r.of_type("command.v1.completed")
+        assert vm.verify(r.events_path).rc == 0
+        assert before.left() == []
+
+    def test_a_manifest_nobody_signed(vm, image):
+        at = copy_of(vm, image)
+        text = (at / "manifest").read_text()
+        (at / "manifest").chmod(0o600)
+        (at / "manifest").write_text(text + "# one more\n")
+        r = boot(vm)
+        assert r.rc == 125 and f"image: {at}/manifest.sig is no signature " \
+            "of it by this host's key" in r.err, r
+        assert not r.of_type("manifest-failed")
+        (at / "manifest.sig").unlink()
+        r = boot(vm)
+        assert r.rc == 125 and "manifest.sig is no signature" in r.err, r
+
+    @pytest.mark.parametrize("name, text", [
+        ("none", "/images/none; make it with `cellos image build`: No such"),
+        ("../x", "\"../x\" is neither a name (letters, digits, . _ -) nor an "
+         "absolute path"),
+        ("/nowhere", "image: /nowhere; make it with `cellos image build`: ")])
+    def test_an_image_that_is_not_there(vm, name, text):
+        r = boot(vm, name)
+        assert r.rc == 125 and text in r.err, r
+
+    def test_the_digest_a_document_names(vm, image):
+        want, = [x.split()[0] for x in (image / "images/default/manifest")
+                 .read_text().splitlines() if x.split()[1] == "rootfs"]
+        assert boot(vm, "default", imageDigest=want).rc == 0
+        other = "sha256:" + "0" * 64
+        r = boot(vm, "default", imageDigest=other)
+        assert r.rc == 125 and "rootfs digest mismatch at " in r.err, r
+        assert "(L2-06-1)" in r.err
+
+    def test_a_kernel_that_is_none(vm, before, image, tmp_path):
+        """Signed as it is: it does not boot, and that is told."""
+        pkg = tmp_path / "pkg"
+        subprocess.run(["dpkg-deb", "-x", vm_image.KERNEL, pkg], check=True)
+        kernel, = (pkg / "boot").glob("vmlinuz-*")
+        kernel.write_bytes(os.urandom(1 << 20))
+        (vm.state_dir / "images").unlink()
+        small = tmp_path / "small"
+        small.mkdir()
+        vm_image.build(BUILD.parent / "build" / "cellos", vm.state_dir, small,
+                       pkg, "broken")
+        r = boot(vm, "broken")
+        assert r.rc == 125 and "vmm: boot_failed: the VMM ended, status" in \
+            r.err, r
+        assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
+        assert before.left() == []
+
+    def test_build_says_what_is_wrong(vm, tmp_path):
+        r = vm.verb("image", "build", "--kernel", tmp_path)
+        assert r.rc == 1 and f"kernel: no boot/vmlinuz-* in {tmp_path}" in \
+            r.err, r
+        r = vm.verb("image", "build", "--kernel", "/nowhere.deb")
+        assert r.rc == 1 and "--kernel /nowhere.deb: No such file" in r.err
+        r = vm.verb("image", "build", "../x")
+        assert r.rc == 2 and '"../x" is no name of an image' in r.err, r
+        r = vm.verb("image", "make")
+        assert r.rc == 2 and "make: say what to do: build" in r.err, r
+        assert sorted(p.name for p in (vm.state_dir / "images").iterdir()) == [
+            "default"]
+
+    # -- what cannot be had --
+
+    @pytest.mark.parametrize("flags, env, text", [
+        (["-t"], {}, "qemu: -t: a machine's command has no terminal"),
+        (["--root", "/usr"], {}, "qemu: --root /usr: a machine boots an image"),
+        ([], {"CELLOS_SUBPROCESS_SECCOMP": "baseline"},
+         "CELLOS_SECCOMP_BPF_PATH filter calls to this host's kernel"),
+        ([], {"PATH": "/nowhere"}, "qemu: qemu-system-x86_64; install it")])
+    def test_is_refused_by_name(vm, before, flags, env, text):
+        r = vm.run("true", flags=flags, env=env)
+        assert (r.rc, r.out) == (125, ""), r
+        assert text in r.err, r
+        assert r.enforcement("refused")["backend"] == "qemu"
+        assert before.left() == []
+
+    def test_plan_and_doctor(vm):
+        r = vm.verb("plan", *QEMU, "--", "true")
+        assert r.rc == 0, r
+        steps = [x.split()[1] for x in r.out.splitlines()]
+        assert steps.index("vmm") < steps.index("image") < \
+            steps.index("landlock") < steps.index("exec")
+        r = vm.verb("doctor", *QEMU)
+        assert r.rc == 0, r
+        assert f"qemu-system-x86_64     {VMM}" in r.out
+        assert r.out.endswith("\nA full cell works here, behind qemu.\n")

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The hostile programs of test_breakout.py behind the wall of a machine. A
+machine takes seconds to boot, so one of them runs them all, each in a process
+of its own; whose answer is not the expected one has another machine to itself.
+What another kernel answers otherwise stands here, with the reason."""
+
+import json
+
+import pytest
+
+from conftest import IS_ROOT, Machines
+from test_breakout import TABLE, Host, expected, ident, outside_has_v6
+
+REFUSED = {"no-door": "ENETUNREACH", "door": "ECONNREFUSED"}
+# A datagram leaves the machine; what refuses it is behind the leg.
+SENT = {"no-door": "ENETUNREACH", "door": "ok"}
+
+OTHERWISE = {
+    # There are threads of its kernel, which are told from processes by nobody
+    # and heed no signal.
+    "kill-all": "ok",
+    # Every user is there, and none of them may be become.
+    "setuid-other": "EPERM",
+    # What its kernel has, and the one of this host has not, or has.
+    **{f"masked:/proc/{x}": "masked" for x in (
+        "kcore", "sysrq-trigger", "modules")},
+    "masked:/proc/config.gz": "ENOENT",
+    # What the command could not read is not carried there.
+    "read:{ro}/private": "ENOENT",
+
+    # Behind the leg is a network.
+    "outside-v4-udp": SENT,
+    "outside-v6-udp": SENT if outside_has_v6() else "ENETUNREACH",
+    "interfaces": {"no-door": "lo", "door": "eth0,lo"},
+    "routes": {"no-door": "0", "door": "2"},
+}
+
+BATCH = r"""
+import json, subprocess, sys
+for i, words in enumerate(json.load(open(sys.argv[2]))):
+    if i < int(sys.argv[3]):
+        continue
+    argv = [sys.argv[1], *words]
+    try:
+        r = subprocess.run(argv, stdin=subprocess.DEVNULL, timeout=30,
+                           stdout=subprocess.PIPE, start_new_session=True)
+        said = r.stdout.decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        said = "no end\n"
+    print(i, said.split("\n")[0], flush=True)
+"""
+
+
+def test_what_is_otherwise_is_in_the_table():
+    assert set(OTHERWISE) <= {ident(row) for row in TABLE}
+
+
+if IS_ROOT:
+    class Suite:
+        """Answers of every program from one machine."""
+
+        def __init__(self, tmp, image, hostile, door):
+            (tmp / "host").mkdir()
+            self.cells = Machines(tmp, image, door)
+            self.host = Host(tmp / "host", hostile)
+            batch = tmp / "batch"
+            batch.mkdir()
+            (batch / "list").write_text(json.dumps(
+                [[name, self.host.argument(arg)] if arg else [name]
+                 for name, arg, _ in TABLE]))
+            self.said = {}
+            start = 0
+            # one that kills all it may is the last of its machine
+            while start < len(TABLE):
+                r = self.cells.run(
+                    "/usr/bin/python3", "-c", BATCH, hostile / "hostile",
+                    batch / "list", start, rw=[self.host.rw],
+                    ro=[self.host.ro, hostile, batch], timeout=240)
+                assert r.rc in (0, 137), r
+                for line in r.out.splitlines():
+                    n, _, text = line.partition(" ")
+                    start = int(n) + 1
+                    name = TABLE[int(n)][0] + "="
+                    if text.startswith(name):
+                        self.said[int(n)] = text[len(name):]
+                start += r.rc != 0
+            assert len(self.said) > len(TABLE) * 0.9
+
+        def close(self):
+            self.host.close()
+            self.cells.close()
+
+    @pytest.fixture(scope="module", params=[False, True],
+                    ids=["no-door", "door"])
+    def suite(tmp_path_factory, image, hostile, request):
+        s = Suite(tmp_path_factory.mktemp("suite"), image, hostile,
+                  request.param)
+        yield s
+        s.close()
+
+    @pytest.mark.parametrize("n", range(len(TABLE)),
+                             ids=[ident(row) for row in TABLE])
+    def test_answer(suite, n):
+        name, arg, answer = TABLE[n]
+        answer = expected(OTHERWISE.get(ident(TABLE[n]), answer),
+                          suite.cells.has_door)
+
+        def order(said):
+            if name == "interfaces":
+                return ",".join(sorted(said.split(",")))
+            # those of its kernel are there as well
+            return said[:1] if name == "pids" else said
+        said = suite.said.get(n)
+        if said is None or order(said) != answer:
+            said = suite.host.attack(suite.cells, name, arg)
+        assert order(said) == answer

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The door from behind the wall of a machine, reached by its own kernel's
+network stack: what is told is the same."""
+
+import pytest
+
+from conftest import IS_ROOT, SANITIZED, Machines
+from door_clients import CLIENTS, PYTHON
+from door_harness import WorldCells, connections, decisions, dns_queries
+from test_door_clients import client, kit  # noqa: F401, a fixture
+from world import VARIANTS, name
+from world_files import OWN4, WEB4
+
+# Sanitized it is the runner that is tried, and not the clients.
+ALL = ["curl-openssl"] if SANITIZED else [
+    "curl-openssl", "git-https", "python", "udp"]
+HOSTS = ["dual"] if SANITIZED else VARIANTS
+ALLOWED = [(v, c) for v in HOSTS for c in ALL]
+NEIGHBOURS = [(v, c) for v, c in ALLOWED if v == "dual" or c == ALL[0]]
+
+
+class WorldMachines(WorldCells, Machines):
+    def __init__(self, tmp, world, variant, shared):
+        Machines.__init__(self, tmp, shared)
+        self.world = world.need("certificates", "unbound")
+        self.host = world.host(variant)
+
+
+if IS_ROOT:
+    from test_gvisor_door import CLOSED, told
+
+    @pytest.fixture
+    def on(world, tmp_path, image):
+        """Machines on a host that has IPv4, IPv6, or both."""
+        made = []
+
+        def make(variant):
+            made.append(WorldMachines(tmp_path, world, variant, image))
+            return made[-1]
+        yield make
+        for c in made:
+            c.close()
+
+    @pytest.fixture
+    def dual(on):
+        return on("dual")
+
+    @pytest.mark.parametrize("variant, which", ALLOWED)
+    def test_reaches_the_allowed_name(on, kit, variant, which):
+        door = on(variant)
+        c, r = client(door, kit, which, CLIENTS[which].host)
+        assert r.rc == 0 and c.says in r.out, r
+        allowed = [f for f in connections(r) if f["verdict"] == "allow"]
+        assert allowed and ("deny", "no_rule") not in {
+            (f["verdict"], f["reason"]) for f in connections(r)}
+        door.verified(r)
+
+    @pytest.mark.parametrize("variant, which", NEIGHBOURS)
+    def test_does_not_reach_the_neighbour_by_name(on, kit, variant, which):
+        door = on(variant)
+        asked = len(door.world.queries())
+        c, r = client(door, kit, which, CLIENTS[which].other)
+        assert r.rc == c.rc and c.error in r.out + r.err, r
+        neighbour = name(c.other)
+        said = [q for q in dns_queries(r) if q[2] == neighbour]
+        assert said and {q[:2] for q in said} == {
+            ("deny", "denied_not_in_allowlist")}
+        assert neighbour not in {q[0] for q in door.world.queries(asked)}
+        assert not [f for f in connections(r) if f["verdict"] == "allow"]
+        door.verified(r)
+
+    def test_does_not_reach_the_neighbour_by_address(dual):
+        dual.world.need("nginx")
+        r = dual.allow(
+            [f"{name('allowed')}:443"], "sh", "-c",
+            'curl -sS -o /dev/null --cacert "$2" "https://$1/"\n'
+            'curl -sS --cacert "$2" --resolve "$3:443:$4" "https://$3/"',
+            "sh", name("allowed"), dual.ca, name("neighbour"), WEB4)
+        assert r.rc == 35 and "alert access denied" in r.err, r
+        assert ("deny", "l7_sni_allowlist_miss", name("neighbour")) in \
+            decisions(r)
+        dual.verified(r)
+
+    @pytest.mark.parametrize("which", ["curl-http", "curl-openssl", "udp"])
+    def test_what_is_told_is_the_same(dual, kit, which):
+        c, ours = client(dual, kit, which, CLIENTS[which].host)
+        _, theirs = client(dual, kit, which, c.host, ["--backend", "host"])
+        assert ours.rc == theirs.rc == 0, (ours, theirs)
+        assert told(ours) == told(theirs)
+
+    def test_what_no_rule_names_is_refused(dual):
+        """At once: a closed port never looks connected, and it is told."""
+        before = len(dual.world.seen("sink"))
+        r = dual.python([f"{name('allowed')}:443"], CLOSED)
+        assert r.rc == 0, r
+        assert r.out.splitlines() == [
+            f"{OWN4} 81 ECONNREFUSED",
+            "169.254.169.254 80 ECONNREFUSED",
+            "100.64.0.2 61000 ECONNREFUSED", "127.0.0.1 22 ECONNREFUSED",
+            "100.64.0.1 853 ECONNREFUSED", "udp 443 ECONNREFUSED",
+            "udp 4433 ECONNREFUSED", "raw EPERM", "packet EPERM"], r
+        refused = {(f["destination"]["port"]) for f in connections(r)
+                   if f["verdict"] == "deny"}
+        assert {81, 80, 853, 443, 4433} <= refused, connections(r)
+        assert len(dual.world.seen("sink")) == before
+        dual.verified(r)
+
+    def test_without_a_rule_there_is_no_network(dual):
+        r = dual.run(PYTHON, "-c", """if True:
+            import errno, socket
+            print([n for _, n in socket.if_nameindex()])
+            for to in (("198.51.100.1", 80), ("100.64.0.1", 53)):
+                try:
+                    socket.create_connection(to, 5)
+                    print("open")
+                except OSError as e:
+                    print(errno.errorcode[e.errno])
+            """)
+        assert (r.rc, r.out) == (
+            0, "['lo']\nENETUNREACH\nENETUNREACH\n"), r
+        dual.verified(r)
