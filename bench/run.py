@@ -195,6 +195,99 @@ def walls(bench, rounds):
     show(rows, "runsc run")
 
 
+# What a machine does at the least: our modules, the root, the program, the end.
+PLAIN_INIT = """#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs dev /dev
+for m in /modules/*; do /bin/busybox insmod $m; done
+/bin/busybox mount -t erofs -o ro /dev/vda /root
+/bin/busybox chroot /root /bin/true
+/bin/busybox poweroff -f
+"""
+
+
+def newc(name, mode, data=b""):
+    """One entry of a cpio archive."""
+    name = name.encode() + b"\0"
+    head = b"070701" + b"".join(b"%08X" % v for v in (
+        1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name), 0)) + name
+    head += b"\0" * (-len(head) % 4)
+    return head + data + b"\0" * (-len(data) % 4)
+
+
+def modules_of(initrd):
+    """The entries below modules/, as they are."""
+    data, at, out = initrd.read_bytes(), 0, b""
+    while at < len(data):
+        size, length = (int(data[at + i:at + i + 8], 16) for i in (54, 94))
+        name = data[at + 110:at + 110 + length - 1].decode()
+        end = at + (110 + length + 3) // 4 * 4 + (size + 3) // 4 * 4
+        if name.startswith("modules"):
+            out += data[at:end]
+        at = end
+    return out
+
+
+def clock_of(bench, flags):
+    """How fast the emulated counter runs, as our VMM is told."""
+    p = subprocess.Popen(bench.cell("/bin/sleep", "1000", flags=flags),
+                         stdin=subprocess.DEVNULL)
+    try:
+        while p.poll() is None:
+            for q in below(p.pid):
+                line = pathlib.Path(f"/proc/{q}/cmdline").read_bytes()
+                if b"tsc_early_khz=" in line:
+                    return line.split(b"tsc_early_khz=")[1].split(
+                        b"\0")[0].decode()
+    finally:
+        p.terminate()
+        p.wait()
+    return "0"
+
+
+def machines(bench, rounds):
+    """The wall of a machine beside plain QEMU: the same kernel, modules, root
+    and program."""
+    print(f"\nOne program `true` in a machine, emulated, {rounds} rounds, "
+          "taking turns")
+    kernel = pathlib.Path("build-guest/kernel.deb")
+    if os.geteuid() != 0 or not kernel.exists() or \
+            not shutil.which("qemu-system-x86_64"):
+        print("  qemu, root, or build-guest/kernel.deb of a test: not here")
+        return
+    root = bench.tmp / "machine"
+    (root / "bin").mkdir(parents=True)
+    shutil.copy(shutil.which("busybox"), root / "bin/busybox")
+    for name in ("true", "sh", "sleep"):
+        os.symlink("busybox", root / "bin" / name)
+    subprocess.run([bench.cellos, "image", "build", "--kernel", str(kernel),
+                    "--root", str(root)], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    at = pathlib.Path(os.environ["CELLOS_STATE_DIR"]) / "images/default"
+    (bench.tmp / "initrd").write_bytes(
+        newc("dev", 0o40755) + newc("root", 0o40755) + newc("bin", 0o40755) +
+        newc("bin/busybox", 0o100755, (root / "bin/busybox").read_bytes()) +
+        newc("init", 0o100755, PLAIN_INIT.encode()) +
+        modules_of(at / "initrd") + newc("TRAILER!!!", 0))
+    flags = ("--backend", "qemu")
+    plain = ["qemu-system-x86_64", "-M", "microvm,acpi=on,pit=off,pic=off,"
+             "auto-kernel-cmdline=off", "-accel", "tcg", "-cpu", "max", "-m",
+             "608M", "-nodefaults", "-no-user-config", "-no-reboot",
+             "-display", "none", "-serial", "null", "-kernel",
+             str(at / "kernel"), "-initrd", str(bench.tmp / "initrd"),
+             "-append", "console=ttyS0 quiet panic=-1 rdinit=/init "
+             f"cryptomgr.notests tsc_early_khz={clock_of(bench, flags)}",
+             "-drive", f"if=none,id=root,format=raw,readonly=on,"
+             f"file={at / 'root'}", "-device", "virtio-blk-device,drive=root",
+             "-device", "virtio-serial-device"]
+    rows = {"qemu": [], "cellos run --backend qemu": []}
+    for _ in range(rounds):
+        for name, v in rows.items():
+            v.append(bench.time_us(plain if name == "qemu" else bench.cell(
+                "/bin/true", flags=flags)))
+    show(rows, "qemu")
+    memory(bench, "wall of a machine", flags)
+
+
 def at_once(bench, rounds):
     for n in (8, 64):
         print(f"\n{n} at once, until the last has ended, {rounds} rounds")
@@ -256,15 +349,16 @@ def memory(bench, what, flags=()):
                 sizes[q] = memory_of(q)
             except PermissionError:
                 print(f"  pid {q} ({names[q]}): not ours to read")
-        runsc = [q for q in sizes if names[q].startswith("runsc")
-                 or names[q] == ""]
+        # threads of a sandbox's, and a VMM, are not ours
+        runsc = [q for q in sizes if names[q] == "" or
+                 names[q].startswith(("runsc", "/usr/bin/qemu"))]
         ours = sum(v for q, v in sizes.items() if q not in runsc)
         print(f"  supervisor: {sizes.get(p.pid, 0) / 1024:.2f} MiB")
         print(f"  all {len(sizes) - len(runsc)} processes of ours: "
               f"{ours / 1024:.2f} MiB")
         if runsc:
             total = sum(sizes[q] for q in runsc)
-            print(f"  {len(runsc)} of runsc, the command in it: "
+            print(f"  {len(runsc)} of {names[runsc[0]]}, the command in it: "
                   f"{total / 1024:.1f} MiB")
     finally:
         p.terminate()
@@ -293,6 +387,7 @@ def main():
         bench = Bench(build, pathlib.Path(tmp))
         start_up(bench, rounds)
         walls(bench, max(rounds // 5, 1))
+        machines(bench, max(rounds // 10, 3))
         at_once(bench, max(rounds // 10, 5))
         memory(bench, "host wall")
         if os.geteuid() == 0 and shutil.which("runsc"):

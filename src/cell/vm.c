@@ -226,7 +226,7 @@ static bool turn(struct machine *m, bool is_running, int extra)
 	};
 
 	if (m->has_record)
-		p[1].events = 0;
+		p[1].fd = -1; /* its end would be told again and again */
 	for (size_t i = 0; i < 3; i++)
 		p[POLLS + i] = is_running ? pump_poll(&m->flow[i])
 					  : (struct pollfd){ .fd = -1 };

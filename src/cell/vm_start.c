@@ -224,6 +224,7 @@ pid_t vm_start(struct stage *s, int port[VM_PORTS])
 	if (pid == 0)
 		become_vmm(s, theirs);
 	r = pid < 0 ? -errno : pid;
+	fd_drop(&s->leg_net); /* the VMM's alone */
 	for (int i = 0; i < VM_PORTS; i++)
 		(void)close(theirs[i]);
 	return r;

@@ -126,6 +126,9 @@ static int run_cell(const struct document *d, struct config *c,
 	config_lifecycle(c, &lc);
 	log_line(LOG_INFO, "cellos.supervisor.host",
 		 "host backend selected backend_kind=\"%s\"", lc.backend->name);
+	if (wall_warning(wall))
+		log_line(LOG_WARN, "cellos.supervisor.host", "%s",
+			 wall_warning(wall));
 	return lifecycle_run(&lc, &res, e);
 }
 

@@ -14,6 +14,7 @@
 #include "cli/run_setup.h"
 #include "cli/run_spec.h"
 #include "cli/verb.h"
+#include "cli/wall.h"
 
 static int print_spec(const struct run_args *a)
 {
@@ -147,6 +148,8 @@ static int run_cell(const struct run_args *a)
 	    run_setup_reach(&s, journal, &e))
 		return verb_fail(&e, EXIT_RUN_FAILED);
 	gc_at_start(&s.dirs);
+	if (wall_warning(s.backend))
+		fprintf(stderr, "cellos: %s\n", wall_warning(s.backend));
 	c = (struct lifecycle_config){
 		.backend = s.backend,
 		.request = s.req,

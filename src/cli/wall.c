@@ -136,6 +136,14 @@ static void open_image(const struct state_dirs *d, struct cell_request *req)
 		check_digest(req->spec, &im);
 }
 
+const char *wall_warning(const struct backend *b)
+{
+	return b == &backend_qemu
+		       ? "qemu: software emulation, without KVM: many times "
+			 "slower than this host"
+		       : NULL;
+}
+
 void wall_request(const struct backend *b, const struct state_dirs *d,
 		  struct cell_request *req)
 {

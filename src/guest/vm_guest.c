@@ -436,8 +436,12 @@ static void serve(struct guest *g)
 
 	while (!has_ended(g, &status))
 		(void)turn(g, -1);
-	/* the end of the command is the end of the rest */
-	(void)kill(-1, SIGKILL);
+	/* the end of the command is the end of the rest: what is theirs is not
+	 * written any more when it is read */
+	if (file_write(g->group, "cgroup.kill", "1", 1))
+		off("cgroup.kill", errno);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
 	flush(g);
 	r.status = status;
 	r.code = WIFSIGNALED(status) ? 128 + WTERMSIG(status)
