@@ -118,6 +118,8 @@ static int make_limits(struct backend_cell *c)
 		/* around the whole machine; the guest keeps the command's */
 		c->limits.memory_max =
 			(vm_memory_mib(q) + VM_SPACE_MIB) * 1048576;
+	if (c->plan->is_vm)
+		c->limits.pids_max += VM_THREADS;
 	if (c->stage.drop & STAGE_DROP_PIDS)
 		c->limits.pids_max = 0;
 	r = cgroup_host_find(q->cgroup_parent, &h);

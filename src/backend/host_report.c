@@ -194,13 +194,19 @@ static void report_door(struct backend_cell *c, struct report_enforcement *r)
 
 static void report_probes(struct backend_cell *c, struct report_enforcement *r)
 {
+	char name[48];
+
 	if (!c->plan->full || (c->plan->is_sandbox && !c->plan->is_vm) ||
 	    !stage_is_checked(&c->stage))
 		return;
 	for (size_t i = 0; i < self_test_count; i++) {
 		if (!self_test_applies(i, c->req->door, c->plan->is_vm))
 			continue;
-		report_probe_add(r, self_tests[i].name,
+		/* of a machine's they are its own word */
+		(void)snprintf(name, sizeof(name), "%s%s",
+			       c->plan->is_vm ? "guest." : "",
+			       self_tests[i].name);
+		report_probe_add(r, name,
 				 /* one of the answers that will do */
 				 self_test_passed(i, c->ready.probe[i])
 					 ? errno_word(c->ready.probe[i])

@@ -4,6 +4,7 @@
  * VMM can be read back. The VMM itself is driven inside of the cell, cell/vm.c.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,17 @@ void qemu_report(struct backend_cell *c, struct report_enforcement *r)
 		(void)snprintf(text, sizeof(text), "sha256:%s",
 			       c->req->image->manifest.digest[roles[i]]);
 		report_item_add(r, files[i], "", text, true);
+	}
+	/* what the guest was told to keep, and says it does */
+	if (c->req->memory_max) {
+		(void)snprintf(text, sizeof(text), "%" PRIu64,
+			       c->req->memory_max);
+		report_item_add(r, "guest.memory.max", text, text, true);
+	}
+	if (c->req->pids_max) {
+		(void)snprintf(text, sizeof(text), "%" PRIu64,
+			       c->req->pids_max);
+		report_item_add(r, "guest.pids.max", text, text, true);
 	}
 	report_item_add(r, "accel", "", "tcg: software emulation", true);
 	host_report_user(c, r, "vmm", c->plan->sentry_uid);

@@ -28,6 +28,11 @@ static int vm_can(const struct plan_builder *b, struct err *e)
 			       "CELLOS_SECCOMP_BPF_PATH filter calls to this "
 			       "host's kernel, which the command does not "
 			       "make; unset them, or use --backend host");
+	if (r->memory_max / 1048576 > VM_MEMORY_MAX_MIB)
+		return err_set(e, ERR_HOST, 0,
+			       "qemu: a limit of %" PRIu64 " bytes of memory: "
+			       "no machine has as much; the most is %d MiB",
+			       r->memory_max, (int)VM_MEMORY_MAX_MIB);
 	if (r->image_root)
 		return err_set(
 			e, ERR_HOST, 0,

@@ -32,7 +32,8 @@
 
 enum {
 	LOG_MAX = 65536, /* of the guest's console, the latest */
-	POLLS = 4
+	POLLS = 4,
+	SYS_MAX = 4096
 };
 
 struct machine {
@@ -214,15 +215,16 @@ static void tell_ends(struct machine *m)
 	}
 }
 
-/* @extra: one more to wait for, -1: none. Return: is it readable */
-static bool turn(struct machine *m, bool is_running, int extra)
+/* @extra: one more to wait for, -1: none. Return: has it happened */
+static bool turn_for(struct machine *m, bool is_running, int extra,
+		     short events)
 {
 	struct pollfd p[POLLS + 3] = {
 		{ m->sigfd, POLLIN, 0 },
 		{ m->port[VM_CONTROL],
 		  (short)(POLLIN | (m->setup.len ? POLLOUT : 0)), 0 },
 		{ m->port[0], POLLIN, 0 },
-		{ extra, POLLIN, 0 },
+		{ extra, events, 0 },
 	};
 
 	if (m->has_record)
@@ -247,6 +249,11 @@ static bool turn(struct machine *m, bool is_running, int extra)
 	return p[3].revents != 0;
 }
 
+static bool turn(struct machine *m, bool is_running, int extra)
+{
+	return turn_for(m, is_running, extra, POLLIN);
+}
+
 /* What was written before the end is still in the sockets. */
 static void drain(struct machine *m)
 {
@@ -266,19 +273,37 @@ static bool wait_record(struct machine *m)
 	return m->has_record;
 }
 
+/* What it worked on is a guest's text: said to be one, and of letters. */
+static void guest_failed(struct machine *m) NORETURN;
+static void guest_failed(struct machine *m)
+{
+	static const char by[] = "guest: ";
+	const struct plan *p = m->s->plan;
+	const struct vm_record *r = &m->rec;
+	char what[sizeof(by) + sizeof(r->text)];
+	size_t step = m->step, n = sizeof(by) - 1;
+	int sys = r->sys > 0 && r->sys < SYS_MAX ? r->sys : EPROTO;
+
+	if (r->step > (int32_t)m->step && (size_t)r->step < p->n)
+		step = (size_t)r->step;
+	if (p->steps[step].op == PLAN_EXEC)
+		fail(m, step, sys, m->s->req->spec->run->argv.p[0].p);
+	memcpy(what, by, n);
+	for (const char *c = r->text; *c; c++)
+		what[n++] = *c >= ' ' && *c < 0x7f ? *c : '?';
+	what[n] = '\0';
+	fail(m, step, sys, what);
+}
+
 /* The next record has to be @word; a fault is told, and is the end. */
 static void expect(struct machine *m, enum vm_word word)
 {
-	const struct plan *p = m->s->plan;
 	const struct vm_record *r = &m->rec;
 
 	if (!wait_record(m))
 		boot_failed(m);
-	if (r->word == VM_FAULT && r->step >= (int32_t)m->step &&
-	    (size_t)r->step < p->n)
-		fail(m, (size_t)r->step, r->sys, r->text);
 	if (r->word == VM_FAULT)
-		fail(m, m->step, r->sys, r->text);
+		guest_failed(m);
 	if (r->word != (uint32_t)word)
 		fail(m, m->step, EPROTO, "pid 1 of the guest");
 	m->has_record = false;
@@ -316,9 +341,30 @@ static int open_tree(const struct plan_step *s, bool back)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Meanwhile the console is heard, and a guest that gives up. */
+static int wait_sent(void *arg, short events)
+{
+	struct machine *m = arg;
+
+	if (m->has_record || m->is_dead)
+		return -EPIPE;
+	(void)turn_for(m, false, m->port[VM_TREES], events);
+	return 0;
+}
+
+static int wait_back(void *arg, short events)
+{
+	struct machine *m = arg;
+
+	/* at the end of the VMM the stream has one, too */
+	(void)turn_for(m, false, m->port[VM_TREES], events);
+	return 0;
+}
+
 /* The guest unpacks them before it says READY, and nothing else happens. */
 static void send_trees(struct machine *m)
 {
+	const struct tree_io io = { m->port[VM_TREES], wait_sent, m };
 	const struct plan *p = m->s->plan;
 
 	for (size_t i = m->step; i < p->n; i++) {
@@ -330,7 +376,7 @@ static void send_trees(struct machine *m)
 			continue;
 		fd = open_tree(s, false);
 		r = fd < 0 ? fd
-			   : tree_send(m->port[VM_TREES], fd, NULL,
+			   : tree_send(&io, fd, NULL,
 				       vm_is_tree(s, true) ? &m->names[s->n]
 							   : NULL);
 		/* the guest says what is wrong there, or the VMM ends */
@@ -343,16 +389,15 @@ static void send_trees(struct machine *m)
 
 static int take_tree(struct machine *m, const struct plan_step *s)
 {
+	const struct tree_io io = { m->port[VM_TREES], wait_back, m };
 	const struct tree_rules rules = {
 		.max = m->s->req->limits->v[LIMIT_TMP_BYTES],
 		.uid = (uid_t)-1,
-		.is_foreign = true,
+		.sent = &m->names[s->n],
 	};
 	OWNED(wbuf_drop) struct wbuf back = WBUF_INIT(TREE_NAMES_MAX);
 	OWNED(fd_drop) int fd = open_tree(s, true);
-	int r = fd < 0 ? fd
-		       : tree_receive(m->port[VM_TREES], fd, &rules, &back,
-				      NULL);
+	int r = fd < 0 ? fd : tree_receive(&io, fd, &rules, &back);
 
 	return r ? r : tree_forget(fd, &m->names[s->n], &back);
 }
@@ -412,16 +457,18 @@ static void serve(struct machine *m)
 static void put_setup(struct machine *m)
 {
 	const struct cell_request *req = m->s->req;
-	struct vm_setup h = { .uid = m->s->plan->in_uid,
-			      .gid = m->s->plan->in_gid,
-			      .memory_max = req->memory_max,
-			      .pids_max = req->pids_max,
-			      .files_max = req->limits->v[LIMIT_TMP_BYTES],
-			      .closed_port = self_test_closed_port(req->door),
-			      .has_door = req->door != NULL,
-			      .has_v6 = req->door && req->door->has_v6 };
+	struct vm_setup h;
 	struct timespec now;
 
+	memset(&h, 0, sizeof(h)); /* what lies between the members is sent */
+	h.uid = m->s->plan->in_uid;
+	h.gid = m->s->plan->in_gid;
+	h.memory_max = req->memory_max;
+	h.pids_max = req->pids_max;
+	h.files_max = req->limits->v[LIMIT_TMP_BYTES];
+	h.closed_port = self_test_closed_port(req->door);
+	h.has_door = req->door != NULL;
+	h.has_v6 = req->door && req->door->has_v6;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	h.now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	randombytes_buf(m->key, sizeof(m->key));
@@ -465,7 +512,10 @@ static void boot(struct machine *m)
 
 	put_setup(m);
 	start_flows(m);
-	for (int i = 0; i <= VM_CONTROL; i++) {
+	for (int i = 0; i < VM_PORTS; i++) {
+		/* what a flow has it has changed already */
+		if (i > VM_CONTROL && i != VM_TREES)
+			continue;
 		r = last_errno(fcntl(m->port[i], F_SETFL, O_NONBLOCK));
 		if (r)
 			fail(m, m->step, -r, "ports");

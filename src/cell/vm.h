@@ -36,6 +36,8 @@ enum {
 			       * may have */
 	VM_MEMORY_MIB = 512,  /* of the command, if no limit is asked for */
 	VM_SPACE_MIB = 192,   /* of the VMM itself, beside the guest's */
+	VM_THREADS = 128,     /* of the VMM and ours, beside the command's */
+	VM_MEMORY_MAX_MIB = 1 << 20,
 	VM_KEY_LEN = 32,
 	VM_SETUP_MAX = 4 << 20,
 	VM_TEXTS_MAX = 65536, /* of the steps a guest adds */
@@ -106,12 +108,13 @@ static inline bool vm_is_tree(const struct plan_step *s, bool back)
 	       !(back && (s->flags & (PLAN_F_RO | PLAN_F_PRIVATE)));
 }
 
-/**
- * vm_tag() - HMAC-SHA256 of an exit code (4 bytes, little-endian) and the id of
- * a cell, by the key of the run
- */
-void vm_tag(const uint8_t key[VM_KEY_LEN], int32_t code, const char *id,
-	    uint8_t ret[32]);
+/** vm_tag() - HMAC-SHA256 of some bytes and the id of a cell, by the key of a
+ *  run. The original's: of an exit code, 4 bytes, little-endian. */
+void vm_tag(const uint8_t key[VM_KEY_LEN], const void *p, size_t n,
+	    const char *id, uint8_t ret[32]);
+/** vm_seal() - the tag of an ENDED, of all before it */
+void vm_seal(struct vm_record *r, const uint8_t key[VM_KEY_LEN],
+	     const char *id);
 
 /** vm_is_genuine() - the word of pid 1 of the guest that the command has ended,
  *  by the key that only it was told */

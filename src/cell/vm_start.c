@@ -36,7 +36,8 @@ enum {
 
 uint64_t vm_memory_mib(const struct cell_request *req)
 {
-	uint64_t m = req->memory_max ? (req->memory_max + 1048575) / 1048576
+	uint64_t m = req->memory_max ? req->memory_max / 1048576 +
+					       (req->memory_max % 1048576 != 0)
 				     : VM_MEMORY_MIB;
 
 	return m + VM_OVERHEAD_MIB;
@@ -47,7 +48,8 @@ static uint64_t cpus(const struct cell_request *req)
 	uint64_t n = 1;
 
 	if (req->cpu_quota && req->cpu_quota != UINT64_MAX && req->cpu_period)
-		n = (req->cpu_quota + req->cpu_period - 1) / req->cpu_period;
+		n = req->cpu_quota / req->cpu_period +
+		    (req->cpu_quota % req->cpu_period != 0);
 	return n > CPUS_MAX ? CPUS_MAX : n;
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The set-up of a guest as bytes, and back. */
 #include <errno.h>
+#include <signal.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -12,19 +14,33 @@
 _Static_assert(sizeof(struct vm_order) == 16, "one write, one read");
 _Static_assert(sizeof(struct vm_record) == 224, "as in every build");
 
-void vm_tag(const uint8_t key[VM_KEY_LEN], int32_t code, const char *id,
-	    uint8_t ret[32])
+void vm_tag(const uint8_t key[VM_KEY_LEN], const void *p, size_t n,
+	    const char *id, uint8_t ret[32])
 {
 	crypto_auth_hmacsha256_state st;
-	const uint32_t v = (uint32_t)code;
-	const uint8_t le[4] = { (uint8_t)v, (uint8_t)(v >> 8),
-				(uint8_t)(v >> 16), (uint8_t)(v >> 24) };
 
 	(void)crypto_auth_hmacsha256_init(&st, key, VM_KEY_LEN);
-	(void)crypto_auth_hmacsha256_update(&st, le, sizeof(le));
+	(void)crypto_auth_hmacsha256_update(&st, p, n);
 	(void)crypto_auth_hmacsha256_update(&st, (const uint8_t *)id,
 					    strlen(id));
 	(void)crypto_auth_hmacsha256_final(&st, ret);
+}
+
+void vm_seal(struct vm_record *r, const uint8_t key[VM_KEY_LEN], const char *id)
+{
+	vm_tag(key, r, offsetof(struct vm_record, tag), id, r->tag);
+}
+
+/* Signals nothing dies of, unless it is told to */
+static bool is_fatal(int sig)
+{
+	static const int others[] = { SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP,
+				      SIGTTIN, SIGTTOU, SIGURG,	 SIGWINCH };
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (sig == others[i])
+			return false;
+	return sig > 0 && sig <= 64;
 }
 
 /* A command ends in one of two ways, and the code says the same. */
@@ -32,18 +48,20 @@ static int32_t code_of(int32_t status)
 {
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : -1;
+	return WIFSIGNALED(status) && is_fatal(WTERMSIG(status))
+		       ? 128 + WTERMSIG(status)
+		       : -1;
 }
 
 bool vm_is_genuine(const struct vm_record *r, const uint8_t key[VM_KEY_LEN],
 		   const char *id)
 {
-	uint8_t tag[sizeof(r->tag)];
+	struct vm_record own = *r;
 
 	if (r->word != VM_ENDED || r->code < 0 || code_of(r->status) != r->code)
 		return false;
-	vm_tag(key, r->code, id, tag);
-	return sodium_memcmp(tag, r->tag, sizeof(tag)) == 0;
+	vm_seal(&own, key, id);
+	return sodium_memcmp(own.tag, r->tag, sizeof(own.tag)) == 0;
 }
 
 static void put_text(struct wbuf *out, const char *s)
@@ -68,13 +86,15 @@ void vm_put_setup(struct wbuf *out, struct vm_setup *h, const struct plan *p,
 	wbuf_put(out, h, sizeof(*h));
 	for (size_t i = first; i < p->n; i++) {
 		const struct plan_step *s = &p->steps[i];
-		struct vm_step w = { .op = s->op,
-				     .flags = s->flags,
-				     .n = s->n,
-				     .n2 = s->n2,
-				     .has_src = s->src != NULL,
-				     .has_dst = s->dst != NULL };
+		struct vm_step w;
 
+		memset(&w, 0, sizeof(w));
+		w.op = s->op;
+		w.flags = s->flags;
+		w.n = s->n;
+		w.n2 = s->n2;
+		w.has_src = s->src != NULL;
+		w.has_dst = s->dst != NULL;
 		wbuf_put(out, &w, sizeof(w));
 	}
 	for (size_t i = first; i < p->n; i++) {

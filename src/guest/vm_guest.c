@@ -45,8 +45,9 @@ struct guest {
 	struct pump flow[3];
 	int tree[LIMIT_MOUNTS + 1]; /* held: the command's root has no way to
 				     * where they lie */
-	struct timespec began;	    /* what is older was sent, as it is */
-	uint64_t stdin_end;	    /* bytes of it; UINT64_MAX: not yet known */
+	struct wbuf came[LIMIT_MOUNTS + 1]; /* names of what was sent here */
+	struct timespec began; /* what is older was sent, as it is */
+	uint64_t stdin_end;    /* bytes of it; UINT64_MAX: not yet known */
 	struct vm_order order;
 	size_t order_len;
 };
@@ -210,6 +211,7 @@ static void take_trees(struct guest *g)
 	const struct tree_rules rules = { .max = g->told.h.files_max,
 					  .uid = g->told.h.uid,
 					  .gid = g->told.h.gid };
+	const struct tree_io io = { .fd = g->port[VM_TREES] };
 	const struct plan *p = &g->told.plan;
 
 	for (size_t i = 0; i < p->n; i++) {
@@ -218,10 +220,9 @@ static void take_trees(struct guest *g)
 
 		if (!vm_is_tree(t, false))
 			continue;
+		g->came[t->n] = WBUF_INIT(TREE_NAMES_MAX);
 		fd = g->tree[t->n] = tree_dir(t);
-		r = fd < 0 ? fd
-			   : tree_receive(g->port[VM_TREES], fd, &rules, NULL,
-					  NULL);
+		r = fd < 0 ? fd : tree_receive(&io, fd, &rules, &g->came[t->n]);
 		if (!r && !(t->flags & PLAN_F_RO))
 			r = last_errno(
 				fchown(fd, g->told.h.uid, g->told.h.gid));
@@ -239,6 +240,9 @@ static int give_trees(struct guest *g)
 
 	for (size_t i = 0; i < p->n && !r; i++) {
 		const struct plan_step *t = &p->steps[i];
+		const struct tree_io io = { .fd = g->port[VM_TREES] };
+		const struct tree_since since = { .time = g->began,
+						  .names = &g->came[t->n] };
 		OWNED(fd_drop) int fd = -1;
 
 		if (!vm_is_tree(t, true))
@@ -247,8 +251,7 @@ static int give_trees(struct guest *g)
 			     ? openat(g->tree[t->n], TREE_FILE,
 				      O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
 			     : fcntl(g->tree[t->n], F_DUPFD_CLOEXEC, 3);
-		r = fd < 0 ? -errno
-			   : tree_send(g->port[VM_TREES], fd, &g->began, NULL);
+		r = fd < 0 ? -errno : tree_send(&io, fd, &since, NULL);
 	}
 	return r;
 }
@@ -449,7 +452,7 @@ static void serve(struct guest *g)
 	r.oom = vm_group_oom(g->group);
 	r.sent[0] = g->flow[1].passed;
 	r.sent[1] = g->flow[2].passed;
-	vm_tag(g->told.h.key, r.code, g->told.id, r.tag);
+	vm_seal(&r, g->told.h.key, g->told.id);
 	tell(g, &r);
 	status = give_trees(g);
 	if (status)

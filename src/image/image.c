@@ -129,10 +129,12 @@ static int open_at(int dir, const char *name)
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+	/* nobody else may change it after it was hashed */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == 0 &&
+	    !(st.st_mode & 022))
 		return fd;
 	(void)close(fd);
-	return -EINVAL;
+	return S_ISREG(st.st_mode) ? -EPERM : -EINVAL;
 }
 
 static int read_manifest(int dir, const char *path,
@@ -211,8 +213,9 @@ int image_open(const char *dir, const uint8_t public_key[32], int known,
 		im->fd[i] = open_at(at, manifest_role_file(files[i]));
 		if (im->fd[i] < 0)
 			return err_set(&im->err, ERR_PLAIN, -im->fd[i],
-				       "image: %s/%s", dir,
-				       manifest_role_file(files[i]));
+				       "image: %s/%s, which has to be a file "
+				       "that only root may write",
+				       dir, manifest_role_file(files[i]));
 		if (check(im, i, dir, known))
 			return -1;
 	}

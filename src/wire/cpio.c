@@ -124,9 +124,11 @@ bool cpio_name_is_beneath(const char *name)
 	return true;
 }
 
+/* Upwards only at its front: a part before could be a link itself. */
 bool cpio_link_is_beneath(const char *name, const char *target)
 {
 	size_t depth = 0;
+	bool is_down = false;
 
 	if (!target[0] || target[0] == '/')
 		return false;
@@ -136,11 +138,11 @@ bool cpio_link_is_beneath(const char *name, const char *target)
 		struct slice s = next_part(&p);
 
 		if (slice_is(s, "..")) {
-			if (!depth)
+			if (is_down || !depth)
 				return false;
 			depth--;
 		} else if (s.n && !slice_is(s, ".")) {
-			depth++;
+			is_down = true;
 		}
 	}
 	return true;

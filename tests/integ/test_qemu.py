@@ -87,8 +87,9 @@ if IS_ROOT:
         assert all(items[f"namespace.{n}"]["enforced"] for n in (
             "pid", "ipc", "net", "uts", "mnt", "user", "cgroup"))
         probes = {p["name"]: p["got"] for p in told["probes"]}
-        assert probes["af-packet"] == probes["unshare-user"] == "EPERM"
-        assert probes["connect-outside-v4"] == "ENETUNREACH"
+        # of which only the guest has told
+        assert probes["guest.af-packet"] == "EPERM"
+        assert probes["guest.connect-outside-v4"] == "ENETUNREACH"
         # what was booted is what was built
         lines = (image / "images/default/manifest").read_text().splitlines()
         built = {x.split()[1]: x.split()[0] for x in lines}
@@ -209,6 +210,33 @@ if IS_ROOT:
         assert os.listdir(ro) == ["given"]
         assert before.left() == []
 
+    def test_directories_are_renamed(vm, tmp_path):
+        """No file in them changes, and each is where it was put; what could
+        not be carried stays."""
+        rw = tmp_path / "rw"
+        for d in "abd":
+            (rw / d).mkdir(parents=True)
+            (rw / d / "f").write_text(f"in {d}\n")
+        (rw / "t").mkdir()
+        (rw / "t").chmod(0o1777)
+        (rw / "keeps" / "mnt").mkdir(parents=True)
+        subprocess.run(["mount", "-t", "tmpfs", "small", rw / "keeps/mnt"],
+                       check=True)
+        try:
+            (rw / "keeps/mnt/f").write_text("of another file system\n")
+            r = vm.run("sh", "-c", "mv a t1; mv b a; mv t1 b; mv d e; "
+                       "rm -rf keeps; ln -s . x; ln -s x/../.. out", rw=[rw])
+            assert r.rc == 0, r
+            assert (rw / "keeps/mnt/f").read_text() == \
+                "of another file system\n"
+        finally:
+            subprocess.run(["umount", rw / "keeps/mnt"], check=True)
+        assert {p: (rw / p / "f").read_text() for p in "abe"} == {
+            "a": "in b\n", "b": "in a\n", "e": "in d\n"}
+        assert sorted(p.name for p in rw.iterdir()) == [
+            "a", "b", "e", "keeps", "t", "x"]
+        assert (rw / "t").stat().st_mode & 0o7777 == 0o1777
+
     def test_files_of_somebody_else(vm, tmp_path):
         rw, ro = tmp_path / "rw", tmp_path / "ro"
         for path in (rw, ro):
@@ -254,7 +282,12 @@ if IS_ROOT:
         (rw / "big").write_bytes(bytes(3 << 20))
         env = {"CELLOS_LIMIT_TMP_BYTES": str(2 << 20)}
         r = vm.run("true", rw=[rw], env=env)
-        assert r.rc == 125 and f"bind: {rw}: File too large" in r.err, r
+        assert r.rc == 125 and f"bind: guest: {rw}: File too large" in \
+            r.err, r
+        # also of what does not fit into any buffer on the way
+        (rw / "big").write_bytes(bytes(64 << 20))
+        r = vm.run("true", rw=[rw], env=env)
+        assert r.rc == 125 and "File too large" in r.err, r
         assert os.listdir(rw) == ["big"]
         assert before.left() == []
 
@@ -311,6 +344,7 @@ if IS_ROOT:
         assert "cellos: the cell reached its memory limit\n" in r.err
         assert r.one("command.v1.completed")["exitCode"] == -1
         assert r.one("lifecycle.v1.destroyed")["terminalState"] == "clean"
+        assert r.item("guest.memory.max")["got"] == str(64 << 20)
         # around it all is one more: the guest's kernel, and the VMM
         assert r.item("memory.max")["got"] == str((64 + 96 + 192) << 20)
         assert before.left() == []

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -57,75 +58,167 @@ static int stream(const void *p, size_t n)
 	return fd;
 }
 
+static const struct wbuf nothing; /* no name at all */
 static const struct tree_rules foreign = { .max = 1 << 20,
 					   .uid = (uid_t)-1,
-					   .is_foreign = true };
+					   .sent = &nothing };
 
 static int receive(const struct wbuf *b, int dir)
 {
 	OWNED(fd_drop) int in = stream(b->p, b->len);
+	const struct tree_io io = { .fd = in };
 
-	return tree_receive(in, dir, &foreign, NULL, NULL);
+	return tree_receive(&io, dir, &foreign, NULL);
+}
+
+static void name(struct wbuf *b, const char *s)
+{
+	const struct tree_name n = { 0 };
+
+	wbuf_put(b, &n, sizeof(n));
+	wbuf_put(b, s, strlen(s) + 1);
+}
+
+/* From one directory to another, by the rules for what a guest sends */
+static int carry(const struct place *from, const struct place *to,
+		 const struct wbuf *sent, const struct tree_since *since,
+		 struct wbuf *came)
+{
+	OWNED(fd_drop) int fd = stream("", 0);
+	const struct tree_io io = { .fd = fd };
+	const struct tree_rules rules = { .max = 1 << 20,
+					  .uid = (uid_t)-1,
+					  .sent = sent };
+
+	assert_int_equal(tree_send(&io, from->dir, since, NULL), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return tree_receive(&io, to->dir, &rules, came);
 }
 
 static void test_there_and_back(void **state)
 {
-	OWNED(wbuf_drop) struct wbuf sent = WBUF_INIT(4096);
-	OWNED(wbuf_drop) struct wbuf came = WBUF_INIT(4096);
-	OWNED(fd_drop) int fd = stream("", 0);
+	OWNED(wbuf_drop) struct wbuf was = WBUF_INIT(4096);
 	struct place a, b;
-	unsigned left;
 
 	(void)state;
 	make(&a);
 	make(&b);
-	assert_int_equal(
-		run("cd %s && mkdir -p d/e && echo x >d/e/f && "
-		    "chmod 4751 d/e/f && ln -s e/f d/in && "
-		    "ln -s ../.. d/out && mkfifo d/pipe && : >empty && "
-		    "head -c 100001 /dev/zero >big",
-		    a.path),
-		0);
-	/* what was there before is taken over, whatever it is */
+	assert_int_equal(run("cd %s && mkdir -p d/e t && echo x >d/e/f && "
+			     "chmod 4751 d/e/f && ln -s e/f d/in && "
+			     "ln -s ../.. d/out && ln -s e/../../.. d/o && "
+			     "mkfifo d/pipe && : >empty && chmod 555 t && "
+			     "head -c 100001 /dev/zero >big",
+			     a.path),
+			 0);
+	/* what was sent makes room, whatever it is */
 	assert_int_equal(run("cd %s && mkdir -p big/full && : >big/full/x && "
-			     "echo old >d",
+			     "echo old >d && mkdir t && chmod 1777 t",
 			     b.path),
 			 0);
-	assert_int_equal(tree_send(fd, a.dir, NULL, &sent), 0);
-	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	assert_int_equal(tree_receive(fd, b.dir, &foreign, &came, &left), 0);
-	assert_int_equal(left, 1);
-	assert_int_equal(came.len, sent.len);
+	name(&was, "big");
+	name(&was, "big/full");
+	name(&was, "big/full/x");
+	name(&was, "d");
+	assert_int_equal(carry(&a, &b, &was, NULL, NULL), 0);
 	assert_int_equal(
 		run("cd %s && test \"$(find . -printf '%%P %%y %%m %%s "
-		    "%%l\\n' | grep -v '^ ' | sed 's/ 4096 / - /' | sort | "
-		    "tr '\\n' ,)\" = \"big f 644 100001 ,d d 755 - ,d/e d 755 "
-		    "- ,d/e/f f 751 2 ,d/in l 777 3 e/f,empty f 644 0 ,\"",
+		    "%%l\n' | grep -v '^ ' | sed 's/ 4096 / - /' | sort | "
+		    "tr '\n' ,)\" = \"big f 644 100001 ,d d 755 - ,d/e d 755 "
+		    "- ,d/e/f f 751 2 ,d/in l 777 3 e/f,empty f 644 0 ,"
+		    "t d 1555 - ,\"",
 		    b.path),
 		0);
 	drop(&a);
 	drop(&b);
 }
 
+/* A directory that is full of what was not sent is no room. */
+static void test_what_makes_no_room(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf was = WBUF_INIT(4096);
+	struct place a, b;
+
+	(void)state;
+	make(&a);
+	make(&b);
+	name(&was, "d");
+	name(&was, "d/x");
+	assert_int_equal(run("echo file >%s/d", a.path), 0);
+	assert_int_equal(
+		run("cd %s && mkdir d && : >d/x && : >d/other", b.path), 0);
+	assert_true(carry(&a, &b, &was, NULL, NULL) < 0);
+	assert_int_equal(run("cd %s && test \"$(find . | sort | tr '\n' ,)\" "
+			     "= .,./d,./d/other,",
+			     b.path),
+			 0);
+	drop(&a);
+	drop(&b);
+}
+
+/* What is only named has to be the file it was, under that name. */
+static void test_what_is_as_it_was(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf sent = WBUF_INIT(4096);
+	OWNED(wbuf_drop) struct wbuf there = WBUF_INIT(4096);
+	OWNED(wbuf_drop) struct wbuf back = WBUF_INIT(4096);
+	OWNED(fd_drop) int fd = stream("", 0);
+	const struct tree_io io = { .fd = fd };
+	const struct tree_rules own = { .max = 1 << 20, .uid = (uid_t)-1 };
+	struct tree_since since = { .names = &there };
+	struct place host, guest;
+
+	(void)state;
+	make(&host);
+	make(&guest);
+	assert_int_equal(run("cd %s && mkdir a b d && echo in-a >a/f && "
+			     "echo in-b >b/f && echo in-d >d/f && echo k >k",
+			     host.path),
+			 0);
+	assert_int_equal(tree_send(&io, host.dir, NULL, &sent), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(tree_receive(&io, guest.dir, &own, &there), 0);
+	(void)clock_gettime(CLOCK_REALTIME, &since.time);
+	/* no file is written: directories are renamed, two of them swapped */
+	assert_int_equal(run("cd %s && mv a t && mv b a && mv t b && mv d e",
+			     guest.path),
+			 0);
+	/* of "k" nothing is sent: what it has here would not survive it */
+	assert_int_equal(run("echo mine >%s/k", host.path), 0);
+	assert_int_equal(carry(&guest, &host, &sent, &since, &back), 0);
+	assert_int_equal(tree_forget(host.dir, &sent, &back), 0);
+	assert_int_equal(run("cd %s && test \"$(cat a/f b/f e/f k | tr '\n' "
+			     ",)\" = in-b,in-a,in-d,mine, && ! test -e d",
+			     host.path),
+			 0);
+	drop(&host);
+	drop(&guest);
+}
+
 static void test_what_is_gone(void **state)
 {
 	OWNED(wbuf_drop) struct wbuf sent = WBUF_INIT(4096);
 	OWNED(wbuf_drop) struct wbuf back = WBUF_INIT(4096);
-	static const char was[] = "a\0d\0d/x\0k", is[] = "k\0n";
+	static const char *const was[] = { "a", "d", "d/x", "k", "p", "p/y" };
+	static const char *const is[] = { "k", "n" };
 	struct place p;
 
 	(void)state;
 	make(&p);
-	wbuf_put(&sent, was, sizeof(was));
-	wbuf_put(&back, is, sizeof(is));
-	/* "other" was never sent, as what cannot be read: it stays */
-	assert_int_equal(run("cd %s && mkdir d && : >d/x && : >a && : >k && "
-			     ": >other",
+	for (size_t i = 0; i < ARRAY_SIZE(was); i++)
+		name(&sent, was[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(is); i++)
+		name(&back, is[i]);
+	/* what was never sent, as what cannot be read, stays, and so does the
+	 * directory it is in */
+	assert_int_equal(run("cd %s && mkdir d p && : >d/x && : >p/y && "
+			     "mkfifo p/other && : >a && : >k && : >other",
 			     p.path),
 			 0);
 	assert_int_equal(tree_forget(p.dir, &sent, &back), 0);
-	assert_int_equal(
-		run("test \"$(ls %s | tr '\\n' ,)\" = k,other,", p.path), 0);
+	assert_int_equal(run("cd %s && test \"$(find . | sort | tr '\n' ,)\" "
+			     "= .,./k,./other,./p,./p/other,",
+			     p.path),
+			 0);
 	drop(&p);
 }
 
@@ -192,6 +285,23 @@ static void test_links_are_no_way(void **state)
 	drop(&other);
 }
 
+/* What was never sent cannot be as it was. */
+static void test_kept_out_of_nothing(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4096);
+	const struct cpio_entry e = { .mode = S_IFREG | 0644,
+				      .check = TREE_KEPT };
+	struct place p;
+
+	(void)state;
+	make(&p);
+	assert_int_equal(run(": >%s/x", p.path), 0);
+	cpio_head(&b, &e, "x");
+	cpio_end(&b);
+	assert_int_equal(receive(&b, p.dir), -EPROTO);
+	drop(&p);
+}
+
 static void test_more_than_is_allowed(void **state)
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4096);
@@ -244,15 +354,22 @@ static void test_a_file(void **state)
 	put(&other, "another", S_IFREG | 0644, "x");
 	cpio_end(&other);
 	assert_int_equal(receive(&other, fd), -EPROTO);
+	/* cut in its content: it stays as it is */
+	b.len -= CPIO_HEADER + 20;
+	assert_int_equal(receive(&b, fd), -EPIPE);
+	assert_int_equal(pread(fd, got, sizeof(got), 0), 3);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_what_makes_no_room),
+		cmocka_unit_test(test_what_is_as_it_was),
 		cmocka_unit_test(test_what_is_gone),
 		cmocka_unit_test(test_ways_out),
 		cmocka_unit_test(test_links_are_no_way),
+		cmocka_unit_test(test_kept_out_of_nothing),
 		cmocka_unit_test(test_more_than_is_allowed),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_a_file),

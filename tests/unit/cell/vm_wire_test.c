@@ -35,14 +35,16 @@ static void test_tags(void **state)
 		  "80eb5c8431cddf4ecac08e64ec6f0d350b0342c035a998cfd5cedfbc7b"
 		  "6bb97b" },
 	};
-	uint8_t key[VM_KEY_LEN], tag[32];
+	uint8_t key[VM_KEY_LEN], tag[32], code[4];
 	char text[65];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		for (size_t k = 0; k < sizeof(key); k++)
 			key[k] = rows[i].counted ? (uint8_t)k : 0x42;
-		vm_tag(key, rows[i].code, rows[i].id, tag);
+		for (size_t k = 0; k < sizeof(code); k++)
+			code[k] = (uint8_t)((uint32_t)rows[i].code >> 8 * k);
+		vm_tag(key, code, sizeof(code), rows[i].id, tag);
 		hex_text(text, tag, sizeof(tag));
 		assert_string_equal(text, rows[i].tag);
 	}
@@ -55,7 +57,7 @@ static struct vm_record ended(const uint8_t key[VM_KEY_LEN], int32_t status,
 			       .status = status,
 			       .code = code };
 
-	vm_tag(key, code, id, r.tag);
+	vm_seal(&r, key, id);
 	return r;
 }
 
@@ -82,6 +84,17 @@ static void test_genuine(void **state)
 	assert_false(vm_is_genuine(&r, key, id));
 	r = ended(key, 137 << 8, 137);
 	assert_true(vm_is_genuine(&r, key, id));
+	/* all of it counts */
+	r.oom = 1;
+	assert_false(vm_is_genuine(&r, key, id));
+	r.oom = 0;
+	r.sent[1]++;
+	assert_false(vm_is_genuine(&r, key, id));
+	/* of these nothing dies */
+	r = ended(key, 19, 128 + 19);
+	assert_false(vm_is_genuine(&r, key, id));
+	r = ended(key, 17, 128 + 17);
+	assert_false(vm_is_genuine(&r, key, id));
 	/* stopped: no end at all */
 	r = ended(key, 0x137f, -1);
 	assert_false(vm_is_genuine(&r, key, id));
