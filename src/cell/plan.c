@@ -11,18 +11,6 @@
 #include "cell/door.h"
 #include "cell/plan_int.h"
 
-static const char *const words[] = {
-#define X(name, word) [PLAN_##name] = word,
-	PLAN_STEPS(X)
-#undef X
-};
-_Static_assert(ARRAY_SIZE(words) == PLAN_OP_NUM, "a word per step");
-
-const char *plan_op_word(enum plan_op op)
-{
-	return (unsigned)op < PLAN_OP_NUM ? words[op] : "?";
-}
-
 enum { PLAN_ARENA = 256 * 1024, CELL_ID_INSIDE = 1000 };
 
 const char *plan_keep(struct plan_builder *b, const char *s)
@@ -586,50 +574,31 @@ int plan_tree(const struct cell_request *req, const struct host_caps *h,
 	return b.failed ? err_set(e, ERR_HOST, 0, "plan: too many entries") : 0;
 }
 
-size_t plan_find(const struct plan *p, enum plan_op op)
+int plan_kernel_can(const struct plan_builder *b, const char *wall,
+		    const char *what, struct err *e)
 {
-	size_t i = 0;
+	const struct cell_request *r = b->req;
 
-	while (i + 1 < p->n && p->steps[i].op != op)
-		i++;
-	return i;
-}
-
-void plan_drop(struct plan *p)
-{
-	arena_drop(&p->arena);
-	p->n = 0;
-}
-
-void plan_print(const struct plan *p, struct wbuf *out)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		const struct plan_step *s = &p->steps[i];
-		bool text = s->op == PLAN_FILE;
-
-		wbuf_fmt(out, "%3zu  %-16s", i + 1, plan_op_word(s->op));
-		if (s->dst)
-			wbuf_fmt(out, " %s", s->dst);
-		if (s->src && !text && (!s->dst || strcmp(s->src, s->dst)))
-			wbuf_fmt(out, "%s%s", s->dst ? " <- " : " ", s->src);
-		if (s->op == PLAN_TMPFS || s->op == PLAN_ROOT ||
-		    s->op == PLAN_SENTRY_TMPFS)
-			wbuf_fmt(out, " size=%" PRIu64, s->n);
-		if (s->op == PLAN_OVERLAY)
-			wbuf_fmt(out, " size=%" PRIu64, s->n2);
-		if (s->op == PLAN_USER)
-			wbuf_fmt(out, " uid=%u gid=%u (%u:%u on the host)",
-				 p->in_uid, p->in_gid, p->out_uid, p->out_gid);
-		if (s->op == PLAN_LANDLOCK)
-			wbuf_fmt(out, " abi=%" PRIu64, s->n);
-		if (s->op == PLAN_BIND)
-			wbuf_str(out, s->flags & PLAN_F_RO ? " ro" : " rw");
-		if (s->flags & PLAN_F_IDMAP)
-			wbuf_str(out, " idmapped");
-		if (s->flags & PLAN_F_OPTIONAL)
-			wbuf_str(out, " if-present");
-		if (s->why)
-			wbuf_fmt(out, "  # %s", s->why);
-		wbuf_byte(out, '\n');
-	}
+	if (!b->h->is_root)
+		return err_set(e, ERR_HOST, 0,
+			       "%s: needs root, for the ids of the %s and of "
+			       "the command; run as root, or use --backend "
+			       "host",
+			       wall, what);
+	if (r->seccomp != CELL_SECCOMP_OFF)
+		return err_set(e, ERR_HOST, 0,
+			       "%s: CELLOS_SUBPROCESS_SECCOMP and "
+			       "CELLOS_SECCOMP_BPF_PATH filter calls to this "
+			       "host's kernel, which the command does not "
+			       "make; unset them, or use --backend host",
+			       wall);
+	if (door_wants_loopback(r->door))
+		return err_set(e, ERR_HOST, 0,
+			       "%s: an explicit proxy or upstream of "
+			       "CELLOS_DNS_PROXY* or CELLOS_SNI_PROXY* is on a "
+			       "loopback, and the %s has one of its own; unset "
+			       "them (the door needs no proxy), or use "
+			       "--backend host",
+			       wall, what);
+	return 0;
 }

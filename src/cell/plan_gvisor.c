@@ -8,32 +8,14 @@
 /* What this wall cannot carry is refused by name. */
 static int gvisor_can(const struct plan_builder *b, struct err *e)
 {
-	const struct cell_request *r = b->req;
-
-	if (!b->h->is_root)
-		return err_set(e, ERR_HOST, 0,
-			       "gvisor: needs root, for the ids of the sandbox "
-			       "and of the command; run as root, or use "
-			       "--backend host");
-	if (r->pids_asked)
+	if (plan_kernel_can(b, "gvisor", "sandbox", e))
+		return -1;
+	if (b->req->pids_asked)
 		return err_set(e, ERR_HOST, 0,
 			       "gvisor: a limit of processes cannot be applied "
 			       "inside the sandbox; leave it out (the default "
 			       "limit is applied around it), or use --backend "
 			       "host");
-	if (r->seccomp != CELL_SECCOMP_OFF)
-		return err_set(e, ERR_HOST, 0,
-			       "gvisor: CELLOS_SUBPROCESS_SECCOMP and "
-			       "CELLOS_SECCOMP_BPF_PATH filter calls to this "
-			       "host's kernel, which the command does not "
-			       "make; unset them, or use --backend host");
-	if (door_wants_loopback(r->door))
-		return err_set(e, ERR_HOST, 0,
-			       "gvisor: an explicit proxy or upstream of "
-			       "CELLOS_DNS_PROXY* or CELLOS_SNI_PROXY* is on a "
-			       "loopback, and the sandbox has one of its own; "
-			       "unset them (the door needs no proxy), or use "
-			       "--backend host");
 	return 0;
 }
 

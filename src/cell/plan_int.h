@@ -49,6 +49,10 @@ void plan_proc(struct plan_builder *b);
 /** plan_lockdown() - what the command's process does, to exec */
 void plan_lockdown(struct plan_builder *b);
 
+/** plan_kernel_can() - what no wall with a kernel of its own can carry
+ *  @wall: its name; @what: the thing that has the kernel; for messages */
+int plan_kernel_can(const struct plan_builder *b, const char *wall,
+		    const char *what, struct err *e) MUST_USE;
 /** plan_gvisor() - the plan of a cell with a sandbox in it */
 int plan_gvisor(struct plan_builder *b, struct err *e) MUST_USE;
 /** plan_vm() - the plan of a cell with a machine in it */

@@ -17,17 +17,8 @@ static int vm_can(const struct plan_builder *b, struct err *e)
 {
 	const struct cell_request *r = b->req;
 
-	if (!b->h->is_root)
-		return err_set(e, ERR_HOST, 0,
-			       "qemu: needs root, for the ids of the VMM and "
-			       "of its driver; run as root, or use --backend "
-			       "host");
-	if (r->seccomp != CELL_SECCOMP_OFF)
-		return err_set(e, ERR_HOST, 0,
-			       "qemu: CELLOS_SUBPROCESS_SECCOMP and "
-			       "CELLOS_SECCOMP_BPF_PATH filter calls to this "
-			       "host's kernel, which the command does not "
-			       "make; unset them, or use --backend host");
+	if (plan_kernel_can(b, "qemu", "machine", e))
+		return -1;
 	if (r->memory_max / 1048576 > VM_MEMORY_MAX_MIB)
 		return err_set(e, ERR_HOST, 0,
 			       "qemu: a limit of %" PRIu64 " bytes of memory: "
@@ -43,13 +34,6 @@ static int vm_can(const struct plan_builder *b, struct err *e)
 		return err_set(e, ERR_HOST, 0,
 			       "qemu: -t: a machine's command has no terminal; "
 			       "leave it out, or use --backend host");
-	if (door_wants_loopback(r->door))
-		return err_set(e, ERR_HOST, 0,
-			       "qemu: an explicit proxy or upstream of "
-			       "CELLOS_DNS_PROXY* or CELLOS_SNI_PROXY* is on a "
-			       "loopback, and the machine has one of its own; "
-			       "unset them (the door needs no proxy), or use "
-			       "--backend host");
 	return 0;
 }
 

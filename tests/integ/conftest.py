@@ -223,6 +223,32 @@ class Cells:
                          events, env, timeout)
 
 
+# How long it took and what names it has differ; and what the wall is.
+OWN = {"terminalState", "durationMs", "cellId", "specId", "specHash",
+       "runUuid", "backend", "kernelDigestSha256", "rootfsDigestSha256"}
+
+
+def assert_same_events(ours, theirs):
+    """Of two walls, in every type of the original's."""
+    assert [t for t, _ in shown(ours)] == [t for t, _ in shown(theirs)]
+    drop = ("observedAt", "bundle", "decisionId")
+    assert [d for _, d in shown(ours) if not any(x in d for x in drop)] == \
+        [d for _, d in shown(theirs) if not any(x in d for x in drop)]
+
+
+def shown(r):
+    """Types and data, without what may differ from wall to wall."""
+    out = []
+    for e in r.events:
+        if "evidence.v1" in e["type"]:
+            continue
+        data = {k: v for k, v in e["data"].items() if k not in OWN}
+        if e["type"].endswith(("dns_target_set", "container_security")):
+            data = None
+        out.append((e["type"], json.dumps(data, sort_keys=True)))
+    return out
+
+
 @pytest.fixture
 def cells(tmp_path):
     c = Cells(tmp_path)

@@ -8,6 +8,7 @@ import shutil
 
 from conftest import Cells, wait_until
 from world import name
+from world_files import OWN4
 
 PYTHON = "/usr/bin/python3"
 
@@ -145,3 +146,74 @@ def arrived(world, server, since, n):
 __all__ = ["DENIED", "LET_THROUGH", "PYTHON", "SPEAKER", "WorldCells",
            "arrived", "connections", "decisions", "dns_queries", "name",
            "record_of", "say", "speak"]
+
+
+# -- walls with a network stack of their own --
+
+def told(r):
+    """What the door says of a run, without what no two runs share."""
+    drop = ("source", "openedAt", "durationMs", "runUuid", "cellId",
+            "specId")
+    # of TLS, signatures have no fixed length
+    size = ("bytesUp", "bytesDown")
+    rows = [tuple(sorted((k, str(v)) for k, v in f.items()
+                         if k not in drop and not (
+                             f["protocol"] == "tls" and k in size)))
+            for f in connections(r)]
+    return sorted(rows), sorted(decisions(r)), sorted(dns_queries(r))
+
+
+CLOSED = f"""if True:
+    import errno, socket
+    def tcp(family, to):
+        s = socket.socket(family, socket.SOCK_STREAM)
+        s.settimeout(5)
+        try:
+            s.connect(to)
+            print(to[0], to[1], "open")
+        except OSError as e:
+            print(to[0], to[1], type(e).__name__ if e.errno is None
+                  else errno.errorcode[e.errno])
+    for to in (("{OWN4}", 81), ("169.254.169.254", 80),
+               ("100.64.0.2", 61000), ("127.0.0.1", 22),
+               ("100.64.0.1", 853)):
+        tcp(socket.AF_INET, to)
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(1)
+    for port in (443, 4433):
+        s.connect(("{OWN4}", port))
+        try:
+            s.send(b"x")
+            s.recv(1)
+        except OSError as e:
+            print("udp", port, type(e).__name__ if e.errno is None
+                  else errno.errorcode[e.errno])
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
+        print("raw")
+    except OSError as e:
+        print("raw", errno.errorcode[e.errno])
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 3)
+        print("packet")
+    except OSError as e:
+        print("packet", errno.errorcode[e.errno])
+    """
+
+
+def refuses_what_no_rule_names(cells, flags=()):
+    """At once: a closed port never looks connected, and it is told."""
+    before = len(cells.world.seen("sink"))
+    r = cells.python([f"{name('allowed')}:443"], CLOSED, flags=flags)
+    assert r.rc == 0, r
+    assert r.out.splitlines() == [
+        f"{OWN4} 81 ECONNREFUSED",
+        "169.254.169.254 80 ECONNREFUSED",
+        "100.64.0.2 61000 ECONNREFUSED", "127.0.0.1 22 ECONNREFUSED",
+        "100.64.0.1 853 ECONNREFUSED", "udp 443 ECONNREFUSED",
+        "udp 4433 ECONNREFUSED", "raw EPERM", "packet EPERM"], r
+    refused = {(f["destination"]["port"]) for f in connections(r)
+               if f["verdict"] == "deny"}
+    assert {81, 80, 853, 443, 4433} <= refused, connections(r)
+    assert len(cells.world.seen("sink")) == before
+    cells.verified(r)

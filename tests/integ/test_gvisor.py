@@ -12,8 +12,8 @@ import tempfile
 
 import pytest
 
-from conftest import (BUILD, GVISOR, IS_ROOT, SLACK, Before, Cells, descendants,
-                      processes, wait_until)
+from conftest import (BUILD, GVISOR, IS_ROOT, SLACK, Before, Cells,
+                      assert_same_events, descendants, processes, wait_until)
 
 KERNEL = "Linux version 4.4.0 "  # what runsc says it is
 
@@ -414,33 +414,13 @@ if IS_ROOT:
                    for v in uids.values()), uids
         assert uids["runsc-sandbox"] != uids["runsc-gofer"]
 
-    # How long it took and what names it has differ; and what the wall is.
-    OWN = {"terminalState", "durationMs", "cellId", "specId", "specHash",
-           "runUuid", "backend"}
-
-    def same(r):
-        """Events of the original's types, without what may differ."""
-        out = []
-        for e in r.events:
-            if "evidence.v1" in e["type"]:
-                continue
-            data = {k: v for k, v in e["data"].items() if k not in OWN}
-            if e["type"].endswith(("dns_target_set", "container_security")):
-                data = None
-            out.append((e["type"], json.dumps(data, sort_keys=True)))
-        return out
-
     @pytest.mark.parametrize("script", ["exit 0", "exit 9", "kill -9 $$"])
     def test_events_are_those_of_the_host_wall(box, script):
         doc = box.document(["sh", "-c", script], limits={})
         r = box.supervise(doc, env={"CELLOS_CELL_BACKEND": "gvisor"})
         h = box.supervise(doc)
         assert r.rc == h.rc
-        ours = [x for x in same(r)]
-        assert [t for t, _ in ours] == [t for t, _ in same(h)]
-        drop = ("observedAt", "bundle", "decisionId")
-        assert [d for _, d in ours if d and not any(x in d for x in drop)] == \
-            [d for _, d in same(h) if d and not any(x in d for x in drop)]
+        assert_same_events(r, h)
 
     # -- what cannot be had --
 

@@ -13,7 +13,7 @@ import pytest
 
 import vm_image
 from conftest import (BUILD, IS_ROOT, QEMU, SANITIZED, SLACK, Before, Cells,
-                      Machines, descendants, wait_until)
+                      Machines, assert_same_events, descendants, wait_until)
 
 VMM = "/usr/bin/qemu-system-x86_64"
 LOUD = "cellos: qemu: software emulation, without KVM: many times slower " \
@@ -548,22 +548,6 @@ if IS_ROOT:
         assert set(second.split()) <= {"EACCES", "EPERM"}, r
         assert (kill, line) == ("kill EPERM", "0"), r
 
-    # How long it took and what names it has differ; and what the wall is.
-    OWN = {"terminalState", "durationMs", "cellId", "specId", "specHash",
-           "runUuid", "backend", "kernelDigestSha256", "rootfsDigestSha256"}
-
-    def same(r):
-        """Events of the original's types, without what may differ."""
-        out = []
-        for e in r.events:
-            if "evidence.v1" in e["type"]:
-                continue
-            data = {k: v for k, v in e["data"].items() if k not in OWN}
-            if e["type"].endswith(("dns_target_set", "container_security")):
-                data = None
-            out.append((e["type"], json.dumps(data, sort_keys=True)))
-        return out
-
     @of_the_guest
     @pytest.mark.parametrize("script", ["exit 0", "exit 9"])
     def test_events_are_those_of_the_host_wall(vm, script):
@@ -571,10 +555,7 @@ if IS_ROOT:
         r = vm.supervise(doc, env={"CELLOS_CELL_BACKEND": "qemu"})
         h = vm.supervise(doc)
         assert r.rc == h.rc
-        assert [t for t, _ in same(r)] == [t for t, _ in same(h)]
-        drop = ("observedAt", "bundle", "decisionId")
-        assert [d for _, d in same(r) if not any(x in d for x in drop)] == \
-            [d for _, d in same(h) if not any(x in d for x in drop)]
+        assert_same_events(r, h)
 
     # -- images --
 

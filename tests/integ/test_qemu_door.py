@@ -6,10 +6,11 @@ import pytest
 
 from conftest import IS_ROOT, SANITIZED, Machines
 from door_clients import CLIENTS, PYTHON
-from door_harness import WorldCells, connections, decisions, dns_queries
+from door_harness import (WorldCells, connections, decisions, dns_queries,
+                          refuses_what_no_rule_names, told)
 from test_door_clients import client, kit  # noqa: F401, a fixture
 from world import VARIANTS, name
-from world_files import OWN4, WEB4
+from world_files import WEB4
 
 # Sanitized it is the runner that is tried, and not the clients.
 ALL = ["curl-openssl"] if SANITIZED else [
@@ -27,8 +28,6 @@ class WorldMachines(WorldCells, Machines):
 
 
 if IS_ROOT:
-    from test_gvisor_door import CLOSED, told
-
     @pytest.fixture
     def on(world, tmp_path, image):
         """Machines on a host that has IPv4, IPv6, or both."""
@@ -90,21 +89,7 @@ if IS_ROOT:
         assert told(ours) == told(theirs)
 
     def test_what_no_rule_names_is_refused(dual):
-        """At once: a closed port never looks connected, and it is told."""
-        before = len(dual.world.seen("sink"))
-        r = dual.python([f"{name('allowed')}:443"], CLOSED)
-        assert r.rc == 0, r
-        assert r.out.splitlines() == [
-            f"{OWN4} 81 ECONNREFUSED",
-            "169.254.169.254 80 ECONNREFUSED",
-            "100.64.0.2 61000 ECONNREFUSED", "127.0.0.1 22 ECONNREFUSED",
-            "100.64.0.1 853 ECONNREFUSED", "udp 443 ECONNREFUSED",
-            "udp 4433 ECONNREFUSED", "raw EPERM", "packet EPERM"], r
-        refused = {(f["destination"]["port"]) for f in connections(r)
-                   if f["verdict"] == "deny"}
-        assert {81, 80, 853, 443, 4433} <= refused, connections(r)
-        assert len(dual.world.seen("sink")) == before
-        dual.verified(r)
+        refuses_what_no_rule_names(dual)
 
     def test_without_a_rule_there_is_no_network(dual):
         r = dual.run(PYTHON, "-c", """if True:

@@ -511,6 +511,12 @@ static void a_machine_names_what_it_cannot_carry(void **state)
 		&f, "host backend: qemu: --root /i: a machine boots an image; "
 		    "make one of it (cellos image build --root /i)");
 	f.req.image_root = NULL;
+	f.req.memory_max = UINT64_MAX;
+	assert_sandbox_refused(
+		&f, "host backend: qemu: a limit of 18446744073709551615 bytes "
+		    "of memory: no machine has as much; the most is 1048576 "
+		    "MiB");
+	f.req.memory_max = 0;
 	f.req.seccomp = CELL_SECCOMP_FILE;
 	assert_sandbox_refused(
 		&f, "host backend: qemu: CELLOS_SUBPROCESS_SECCOMP and "
@@ -520,8 +526,9 @@ static void a_machine_names_what_it_cannot_carry(void **state)
 	f.req.seccomp = CELL_SECCOMP_OFF;
 	f.host.is_root = false;
 	assert_sandbox_refused(
-		&f, "host backend: qemu: needs root, for the ids of the VMM "
-		    "and of its driver; run as root, or use --backend host");
+		&f, "host backend: qemu: needs root, for the ids of the "
+		    "machine and of the command; run as root, or use "
+		    "--backend host");
 	drop(&f);
 }
 

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A finished plan: found, shown, dropped. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cell/plan.h"
+
+static const char *const words[] = {
+#define X(name, word) [PLAN_##name] = word,
+	PLAN_STEPS(X)
+#undef X
+};
+_Static_assert(ARRAY_SIZE(words) == PLAN_OP_NUM, "a word per step");
+
+const char *plan_op_word(enum plan_op op)
+{
+	return (unsigned)op < PLAN_OP_NUM ? words[op] : "?";
+}
+
+size_t plan_find(const struct plan *p, enum plan_op op)
+{
+	size_t i = 0;
+
+	while (i + 1 < p->n && p->steps[i].op != op)
+		i++;
+	return i;
+}
+
+void plan_drop(struct plan *p)
+{
+	arena_drop(&p->arena);
+	p->n = 0;
+}
+
+void plan_print(const struct plan *p, struct wbuf *out)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct plan_step *s = &p->steps[i];
+		bool text = s->op == PLAN_FILE;
+
+		wbuf_fmt(out, "%3zu  %-16s", i + 1, plan_op_word(s->op));
+		if (s->dst)
+			wbuf_fmt(out, " %s", s->dst);
+		if (s->src && !text && (!s->dst || strcmp(s->src, s->dst)))
+			wbuf_fmt(out, "%s%s", s->dst ? " <- " : " ", s->src);
+		if (s->op == PLAN_TMPFS || s->op == PLAN_ROOT ||
+		    s->op == PLAN_SENTRY_TMPFS)
+			wbuf_fmt(out, " size=%" PRIu64, s->n);
+		if (s->op == PLAN_OVERLAY)
+			wbuf_fmt(out, " size=%" PRIu64, s->n2);
+		if (s->op == PLAN_USER)
+			wbuf_fmt(out, " uid=%u gid=%u (%u:%u on the host)",
+				 p->in_uid, p->in_gid, p->out_uid, p->out_gid);
+		if (s->op == PLAN_LANDLOCK)
+			wbuf_fmt(out, " abi=%" PRIu64, s->n);
+		if (s->op == PLAN_BIND)
+			wbuf_str(out, s->flags & PLAN_F_RO ? " ro" : " rw");
+		if (s->flags & PLAN_F_IDMAP)
+			wbuf_str(out, " idmapped");
+		if (s->flags & PLAN_F_OPTIONAL)
+			wbuf_str(out, " if-present");
+		if (s->why)
+			wbuf_fmt(out, "  # %s", s->why);
+		wbuf_byte(out, '\n');
+	}
+}
