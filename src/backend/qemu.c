@@ -4,12 +4,14 @@
  * VMM can be read back. The VMM itself is driven inside of the cell, cell/vm.c.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "backend/host.h"
+#include "base/fd.h"
 #include "base/path.h"
 #include "image/image.h"
 
@@ -37,12 +39,13 @@ int qemu_plan(const struct cell_request *req, struct plan *ret, struct err *e)
 			       "qemu: %s lies outside of /usr, which is all of "
 			       "this host that a VMM is shown",
 			       vmm);
-	if (req->image && req->image->err.text[0]) {
+	if (host_caps_probe(req, &h, e))
+		return -1;
+	/* without root there is more in the way than an image */
+	if (h.is_root && req->image && req->image->err.text[0]) {
 		*e = req->image->err;
 		return -1;
 	}
-	if (host_caps_probe(req, &h, e))
-		return -1;
 	h.vmm = vmm;
 	return plan_build(req, &h, ret, e);
 }
@@ -81,10 +84,41 @@ void qemu_report(struct backend_cell *c, struct report_enforcement *r)
 	host_report_driver(c, r);
 }
 
+/* Not for every machine, so nothing is missing without it */
+static size_t need_device(struct backend_need needs[BACKEND_NEEDS_MAX],
+			  size_t n, const char *name, const char *path,
+			  const char *what, const char *remedy)
+{
+	struct backend_need *d;
+	char os[128];
+	int fd;
+
+	if (n == BACKEND_NEEDS_MAX)
+		return n;
+	d = &needs[n++];
+	*d = (struct backend_need){ 0 };
+	(void)snprintf(d->name, sizeof(d->name), "%.31s", name);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	d->present = fd >= 0;
+	err_os_text(errno, os, sizeof(os));
+	(void)snprintf(d->detail, sizeof(d->detail), "%s: %s%s%.100s", what,
+		       path, fd < 0 ? ": " : "", fd < 0 ? os : "");
+	if (fd < 0)
+		(void)snprintf(d->remedy, sizeof(d->remedy), "%s", remedy);
+	fd_drop(&fd);
+	return n;
+}
+
 size_t qemu_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
 {
 	size_t n = host_needs(needs);
 
-	return host_need_program(needs, n, VMM,
-				 "apt-get install qemu-system-x86");
+	n = host_need_program(needs, n, VMM, "apt-get install qemu-system-x86");
+	n = host_need_program(needs, n, "mkfs.erofs",
+			      "apt-get install erofs-utils, for `cellos image "
+			      "build`");
+	needs[n - 1].required = false;
+	return need_device(needs, n, "tun", "/dev/net/tun",
+			   "the network of a machine that may reach something",
+			   "load the module tun, or pass the device in");
 }

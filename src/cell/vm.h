@@ -31,7 +31,7 @@
 #define VM_LINK		 "eth0"
 
 enum {
-	VM_VERSION = 1, /* of everything below: an image has an init of it */
+	VM_VERSION = 2, /* of everything below: an image has an init of it */
 	VM_OVERHEAD_MIB = 96, /* of the guest's kernel, beside what the command
 			       * may have */
 	VM_MEMORY_MIB = 512,  /* of the command, if no limit is asked for */

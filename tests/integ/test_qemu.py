@@ -24,7 +24,8 @@ if not IS_ROOT:
     def test_needs_root(cells):
         r = cells.run("true", flags=QEMU)
         assert (r.rc, r.out) == (125, ""), r
-        assert "image: " in r.err or "qemu: needs root" in r.err
+        assert "qemu: needs root, for the ids of the machine and of the " \
+            "command; run as root, or use --backend host" in r.err, r
         refused, = [e["data"] for e in r.of_type("evidence.v1.enforcement")]
         assert (refused["phase"], refused["backend"]) == ("refused", "qemu")
 
@@ -689,4 +690,6 @@ if IS_ROOT:
         r = vm.verb("doctor", *QEMU)
         assert r.rc == 0, r
         assert f"qemu-system-x86_64     {VMM}" in r.out
+        assert "tun                    the network of a machine that may " \
+            "reach something: /dev/net/tun\n" in r.out
         assert r.out.endswith("\nA full cell works here, behind qemu.\n")
