@@ -26,19 +26,23 @@ BWRAP = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session",
          "--chdir", "/tmp", "--clearenv", "--hostname", "cell", "true"]
 
 
-def runc_bundle(tmp):
+MARK = "=up="
+
+
+def runc_bundle(tmp, *words):
     """A bundle with one static program, every namespace, no capability."""
     bundle = tmp / "bundle"
     for d in ("bin", "proc", "dev", "tmp"):
         (bundle / "rootfs" / d).mkdir(parents=True)
     shutil.copy("/usr/bin/busybox" if os.path.exists("/usr/bin/busybox")
                 else "/bin/busybox", bundle / "rootfs/bin/busybox")
-    os.symlink("busybox", bundle / "rootfs/bin/true")
+    for name in ("true", "echo", "sh", "sleep"):
+        os.symlink("busybox", bundle / "rootfs/bin" / name)
     nosuid = ["nosuid", "nodev"]
     (bundle / "config.json").write_text(json.dumps({
         "ociVersion": "1.0.2",
         "process": {"terminal": False, "user": {"uid": 0, "gid": 0},
-                    "args": ["/bin/true"], "env": ["PATH=/bin"], "cwd": "/",
+                    "args": list(words or ["/bin/true"]), "env": ["PATH=/bin"], "cwd": "/",
                     "capabilities": {}, "noNewPrivileges": True},
         "root": {"path": "rootfs", "readonly": True},
         "hostname": "cell",
@@ -87,6 +91,24 @@ class Bench:
         if p.returncode != 0:
             raise RuntimeError(f"{argv[0]}: {p.stderr.decode().strip()}")
         return int(p.stdout)
+
+    def first_us(self, argv):
+        """Until it says MARK; a machine's console has more to tell."""
+        begin = time.monotonic_ns()
+        p = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        said = b""
+        while MARK.encode() not in said:
+            more = os.read(p.stdout.fileno(), 4096)
+            if not more:
+                break
+            said += more
+        took = (time.monotonic_ns() - begin) // 1000
+        p.stdout.read()
+        p.wait()
+        if MARK.encode() not in said:
+            raise RuntimeError(f"{argv[0]}: wrote {said!r}")
+        return took
 
     def output(self, *argv, **kw):
         return subprocess.run([self.cellos, *argv], stdout=subprocess.PIPE,
@@ -179,20 +201,30 @@ def walls(bench, rounds):
             os.geteuid() != 0:
         print("  runsc, busybox or root: not here")
         return
-    (bench.tmp / "runsc").mkdir()
-    bundle = runc_bundle(bench.tmp / "runsc")
-    plain = ["runsc", "--root", str(bench.tmp / "runsc/state"),
-             "--network=none", "--platform=ptrace", "--ignore-cgroups",
-             "run", "-bundle", str(bundle)]
-    rows = {"runsc run": [], "cellos run --backend gvisor": []}
-    for _ in range(rounds):
-        for name, v in rows.items():
-            argv = [*plain, f"bench-{os.getpid()}-{len(v)}"] \
-                if name == "runsc run" else bench.cell(
-                    "/bin/true", flags=("--backend", "gvisor", "--root",
-                                        str(bundle / "rootfs")))
-            v.append(bench.time_us(argv))
-    show(rows, "runsc run")
+    turns = iter(range(10**6))
+
+    def plain(*words):
+        """A plain `runsc run` of the same."""
+        top = bench.tmp / f"runsc{next(turns)}"
+        top.mkdir()
+        return ["runsc", "--root", str(top / "state"), "--network=none",
+                "--platform=ptrace", "--ignore-cgroups", "run", "-bundle",
+                str(runc_bundle(top, *words)), f"bench-{top.name}"]
+    plain()
+    flags = ("--backend", "gvisor", "--root",
+             str(bench.tmp / "runsc0/bundle/rootfs"))
+    for word, take in (("true", bench.time_us), ("echo", bench.first_us)):
+        rows = {"runsc run": [], "cellos run --backend gvisor": []}
+        for _ in range(rounds):
+            for name, v in rows.items():
+                v.append(take(plain(f"/bin/{word}", MARK)
+                              if name == "runsc run" else
+                              bench.cell(f"/bin/{word}", MARK, flags=flags)))
+        if word == "echo":
+            print("  until what `echo` says is there")
+        show(rows, "runsc run")
+    memory("runsc run", plain("/bin/sh", "-c", ASLEEP))
+    memory("gvisor wall", bench.cell("/bin/sh", "-c", ASLEEP, flags=flags))
 
 
 # What a machine does at the least: our modules, the root, the program, the end.
@@ -200,7 +232,7 @@ PLAIN_INIT = """#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs dev /dev
 for m in /modules/*; do /bin/busybox insmod $m; done
 /bin/busybox mount -t erofs -o ro /dev/vda /root
-/bin/busybox chroot /root /bin/true
+/bin/busybox chroot /root /bin/WORD =up=
 /bin/busybox poweroff -f
 """
 
@@ -257,35 +289,47 @@ def machines(bench, rounds):
     root = bench.tmp / "machine"
     (root / "bin").mkdir(parents=True)
     shutil.copy(shutil.which("busybox"), root / "bin/busybox")
-    for name in ("true", "sh", "sleep"):
+    for name in ("true", "echo", "sh", "sleep"):
         os.symlink("busybox", root / "bin" / name)
     subprocess.run([bench.cellos, "image", "build", "--kernel", str(kernel),
                     "--root", str(root)], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     at = pathlib.Path(os.environ["CELLOS_STATE_DIR"]) / "images/default"
-    (bench.tmp / "initrd").write_bytes(
-        newc("dev", 0o40755) + newc("root", 0o40755) + newc("bin", 0o40755) +
-        newc("bin/busybox", 0o100755, (root / "bin/busybox").read_bytes()) +
-        newc("init", 0o100755, PLAIN_INIT.encode()) +
-        modules_of(at / "initrd") + newc("TRAILER!!!", 0))
     flags = ("--backend", "qemu")
-    plain = ["qemu-system-x86_64", "-M", "microvm,acpi=on,pit=off,pic=off,"
-             "auto-kernel-cmdline=off", "-accel", "tcg", "-cpu", "max", "-m",
-             "608M", "-nodefaults", "-no-user-config", "-no-reboot",
-             "-display", "none", "-serial", "null", "-kernel",
-             str(at / "kernel"), "-initrd", str(bench.tmp / "initrd"),
-             "-append", "console=ttyS0 quiet panic=-1 rdinit=/init "
-             f"cryptomgr.notests tsc_early_khz={clock_of(bench, flags)}",
-             "-drive", f"if=none,id=root,format=raw,readonly=on,"
-             f"file={at / 'root'}", "-device", "virtio-blk-device,drive=root",
-             "-device", "virtio-serial-device"]
-    rows = {"qemu": [], "cellos run --backend qemu": []}
-    for _ in range(rounds):
-        for name, v in rows.items():
-            v.append(bench.time_us(plain if name == "qemu" else bench.cell(
-                "/bin/true", flags=flags)))
-    show(rows, "qemu")
-    memory(bench, "wall of a machine", flags)
+    clock = clock_of(bench, flags)
+
+    def plain(word):
+        """The same in plain QEMU; what it writes comes by the console."""
+        initrd = bench.tmp / f"initrd-{word}"
+        initrd.write_bytes(
+            newc("dev", 0o40755) + newc("root", 0o40755) +
+            newc("bin", 0o40755) +
+            newc("bin/busybox", 0o100755,
+                 (root / "bin/busybox").read_bytes()) +
+            newc("init", 0o100755, PLAIN_INIT.replace("WORD", word).encode())
+            + modules_of(at / "initrd") + newc("TRAILER!!!", 0))
+        return ["qemu-system-x86_64", "-M", "microvm,acpi=on,pit=off,pic=off,"
+                "auto-kernel-cmdline=off", "-accel", "tcg", "-cpu", "max",
+                "-m", "608M", "-nodefaults", "-no-user-config", "-no-reboot",
+                "-display", "none", "-serial", "stdio", "-kernel",
+                str(at / "kernel"), "-initrd", str(initrd), "-append",
+                "console=ttyS0 loglevel=0 panic=-1 rdinit=/init "
+                f"cryptomgr.notests tsc_early_khz={clock}", "-drive",
+                "if=none,id=root,format=raw,readonly=on,"
+                f"file={at / 'root'}", "-device",
+                "virtio-blk-device,drive=root", "-device",
+                "virtio-serial-device"]
+    for word, take in (("true", bench.time_us), ("echo", bench.first_us)):
+        rows = {"qemu": [], "cellos run --backend qemu": []}
+        for _ in range(rounds):
+            for name, v in rows.items():
+                v.append(take(plain(word) if name == "qemu" else
+                              bench.cell(f"/bin/{word}", MARK, flags=flags)))
+        if word == "echo":
+            print("  until what `echo` says is there")
+        show(rows, "qemu")
+    memory("wall of a machine", bench.cell("/bin/sh", "-c", ASLEEP,
+                                           flags=flags))
 
 
 def at_once(bench, rounds):
@@ -329,11 +373,14 @@ def memory_of(pid):
     return 0
 
 
-def memory(bench, what, flags=()):
+ASLEEP = "echo up; exec sleep 3"
+
+
+def memory(what, argv):
     print(f"\nMemory while the command sleeps (PSS), {what}")
-    p = subprocess.Popen(
-        bench.cell("sh", "-c", "echo up; exec sleep 1000", flags=flags),
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    p = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                         text=True)
     try:
         if p.stdout.readline() != "up\n":
             print("  does not run here")
@@ -353,15 +400,16 @@ def memory(bench, what, flags=()):
         runsc = [q for q in sizes if names[q] == "" or
                  names[q].startswith(("runsc", "/usr/bin/qemu"))]
         ours = sum(v for q, v in sizes.items() if q not in runsc)
-        print(f"  supervisor: {sizes.get(p.pid, 0) / 1024:.2f} MiB")
-        print(f"  all {len(sizes) - len(runsc)} processes of ours: "
-              f"{ours / 1024:.2f} MiB")
+        if ours:
+            print(f"  supervisor: {sizes.get(p.pid, 0) / 1024:.2f} MiB")
+            print(f"  all {len(sizes) - len(runsc)} processes of ours: "
+                  f"{ours / 1024:.2f} MiB")
         if runsc:
             total = sum(sizes[q] for q in runsc)
             print(f"  {len(runsc)} of {names[runsc[0]]}, the command in it: "
                   f"{total / 1024:.1f} MiB")
     finally:
-        p.terminate()
+        p.stdout.read()
         p.wait()
 
 
@@ -389,9 +437,7 @@ def main():
         walls(bench, max(rounds // 5, 1))
         machines(bench, max(rounds // 10, 3))
         at_once(bench, max(rounds // 10, 5))
-        memory(bench, "host wall")
-        if os.geteuid() == 0 and shutil.which("runsc"):
-            memory(bench, "gvisor wall", ("--backend", "gvisor"))
+        memory("host wall", bench.cell("sh", "-c", ASLEEP))
         rate(bench, "Signed events", "sign")
         rate(bench, "Answers of the cell's resolver from its cache", "dns")
         bench.run_dir.cleanup()
