@@ -5,7 +5,8 @@
  * command did. What it reads comes from a guest: records of one size, each
  * allowed in one state only. All that it starts dies with the cell's pid 1.
  *
- *  set-up ─► (guest boots, locks down) ─► READY ─► READY to the supervisor
+ *  (guest boots) ─► HELLO ─► set-up ─► (locks down) ─► READY
+ *            ─► READY to the supervisor
  *            GO of the supervisor ─► GO ─► RUNNING ─► ENDED
  */
 #include "cell/vm.h"
@@ -510,7 +511,6 @@ static void boot(struct machine *m)
 {
 	int r;
 
-	put_setup(m);
 	start_flows(m);
 	for (int i = 0; i < VM_PORTS; i++) {
 		/* what a flow has it has changed already */
@@ -524,6 +524,13 @@ static void boot(struct machine *m)
 	r = stage_lock_helper(m->s, m->s->plan->in_uid, true);
 	if (r)
 		fail(m, m->step, -r, "driver of the VMM");
+	expect(m, VM_HELLO);
+	if (m->rec.code != VM_VERSION)
+		fail(m, m->step, EPROTO,
+		     "the image has an init of another version; build it "
+		     "again (cellos image build)");
+	/* now, because it tells the time */
+	put_setup(m);
 	send_setup_whole(m);
 	send_trees(m);
 	expect(m, VM_READY);

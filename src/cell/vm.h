@@ -31,7 +31,7 @@
 #define VM_LINK		 "eth0"
 
 enum {
-	VM_VERSION = 2, /* of everything below: an image has an init of it */
+	VM_VERSION = 3, /* of everything below: an image has an init of it */
 	VM_OVERHEAD_MIB = 96, /* of the guest's kernel, beside what the command
 			       * may have */
 	VM_MEMORY_MIB = 512,  /* of the command, if no limit is asked for */
@@ -63,7 +63,7 @@ struct vm_setup {
 	uint32_t uid, gid;
 	uint64_t memory_max, pids_max; /* 0: none */
 	uint64_t files_max;	       /* bytes of a tree */
-	int64_t now_ns;		       /* CLOCK_REALTIME */
+	int64_t now_ns;		       /* CLOCK_REALTIME, as it is sent */
 	uint16_t closed_port;
 	uint8_t has_door, has_v6;
 	uint8_t key[VM_KEY_LEN];
@@ -84,7 +84,7 @@ struct vm_order {
 	uint64_t bytes; /* CLOSED, 0: sent on that port in all */
 };
 
-enum vm_word { VM_READY = 1, VM_FAULT, VM_RUNNING, VM_ENDED };
+enum vm_word { VM_HELLO = 1, VM_READY, VM_FAULT, VM_RUNNING, VM_ENDED };
 
 /* Guest to driver */
 struct vm_record {

@@ -582,11 +582,10 @@ void vm_guest_main(void)
 	if (r || g.sigfd < 0)
 		off(what, r ? -r : errno);
 	(void)prctl(PR_SET_NAME, "cellos-init", 0, 0, 0);
+	tell(&g, &(struct vm_record){ .word = VM_HELLO, .code = VM_VERSION });
 	r = read_setup(&g);
 	if (r)
-		fault(&g, -1, -r,
-		      "the image has an init of another version; build it "
-		      "again (cellos image build)");
+		fault(&g, -1, -r, "set-up");
 	set_up(&g);
 	run(&g);
 }

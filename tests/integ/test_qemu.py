@@ -2,12 +2,14 @@
 """The wall of a machine: the same document, the same evidence, and between the
 command and this host's kernel another one, Debian's, in a QEMU microvm."""
 
+import datetime
 import json
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -150,6 +152,14 @@ if IS_ROOT:
         assert ours[0].splitlines() == theirs[0].splitlines()
         assert {"bin", "dev", "etc", "proc", "run", "tmp", "usr"} <= set(
             ours[1].split())
+
+    def test_the_clock_is_that_of_this_host(vm):
+        """When it boots and when the command runs are seconds apart."""
+        r = vm.run("/usr/bin/python3", "-c", "import time; print(time.time())")
+        ready, = [e["time"] for e in r.events if e["type"].endswith(
+            "evidence.v1.enforcement") and e["data"]["phase"] == "prepared"]
+        ready = datetime.datetime.fromisoformat(ready).timestamp()
+        assert r.rc == 0 and ready - 1 < float(r.out) < time.time() + 1, r
 
     def test_standard_input_and_output(vm):
         """More than any buffer on the way, both ways, and an end."""
