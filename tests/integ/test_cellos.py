@@ -15,7 +15,8 @@ import pytest
 
 from conftest import BUILD, SLACK, SOURCE
 
-VERBS = ["run", "validate", "plan", "verify", "keygen", "ps", "kill", "gc",
+VERBS = ["run", "validate", "plan", "verify", "keygen", "image", "ps", "kill",
+         "gc",
          "doctor", "completion", "version", "help"]
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
@@ -721,7 +722,8 @@ def test_bash_completes_verbs_and_options(cells):
     assert complete("cellos", "kill", "--signal", "K") == ["KILL"]
     assert complete("cellos", "completion", "z") == ["zsh"]
     assert complete("cellos", "run", "--backend", "g") == ["gvisor"]
-    assert complete("cellos", "doctor", "--backend", "") == ["host", "gvisor"]
+    assert complete("cellos", "doctor", "--backend", "") == [
+        "host", "gvisor", "qemu"]
     assert complete("cellos", "ps", "--memory") == []
 
 
