@@ -88,7 +88,7 @@ static int make_network(const struct door *d)
 	return nl_request(fd, &b);
 }
 
-int door_far_end(const char *link, bool has_v6)
+int door_far_end(bool has_v6)
 {
 	OWNED(fd_drop) int fd = -1;
 	char text[1024];
@@ -97,7 +97,7 @@ int door_far_end(const char *link, bool has_v6)
 	struct ip_addr a6 = door_addr(DOOR_LEG_PEER6);
 	struct ip_addr via4 = door_addr(DOOR_ADDR4);
 	struct ip_addr via6 = door_addr(DOOR_ADDR6);
-	uint32_t dev = if_nametoindex(link);
+	uint32_t dev = if_nametoindex(DOOR_FAR_LINK);
 
 	if (!dev)
 		return -errno;

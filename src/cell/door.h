@@ -25,6 +25,7 @@
 #define DOOR_RESOLVER4 "100.64.0.1"
 #define DOOR_LEG       "cell0"
 /* of the cell behind a leg; the leg's own end has DOOR_ADDR4, DOOR_ADDR6 */
+#define DOOR_FAR_LINK  "eth0"
 #define DOOR_LEG_PEER4 "100.64.0.6"
 #define DOOR_LEG_PEER6 "fd63:656c:6c6f::6"
 
@@ -122,9 +123,10 @@ bool door_wants_loopback(const struct door *d);
 int door_make(const struct door *d, struct door_made *ret,
 	      const char **ret_what) MUST_USE;
 
-/** door_far_end() - the other end of a leg, in a network stack of its own: the
- *  link up, its addresses, and everything by way of the door; 0 or -errno */
-int door_far_end(const char *link, bool has_v6) MUST_USE;
+/** door_far_end() - the other end of a leg, in a network stack of its own: its
+ *  link (DOOR_FAR_LINK) up, its addresses, and everything by way of the door;
+ *  0 or -errno */
+int door_far_end(bool has_v6) MUST_USE;
 /** door_dial_socket() - one DOOR_DIAL socket; Return: it, or -errno */
 int door_dial_socket(uint8_t family, bool is_udp) MUST_USE;
 /**

@@ -16,9 +16,6 @@
 #define OCI_CONSOLE "/state/console" /* a terminal's master comes there */
 #define OCI_ID	    "cell"
 
-/* The leg's far end, as the command sees it */
-#define SANDBOX_LINK "eth0"
-
 /**
  * oci_config() - config.json: our pid 1 as the process, what the plan shows as
  * root and mounts, no capability for the command

@@ -61,7 +61,7 @@ static int enter_leg(const struct stage *s)
 		return 0;
 	if (setns(s->leg_net, CLONE_NEWNET) < 0)
 		return -errno;
-	return door_far_end(SANDBOX_LINK, s->req->door->has_v6);
+	return door_far_end(s->req->door->has_v6);
 }
 
 /* -- processes -- */

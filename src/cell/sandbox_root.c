@@ -140,7 +140,7 @@ int sandbox_leg(int *ret_net)
 	fd = nl_socket(NETLINK_ROUTE);
 	if (fd < 0)
 		return fd;
-	netns_put_veth(&b, DOOR_LEG, SANDBOX_LINK, there);
+	netns_put_veth(&b, DOOR_LEG, DOOR_FAR_LINK, there);
 	nl_ask_ack(&b);
 	r = nl_request(fd, &b);
 	if (!r)

@@ -28,7 +28,6 @@
 #define VM_GUEST_IMAGE	 "/image"
 #define VM_GUEST_MODULES "/modules"
 #define VM_FILES	 "/files" /* copies of what the driver carries */
-#define VM_LINK		 "eth0"
 
 enum {
 	VM_VERSION = 3, /* of everything below: an image has an init of it */

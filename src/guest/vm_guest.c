@@ -481,7 +481,7 @@ static void set_up(struct guest *g)
 #endif
 	r = netns_lo_up();
 	if (!r && h->has_door)
-		r = door_far_end(VM_LINK, h->has_v6);
+		r = door_far_end(h->has_v6);
 	if (r)
 		fault(g, (int)h->first, -r, "network of the guest");
 	if (clock_settime(CLOCK_REALTIME, &now) < 0 ||
