@@ -22,6 +22,8 @@ BUILD = pathlib.Path(os.environ.get("CELLOS_BUILD", SOURCE / "build")).resolve()
 TEST_BUILD = pathlib.Path(os.environ.get("CELLOS_TEST_BUILD",
                                          SOURCE / "build-test"))
 SANITIZED = os.environ.get("CELLOS_TEST_SANITIZED") == "1"
+# `./dev test --all`: machines of every kind, which take seconds each to boot.
+IS_ALL = os.environ.get("CELLOS_TEST_ALL") == "1"
 IS_ROOT = os.geteuid() == 0
 # Options of `run` for each wall that can be had here.
 GVISOR = ("--backend", "gvisor")
