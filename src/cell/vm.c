@@ -503,7 +503,8 @@ static void start_flows(struct machine *m)
 /* The trees come behind it. */
 static void send_setup_whole(struct machine *m)
 {
-	while (m->setup.len && !m->is_dead && m->port[VM_CONTROL] >= 0)
+	while (m->setup.len && !m->is_dead && !m->has_record &&
+	       m->port[VM_CONTROL] >= 0)
 		(void)turn(m, false, -1);
 }
 
