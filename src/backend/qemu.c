@@ -52,21 +52,17 @@ int qemu_plan(const struct cell_request *req, struct plan *ret, struct err *e)
 
 void qemu_report(struct backend_cell *c, struct report_enforcement *r)
 {
-	static const char *const files[IMAGE_FILES] = { "image.kernel",
-							"image.initrd",
-							"image.rootfs" };
-	static const enum manifest_role roles[IMAGE_FILES] = {
-		MANIFEST_KERNEL, MANIFEST_INITRD, MANIFEST_ROOTFS
-	};
-	char text[8 + MANIFEST_HEX];
+	char text[8 + MANIFEST_HEX], name[32];
 
 	report_item_add(r, "vmm", "",
 			c->plan->steps[plan_find(c->plan, PLAN_VMM)].src, true);
 	/* hashed through the descriptors that the machine boots from */
-	for (size_t i = 0; i < IMAGE_FILES && c->req->image; i++) {
+	for (int i = 0; i < IMAGE_FILES && c->req->image; i++) {
+		(void)snprintf(name, sizeof(name), "image.%s",
+			       manifest_role_word((enum manifest_role)i));
 		(void)snprintf(text, sizeof(text), "sha256:%s",
-			       c->req->image->manifest.digest[roles[i]]);
-		report_item_add(r, files[i], "", text, true);
+			       c->req->image->manifest.digest[i]);
+		report_item_add(r, name, "", text, true);
 	}
 	/* what the guest was told to keep, and says it does */
 	if (c->req->memory_max) {

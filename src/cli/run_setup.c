@@ -138,14 +138,9 @@ int run_setup_state_signer(const struct state_dirs *d, struct signer **ret,
 			   struct err *e)
 {
 	OWNED(keyring_pair_drop) struct keyring_pair own = { 0 };
-	OWNED(fd_drop) int dir = -1;
 
-	dir = dir_make(d->state, 0700);
-	if (dir < 0)
-		return err_set(e, ERR_PLAIN, -dir, "%s", d->state);
-	if (keyring_default(dir, &own, e))
-		return err_wrap(e, "%s", d->state);
-	fd_drop(&dir);
+	if (signing_state_key(d, &own, e))
+		return -1;
 	return signer_start(SIGNER_ED25519, own.kid, own.seed, sizeof(own.seed),
 			    ret, e);
 }

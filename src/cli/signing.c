@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/fd.h"
 #include "cli/env.h"
 #include "wire/b64.h"
 
@@ -104,6 +105,16 @@ out:
 	if (r < 0)
 		signing_drop(ret);
 	return r;
+}
+
+int signing_state_key(const struct state_dirs *d, struct keyring_pair *ret,
+		      struct err *e)
+{
+	OWNED(fd_drop) int dir = dir_make(d->state, 0700);
+
+	if (dir < 0)
+		return err_set(e, ERR_PLAIN, -dir, "%s", d->state);
+	return keyring_default(dir, ret, e) ? err_wrap(e, "%s", d->state) : 0;
 }
 
 void signing_drop(struct signing *s)

@@ -3,6 +3,8 @@
 #ifndef CELLOS_CLI_SIGNING_H
 #define CELLOS_CLI_SIGNING_H
 
+#include "cell/state.h"
+#include "evidence/keyring.h"
 #include "evidence/signer.h"
 
 struct signing {
@@ -17,6 +19,9 @@ struct signing {
  * @e: names the variable, never any byte of the key
  */
 int signing_from_env(struct signing *ret, struct err *e) MUST_USE;
+/** signing_state_key() - the key of the state directory, made at first use */
+int signing_state_key(const struct state_dirs *d, struct keyring_pair *ret,
+		      struct err *e) MUST_USE;
 /** signing_drop() - wipe */
 void signing_drop(struct signing *s);
 

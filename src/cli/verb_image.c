@@ -9,8 +9,8 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "cell/state.h"
+#include "cli/signing.h"
 #include "cli/verb.h"
-#include "evidence/keyring.h"
 #include "guest/image_build.h"
 
 struct words {
@@ -80,12 +80,10 @@ static int out_path(const struct words *w, const struct state_dirs *d,
 static int build(const struct words *w, struct err *e)
 {
 	OWNED(keyring_pair_drop) struct keyring_pair own = { 0 };
-	OWNED(fd_drop) int state = -1;
 	OWNED(fd_drop) int init = -1;
 	char out[PATH_MAX], program[PATH_MAX], root[PATH_MAX];
 	struct image_build b = { .kernel = w->kernel ? w->kernel : "/",
 				 .out = out,
-				 .init = program,
 				 .seed = own.seed,
 				 .say = say };
 	struct state_dirs dirs;
@@ -100,12 +98,10 @@ static int build(const struct words *w, struct err *e)
 			       "%s; install cellos-init of the same build "
 			       "beside cellos, or in ../libexec",
 			       program);
+	b.init = init;
 	if (state_dirs_find(&dirs, e))
 		return -1;
-	state = dir_make(dirs.state, 0700);
-	if (state < 0)
-		return err_set(e, ERR_PLAIN, -state, "%s", dirs.state);
-	if (keyring_default(state, &own, e) || out_path(w, &dirs, out, e) ||
+	if (signing_state_key(&dirs, &own, e) || out_path(w, &dirs, out, e) ||
 	    image_build(&b, &m, e))
 		return -1;
 	printf("image   %s\nkid     %s\n", out, own.kid);

@@ -12,12 +12,13 @@
 
 #include "base/fd.h"
 #include "cli/env.h"
-#include "evidence/keyring.h"
+#include "cli/signing.h"
 #include "image/image.h"
 
 #define VARIABLE "CELLOS_CELL_BACKEND"
 
-static bool is_microvm(const char *word)
+/* A wall of the original's that there is no driver of */
+static bool is_unbuilt(const char *word)
 {
 	return !strcmp(word, "firecracker");
 }
@@ -25,7 +26,7 @@ static bool is_microvm(const char *word)
 static const struct backend *refuse(const char *from, const char *word,
 				    struct err *e)
 {
-	if (is_microvm(word))
+	if (is_unbuilt(word))
 		(void)err_set(
 			e, ERR_PLAIN, 0,
 			"%s%s is not supported by this build: %s backend "
@@ -51,11 +52,11 @@ const struct backend *wall_choose(const char *asked, bool *portable,
 	b = backend_by_name(word);
 	/* a wall that cannot be had is never replaced, a word that means
 	 * nothing is there */
-	if (!b && *portable && !is_microvm(word))
+	if (!b && *portable && !is_unbuilt(word))
 		return &backend_host;
 	if (!b)
 		return refuse(asked ? "--backend " : VARIABLE "=", word, e);
-	if (b && b != &backend_host)
+	if (b != &backend_host)
 		*portable = false;
 	return b;
 }
@@ -106,8 +107,11 @@ static void check_digest(const struct spec *spec, struct image *im)
 }
 
 /* -1: it cannot be made, and everything is read each time */
-static int known_digests(int state)
+static int known_digests(const struct state_dirs *d)
 {
+	OWNED(fd_drop)
+	int state = open(d->state, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
 	if (mkdirat(state, IMAGE_KNOWN, 0700) < 0 && errno != EEXIST)
 		return -1;
 	return openat(state, IMAGE_KNOWN,
@@ -118,20 +122,15 @@ static void open_image(const struct state_dirs *d, struct cell_request *req)
 {
 	static struct image im; /* of this run, to the end */
 	OWNED(keyring_pair_drop) struct keyring_pair own = { 0 };
-	OWNED(fd_drop) int fd = dir_make(d->state, 0700);
 	OWNED(fd_drop) int known = -1;
 	char dir[PATH_MAX];
 
 	im = IMAGE_INIT;
 	req->image = &im;
-	if (fd < 0) {
-		(void)err_set(&im.err, ERR_PLAIN, -fd, "%s", d->state);
-		return;
-	}
-	if (keyring_default(fd, &own, &im.err) ||
+	if (signing_state_key(d, &own, &im.err) ||
 	    image_dir(d, req->spec, dir, sizeof(dir), &im.err))
 		return;
-	known = known_digests(fd);
+	known = known_digests(d);
 	if (image_open(dir, own.public_key, known, &im) == 0)
 		check_digest(req->spec, &im);
 }

@@ -20,9 +20,19 @@
 
 /* -- helpers of this host -- */
 
-static int run(const char *const *argv, struct err *e)
+/* Return: the wait status */
+static int wait_for(pid_t pid)
 {
 	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+static int run(const char *const *argv, struct err *e)
+{
+	int status;
 	pid_t pid = fork();
 
 	if (pid == 0) {
@@ -31,10 +41,9 @@ static int run(const char *const *argv, struct err *e)
 			(void)execvp(argv[0], (char **)(uintptr_t)argv);
 		_exit(127);
 	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
 	if (pid < 0)
 		return err_set(e, ERR_PLAIN, errno, "fork");
+	status = wait_for(pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	return err_set(e, ERR_PLAIN, 0, "%s failed%s", argv[0],
@@ -114,7 +123,6 @@ static int make_root(const struct image_build *b, const char *dir,
 		     struct err *e)
 {
 	char file[PATH_MAX];
-	int status = 0;
 	pid_t pid;
 
 	(void)snprintf(file, sizeof(file), "%s/%s", dir,
@@ -122,9 +130,7 @@ static int make_root(const struct image_build *b, const char *dir,
 	pid = fork();
 	if (pid == 0)
 		pack(b, file);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (pid < 0 || status)
+	if (pid < 0 || wait_for(pid))
 		return err_set(e, ERR_PLAIN, pid < 0 ? errno : 0,
 			       "root of the image could not be made");
 	return 0;
@@ -135,7 +141,6 @@ static int make_root(const struct image_build *b, const char *dir,
 static int make_kernel(const struct image_build *b, const char *dir, int out,
 		       struct err *e)
 {
-	OWNED(fd_drop) int init = open(b->init, O_RDONLY | O_CLOEXEC);
 	OWNED(fd_drop) int tree = -1;
 	char unpacked[PATH_MAX];
 	const char *const argv[] = { "dpkg-deb", "-x", b->kernel, unpacked,
@@ -144,8 +149,6 @@ static int make_kernel(const struct image_build *b, const char *dir, int out,
 	int r;
 
 	(void)snprintf(unpacked, sizeof(unpacked), "%s/package", dir);
-	if (init < 0)
-		return err_set(e, ERR_PLAIN, errno, "%s", b->init);
 	if (stat(b->kernel, &st) < 0)
 		return err_set(e, ERR_PLAIN, errno, "--kernel %s", b->kernel);
 	if (!S_ISDIR(st.st_mode) && run(argv, e))
@@ -154,7 +157,7 @@ static int make_kernel(const struct image_build *b, const char *dir, int out,
 		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (tree < 0)
 		return err_set(e, ERR_PLAIN, errno, "--kernel %s", b->kernel);
-	r = image_kernel(tree, b->kernel, init, out, e);
+	r = image_kernel(tree, b->kernel, b->init, out, e);
 	drop_tree(unpacked);
 	return r;
 }

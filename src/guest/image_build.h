@@ -12,7 +12,7 @@ struct image_build {
 	const char *kernel;  /* a .deb, or a directory */
 	const char *root;    /* NULL: the host's programs, as a cell has them */
 	const char *out;     /* absolute; appears when it is whole */
-	const char *init;    /* cellos-init of this build */
+	int init;	     /* cellos-init of this build, open */
 	const uint8_t *seed; /* of the key that signs */
 	/** say() - what is done now; for people */
 	void (*say)(const char *what);

@@ -130,7 +130,6 @@ static int put_initrd(int tree, int init, int out, struct err *e)
 	if (r)
 		return err_set(e, ERR_PLAIN, -r, "cellos-init");
 	cpio_put(&a, "dev", S_IFDIR | 0755, "", 0);
-	/* the kernel opens it for init before there is a file system of them */
 	cpio_put(&a, "modules", S_IFDIR | 0755, "", 0);
 	cpio_put(&a, "init", S_IFREG | 0555, own.p, own.len);
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)

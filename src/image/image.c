@@ -17,9 +17,10 @@
 
 enum { SETTLED_SECONDS = 2 };
 
-static const enum manifest_role files[IMAGE_FILES] = { MANIFEST_KERNEL,
-						       MANIFEST_INITRD,
-						       MANIFEST_ROOTFS };
+_Static_assert((int)MANIFEST_KERNEL < IMAGE_FILES &&
+		       (int)MANIFEST_INITRD < IMAGE_FILES &&
+		       (int)MANIFEST_ROOTFS < IMAGE_FILES,
+	       "what is booted comes before what is not");
 
 int image_hash(int fd, char ret[MANIFEST_HEX])
 {
@@ -47,8 +48,8 @@ int image_hash(int fd, char ret[MANIFEST_HEX])
 
 /* -- digests that are known -- */
 
-/* All that changes with the content, for everybody but root; "": such a file's
- * digest is not kept. A change in the same tick of the clock as the last one
+/* All that changes with the content, for everybody but root; "": the digest is
+ * not kept. A change in the same tick of the clock as the last one
  * would not show, so the last one has to be a while ago. */
 static void state_of(int fd, char *name, size_t name_size, char *text,
 		     size_t size)
@@ -57,8 +58,7 @@ static void state_of(int fd, char *name, size_t name_size, char *text,
 	struct stat st;
 
 	text[0] = '\0';
-	if (fstat(fd, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022) ||
-	    clock_gettime(CLOCK_REALTIME, &now) < 0 ||
+	if (fstat(fd, &st) < 0 || clock_gettime(CLOCK_REALTIME, &now) < 0 ||
 	    now.tv_sec < st.st_ctim.tv_sec + SETTLED_SECONDS)
 		return;
 	(void)snprintf(name, name_size, "%llx-%llx",
@@ -166,26 +166,26 @@ static int read_manifest(int dir, const char *path,
 			      &im->err);
 }
 
-static int check(struct image *im, size_t i, const char *dir, int known)
+static int check(struct image *im, enum manifest_role role, const char *dir,
+		 int known)
 {
-	const char *role = manifest_role_word(files[i]);
-	const char *want = im->manifest.digest[files[i]];
+	const char *word = manifest_role_word(role);
+	const char *want = im->manifest.digest[role];
 	struct image_fault *f = &im->fault;
-	int r = digest_of(im->fd[i], known, f->actual);
+	int r = digest_of(im->fd[role], known, f->actual);
 
 	if (r)
 		return err_set(&im->err, ERR_PLAIN, -r, "image: %s/%s", dir,
-			       manifest_role_file(files[i]));
+			       manifest_role_file(role));
 	if (!strcmp(f->actual, want))
 		return 0;
 	f->set = true;
-	f->role = role;
+	f->role = word;
 	(void)snprintf(f->expected, sizeof(f->expected), "%s", want);
 	return err_set(&im->err, ERR_PLAIN, 0,
 		       "artifact digest mismatch for role `%s` at %s/%s: "
 		       "expected sha256:%s, got sha256:%s",
-		       role, dir, manifest_role_file(files[i]), want,
-		       f->actual);
+		       word, dir, manifest_role_file(role), want, f->actual);
 }
 
 int image_open(const char *dir, const uint8_t public_key[32], int known,
@@ -209,21 +209,17 @@ int image_open(const char *dir, const uint8_t public_key[32], int known,
 			       "image: %s has no init of ours; make it with "
 			       "`cellos image build`",
 			       im->fault.manifest);
-	for (size_t i = 0; i < IMAGE_FILES; i++) {
-		im->fd[i] = open_at(at, manifest_role_file(files[i]));
+	for (int i = 0; i < IMAGE_FILES; i++) {
+		const enum manifest_role role = (enum manifest_role)i;
+
+		im->fd[i] = open_at(at, manifest_role_file(role));
 		if (im->fd[i] < 0)
 			return err_set(&im->err, ERR_PLAIN, -im->fd[i],
 				       "image: %s/%s, which has to be a file "
 				       "that only root may write",
-				       dir, manifest_role_file(files[i]));
-		if (check(im, i, dir, known))
+				       dir, manifest_role_file(role));
+		if (check(im, role, dir, known))
 			return -1;
 	}
 	return 0;
-}
-
-void image_close(struct image *im)
-{
-	for (size_t i = 0; i < IMAGE_FILES; i++)
-		fd_drop(&im->fd[i]);
 }

@@ -16,8 +16,8 @@
 #define IMAGE_MANIFEST	"manifest"
 #define IMAGE_SIGNATURE "manifest.sig"
 
-/* What is booted, in the order of PLAN_SOURCE_IMAGE */
-enum { IMAGE_FILES = 3 };
+/* What is booted: the first roles, in the order of PLAN_SOURCE_IMAGE */
+enum { IMAGE_FILES = MANIFEST_INIT };
 
 /* An artifact that is not what the manifest says */
 struct image_fault {
@@ -28,7 +28,7 @@ struct image_fault {
 };
 
 struct image {
-	int fd[IMAGE_FILES]; /* kernel, initrd, rootfs; read-only; -1 */
+	int fd[IMAGE_FILES]; /* by role, read-only; -1 */
 	struct manifest manifest;
 	struct image_fault fault;
 	struct err err; /* why it cannot be booted; "" if it can */
@@ -48,7 +48,6 @@ struct image {
  */
 int image_open(const char *dir, const uint8_t public_key[32], int known,
 	       struct image *im) MUST_USE;
-void image_close(struct image *im);
 
 /** image_is_name() - of an image in the state directory, and of nothing else */
 bool image_is_name(struct slice name);
