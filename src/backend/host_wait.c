@@ -147,9 +147,6 @@ static void take_init(struct watch *t)
 		c->ended = true;
 		c->status = m.status;
 		c->told = m.told;
-		c->sandbox_lost = c->plan->is_sandbox &&
-				  m.told != CELL_TOLD_ENDED &&
-				  m.told != CELL_TOLD_OOM;
 		c->has_refused = m.door.has_refused;
 		c->refused = m.door.refused;
 	}
@@ -235,11 +232,18 @@ static bool turn(struct watch *t)
 	return !p[0].revents && !is_over(t);
 }
 
+/* The sandbox has ended, and not by its command's end. */
+static bool is_sandbox_lost(const struct backend_cell *c)
+{
+	return c->plan->is_sandbox && c->ended && c->told != CELL_TOLD_ENDED &&
+	       c->told != CELL_TOLD_OOM;
+}
+
 static void judge(const struct watch *t, struct cell_exit *ret)
 {
 	const struct backend_cell *c = t->c;
 
-	if (t->lost || (c->sandbox_lost && t->phase == RUNNING) ||
+	if (t->lost || (is_sandbox_lost(c) && t->phase == RUNNING) ||
 	    (!c->ended && !t->timed_out && !t->stopped_by)) {
 		ret->how = CELL_LOST;
 	} else if (t->timed_out) {
@@ -288,7 +292,7 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 		return 0;
 	return err_set(e, ERR_HOST, 0, "%s",
 		       t.lost ? t.lost
-		       : c->sandbox_lost
+		       : is_sandbox_lost(c)
 			       ? "the sandbox ended, and not by its command"
 			       : "pid 1 of the cell was killed from outside");
 }

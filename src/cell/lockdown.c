@@ -22,15 +22,19 @@
 #include "sys/landlock.h"
 #include "sys/seccomp.h"
 
+static int become(uid_t uid, gid_t gid)
+{
+	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0)
+		return -errno;
+	return 0;
+}
+
 static int drop_ids(const struct stage *s)
 {
 	if (!s->is_root || (s->drop & STAGE_DROP_IDMAP))
 		return 0;
-	if (setgroups(0, NULL) < 0 ||
-	    setresgid(s->plan->in_gid, s->plan->in_gid, s->plan->in_gid) < 0 ||
-	    setresuid(s->plan->in_uid, s->plan->in_uid, s->plan->in_uid) < 0)
-		return -errno;
-	return 0;
+	return become(s->plan->in_uid, s->plan->in_gid);
 }
 
 static int drop_caps(const struct stage *s)
@@ -45,6 +49,13 @@ static int drop_caps(const struct stage *s)
 	if (!r && !caps_are_none())
 		r = -EPROTO;
 	return r;
+}
+
+static int drop_new_privs(const struct stage *s)
+{
+	if (s->drop & STAGE_DROP_NO_NEW_PRIVS)
+		return 0;
+	return last_errno(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
 /* Who may what, path by path; rights are those of the mounts, once more. */
@@ -231,9 +242,7 @@ static int step_caps(struct inner *in)
 
 static int step_no_new_privs(struct inner *in)
 {
-	if (in->s->drop & STAGE_DROP_NO_NEW_PRIVS)
-		return 0;
-	return last_errno(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	return drop_new_privs(in->s);
 }
 
 static int step_rlimit(struct inner *in)
@@ -303,24 +312,18 @@ static void run_command(const struct stage *s, size_t step)
 
 int stage_lock_helper(const struct stage *s, uid_t uid, bool has_declared)
 {
-	const struct rlimit core = { 1, 1 };
-	const gid_t gid = uid;
 	int r = caps_drop_bounding();
 
-	if (r)
-		return r;
-	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
-	    setresuid(uid, uid, uid) < 0)
-		return -errno;
-	r = caps_set(0);
-	if (!r && !caps_are_none())
-		r = -EPROTO;
-	if (r)
-		return r;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    setrlimit(RLIMIT_CORE, &core) < 0)
-		return -errno;
-	r = enter_landlock(s, landlock_abi(), has_declared);
+	if (!r)
+		r = become(uid, (gid_t)uid);
+	if (!r)
+		r = drop_caps(s);
+	if (!r)
+		r = drop_new_privs(s);
+	if (!r)
+		r = set_rlimits(s);
+	if (!r)
+		r = enter_landlock(s, landlock_abi(), has_declared);
 	return r ? r : enter_filters();
 }
 

@@ -513,14 +513,6 @@ static void boot(struct machine *m)
 	int r;
 
 	start_flows(m);
-	for (int i = 0; i < VM_PORTS; i++) {
-		/* what a flow has it has changed already */
-		if (i > VM_CONTROL && i != VM_TREES)
-			continue;
-		r = last_errno(fcntl(m->port[i], F_SETFL, O_NONBLOCK));
-		if (r)
-			fail(m, m->step, -r, "ports");
-	}
 	/* what a guest says is read by one who can do nothing else */
 	r = stage_lock_helper(m->s, m->s->plan->in_uid, true);
 	if (r)

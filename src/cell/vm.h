@@ -102,8 +102,7 @@ struct vm_record {
  *  carries; @back: and takes back */
 static inline bool vm_is_tree(const struct plan_step *s, bool back)
 {
-	return s->op == PLAN_BIND && s->n <= LIMIT_MOUNTS &&
-	       !(s->flags & PLAN_F_OWN) &&
+	return plan_is_declared(s) &&
 	       !(back && (s->flags & (PLAN_F_RO | PLAN_F_PRIVATE)));
 }
 

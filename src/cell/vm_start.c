@@ -206,12 +206,12 @@ pid_t vm_start(struct stage *s, int port[VM_PORTS])
 
 	if (!r)
 		r = high(&s->leg_net);
-
 	for (int i = 0; i < VM_PORTS && !r; i++) {
 		int pair[2];
 
-		r = last_errno(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC,
-					  0, pair));
+		r = last_errno(socketpair(
+			AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+			pair));
 		if (r)
 			break;
 		port[i] = pair[0];

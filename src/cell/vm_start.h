@@ -11,8 +11,8 @@
 uint64_t vm_memory_mib(const struct cell_request *req);
 /**
  * vm_start() - a VMM that boots the image
- * @port: ours, of enum vm_port, and 0 the serial log; the VMM gets the other
- *        ends
+ * @port: ours, non-blocking, of enum vm_port, and 0 the serial log; the VMM
+ * gets the other ends
  *
  * Descriptors of @s that the VMM's could be in the way of are moved.
  *

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "guest/vm_guest.h"
+#include "sys/cgroup.h"
 #include "sys/mount.h"
 
 /* What is made in the root that the command's own is made beside. */
@@ -111,25 +112,6 @@ int vm_boot_root(const struct vm_setup *h, const char **ret_what)
 	return r ? r : last_errno(chdir("/"));
 }
 
-static int set(int dir, const char *name, uint64_t v)
-{
-	char want[32], got[32];
-	OWNED(fd_drop) int fd = -1;
-	ssize_t n;
-	int r;
-
-	(void)snprintf(want, sizeof(want), "%" PRIu64 "\n", v);
-	r = file_write(dir, name, want, strlen(want));
-	if (r)
-		return r;
-	fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, got, sizeof(got) - 1);
-	if (n < 0)
-		return -errno;
-	got[n] = '\0';
-	return strcmp(want, got) ? -EPROTO : 0;
-}
-
 /* As on a host that is larger than the command's limit: what is too much is
  * told when it is used, by the limit. */
 static int promise_memory(void)
@@ -139,36 +121,32 @@ static int promise_memory(void)
 
 int vm_boot_group(const struct vm_setup *h, const char **ret_what)
 {
-	/* in pages, as the kernel shows it again */
-	const uint64_t memory = h->memory_max / 4096 * 4096;
-	OWNED(fd_drop) int fd = -1;
+	const struct cgroup_limits limits = { .memory_max = h->memory_max,
+					      .pids_max = h->pids_max };
+	static char what[CGROUP_PATH_MAX + 64] = "cgroup2";
+	struct cgroup_host v2;
+	struct cgroup_leaf leaf;
 	int r;
 
-	*ret_what = "cgroup2";
+	*ret_what = what;
+	for (int i = 0; i < CGROUP_CONTROLLER_NUM; i++) {
+		(void)snprintf(v2.parent[i], sizeof(v2.parent[i]), "/cgroup");
+		v2.is_v2[i] = true;
+	}
 	r = promise_memory();
 	if (!r)
 		r = mount_fs("cgroup2", "/cgroup", MOUNT_NOEXEC, NULL);
 	if (!r)
-		r = last_errno(mkdir("/cgroup/cell", 0755));
-	if (!r)
 		r = file_write(AT_FDCWD, "/cgroup/cgroup.subtree_control",
 			       "+memory +pids", 13);
-	if (r)
-		return r;
-	fd = open("/cgroup/cell", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (memory) {
-		*ret_what = "memory.max";
-		r = set(fd, "memory.max", memory);
-		if (!r)
-			r = set(fd, "memory.oom.group", 1);
-	}
-	if (h->pids_max && !r) {
-		*ret_what = "pids.max";
-		r = set(fd, "pids.max", h->pids_max);
-	}
-	return r ? r : fd_take(&fd);
+	if (!r)
+		r = cgroup_leaf_plan(&v2, "cell", &limits, &leaf);
+	if (!r)
+		r = cgroup_leaf_make(&leaf, &limits, what);
+	/* of one that is too large nothing is left */
+	if (!r && h->memory_max)
+		r = file_write(leaf.v2_fd, "memory.oom.group", "1", 1);
+	return r ? r : leaf.v2_fd;
 }
 
 bool vm_group_oom(int group)
