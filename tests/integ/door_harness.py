@@ -8,7 +8,7 @@ import shutil
 
 from conftest import Cells, wait_until
 from world import name
-from world_files import OWN4
+from world_files import OWN4, WEB4
 
 PYTHON = "/usr/bin/python3"
 
@@ -216,4 +216,19 @@ def refuses_what_no_rule_names(cells, flags=()):
                if f["verdict"] == "deny"}
     assert {81, 80, 853, 443, 4433} <= refused, connections(r)
     assert len(cells.world.seen("sink")) == before
+    cells.verified(r)
+
+
+def refuses_the_neighbour_by_address(cells, flags=()):
+    """After the allowed name has led there, so that the address is open."""
+    cells.world.need("nginx")
+    r = cells.allow(
+        [f"{name('allowed')}:443"], "sh", "-c",
+        'curl -sS -o /dev/null --cacert "$2" "https://$1/"\n'
+        'curl -sS --cacert "$2" --resolve "$3:443:$4" "https://$3/"',
+        "sh", name("allowed"), cells.ca, name("neighbour"), WEB4,
+        flags=flags)
+    assert r.rc == 35 and "alert access denied" in r.err, r
+    assert ("deny", "l7_sni_allowlist_miss", name("neighbour")) in \
+        decisions(r)
     cells.verified(r)

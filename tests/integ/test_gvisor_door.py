@@ -6,24 +6,13 @@ import pytest
 
 from conftest import GVISOR, IS_ROOT
 from door_clients import CLIENTS, PYTHON
-from door_harness import decisions, refuses_what_no_rule_names, told
+from door_harness import (refuses_the_neighbour_by_address,
+                          refuses_what_no_rule_names, told)
 from test_door_clients import client, dual, kit  # noqa: F401, fixtures
-from world import name
-from world_files import WEB4
 
 if IS_ROOT:
     def test_does_not_reach_the_neighbour_by_address(dual):
-        dual.world.need("nginx")
-        r = dual.allow(
-            [f"{name('allowed')}:443"], "sh", "-c",
-            'curl -sS -o /dev/null --cacert "$2" "https://$1/"\n'
-            'curl -sS --cacert "$2" --resolve "$3:443:$4" "https://$3/"',
-            "sh", name("allowed"), dual.ca, name("neighbour"), WEB4,
-            flags=GVISOR)
-        assert r.rc == 35 and "alert access denied" in r.err, r
-        assert ("deny", "l7_sni_allowlist_miss", name("neighbour")) in \
-            decisions(r)
-        dual.verified(r)
+        refuses_the_neighbour_by_address(dual, GVISOR)
 
     @pytest.mark.parametrize("which", ["curl-http", "curl-openssl", "udp"])
     def test_what_is_told_is_the_same(dual, kit, which):

@@ -6,11 +6,11 @@ import pytest
 
 from conftest import IS_ALL, IS_ROOT, SANITIZED, Machines
 from door_clients import CLIENTS, PYTHON
-from door_harness import (WorldCells, connections, decisions, dns_queries,
+from door_harness import (WorldCells, refuses_the_neighbour_by_address,
                           refuses_what_no_rule_names, told)
-from test_door_clients import client, kit  # noqa: F401, a fixture
-from world import VARIANTS, name
-from world_files import WEB4
+from test_door_clients import (client, does_not_reach_the_neighbour,
+                               kit, reaches_the_allowed_name)  # noqa: F401
+from world import VARIANTS
 
 # Sanitized it is the runner that is tried, and not the clients.
 ALL = ["curl-openssl"] if SANITIZED else [
@@ -46,39 +46,14 @@ if IS_ROOT:
 
     @pytest.mark.parametrize("variant, which", ALLOWED)
     def test_reaches_the_allowed_name(on, kit, variant, which):
-        door = on(variant)
-        c, r = client(door, kit, which, CLIENTS[which].host)
-        assert r.rc == 0 and c.says in r.out, r
-        allowed = [f for f in connections(r) if f["verdict"] == "allow"]
-        assert allowed and ("deny", "no_rule") not in {
-            (f["verdict"], f["reason"]) for f in connections(r)}
-        door.verified(r)
+        reaches_the_allowed_name(on(variant), kit, which)
 
     @pytest.mark.parametrize("variant, which", NEIGHBOURS)
     def test_does_not_reach_the_neighbour_by_name(on, kit, variant, which):
-        door = on(variant)
-        asked = len(door.world.queries())
-        c, r = client(door, kit, which, CLIENTS[which].other)
-        assert r.rc == c.rc and c.error in r.out + r.err, r
-        neighbour = name(c.other)
-        said = [q for q in dns_queries(r) if q[2] == neighbour]
-        assert said and {q[:2] for q in said} == {
-            ("deny", "denied_not_in_allowlist")}
-        assert neighbour not in {q[0] for q in door.world.queries(asked)}
-        assert not [f for f in connections(r) if f["verdict"] == "allow"]
-        door.verified(r)
+        does_not_reach_the_neighbour(on(variant), kit, which)
 
     def test_does_not_reach_the_neighbour_by_address(dual):
-        dual.world.need("nginx")
-        r = dual.allow(
-            [f"{name('allowed')}:443"], "sh", "-c",
-            'curl -sS -o /dev/null --cacert "$2" "https://$1/"\n'
-            'curl -sS --cacert "$2" --resolve "$3:443:$4" "https://$3/"',
-            "sh", name("allowed"), dual.ca, name("neighbour"), WEB4)
-        assert r.rc == 35 and "alert access denied" in r.err, r
-        assert ("deny", "l7_sni_allowlist_miss", name("neighbour")) in \
-            decisions(r)
-        dual.verified(r)
+        refuses_the_neighbour_by_address(dual)
 
     @pytest.mark.parametrize("which", ALL[:1] if SANITIZED else [
         "curl-http", "curl-openssl", "udp"])
