@@ -260,7 +260,7 @@ def test_r20_what_the_cell_binds_is_its_own(door):
 
 def test_r22_the_server_speaks_first(door):
     """Without the client's first byte there is nothing to wait for: the
-    banner comes before a peek could have run out (500 ms)."""
+    banner comes long before a peek could have run out."""
     door.world.need("banner")
     code = """if True:
         import socket, sys

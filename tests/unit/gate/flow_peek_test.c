@@ -295,8 +295,7 @@ static void test_silence_ends(void **state)
 	world_expect_end(c);
 	expect_denied(2, GATE_REASON_PEEK_TIMEOUT);
 	assert_int_equal(world.g.stats.peek_timeouts, 1);
-	/* not the 5 seconds of what was begun */
-	assert_in_range(world_last(GATE_FLOW)->duration_ms, 499, 4500);
+	assert_in_range(world_last(GATE_FLOW)->duration_ms, 9999, 30000);
 }
 
 static void test_a_hello_that_stops(void **state)
