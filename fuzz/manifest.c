@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	manifest_write(&m, "/i", &b);
 	if (manifest_parse(wbuf_as_slice(&b), "/m", &again, &e) ||
-	    memcmp(&m, &again, sizeof(m)) != 0)
+	    memcmp(m.digest, again.digest, sizeof(m.digest)) != 0)
 		abort();
 	wbuf_drop(&b);
 	return 0;

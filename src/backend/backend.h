@@ -43,7 +43,7 @@ struct backend_watch {
 };
 
 struct backend {
-	const char *name; /* "host", "gvisor", "qemu" */
+	enum cell_wall wall;
 	/** needs() - probe this host; for doctor. Return: how many */
 	size_t (*needs)(struct backend_need needs[BACKEND_NEEDS_MAX]);
 	/** plan() - the ordered steps for this request on this host */
@@ -71,9 +71,14 @@ struct backend {
 		       struct err *e);
 };
 
-extern const struct backend backend_host, backend_gvisor, backend_qemu;
-
-/** backend_by_name() - NULL if there is no such wall in this build */
+/** backend_of() - that of a wall */
+const struct backend *backend_of(enum cell_wall w);
+/** backend_name() - as users name it */
+static inline const char *backend_name(const struct backend *b)
+{
+	return cell_wall_word(b->wall);
+}
+/** backend_by_name() - by a word of CELL_WALLS; NULL: it is none */
 const struct backend *backend_by_name(const char *name);
 
 #endif

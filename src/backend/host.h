@@ -95,10 +95,25 @@ void host_report_driver(struct backend_cell *c, struct report_enforcement *r);
  *  Return: how many needs there are now */
 size_t host_need_program(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
 			 const char *name, const char *remedy);
-/** qemu_report() ... - the same of a VMM's */
-void qemu_report(struct backend_cell *c, struct report_enforcement *r);
+/** vm_report() - what of a machine's processes can be read, and is told */
+void vm_report(struct backend_cell *c, struct report_enforcement *r);
+/** vm_plan() - of a machine whose VMM is the program @vmm; @jailer: or NULL */
+int vm_plan(const struct cell_request *req, const char *vmm, const char *jailer,
+	    struct plan *ret, struct err *e) MUST_USE;
+/** vm_need_device() ... - one more need, not required; Return: how many */
+size_t vm_need_device(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
+		      const char *name, const char *path, const char *what,
+		      const char *remedy);
+size_t vm_need_tun(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n);
+size_t vm_need_builder(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n);
 size_t qemu_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
 int qemu_plan(const struct cell_request *req, struct plan *ret, struct err *e);
+size_t firecracker_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
+int firecracker_plan(const struct cell_request *req, struct plan *ret,
+		     struct err *e);
+/** firecracker_devices() - a detached tree of the nodes the VMM of this plan
+ *  opens; a descriptor, or -errno */
+int firecracker_devices(const struct plan *p) MUST_USE;
 /** gvisor_report() - what of a sandbox's processes can be read */
 void gvisor_report(struct backend_cell *c, struct report_enforcement *r);
 size_t gvisor_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);

@@ -114,11 +114,11 @@ static int make_limits(struct backend_cell *c)
 					    .cpu_quota = q->cpu_quota,
 					    .cpu_period = q->cpu_period,
 					    .pids_max = q->pids_max };
-	if (q->memory_max && c->plan->is_vm)
+	if (q->memory_max && plan_is_vm(c->plan))
 		/* around the whole machine; the guest keeps the command's */
 		c->limits.memory_max =
 			(vm_memory_mib(q) + VM_SPACE_MIB) * 1048576;
-	if (c->plan->is_vm)
+	if (plan_is_vm(c->plan))
 		c->limits.pids_max += VM_THREADS;
 	if (c->stage.drop & STAGE_DROP_PIDS)
 		c->limits.pids_max = 0;
@@ -159,7 +159,7 @@ static int idmap_for(const struct backend_cell *c, const struct stat *st)
 					   { p->init_uid, p->init_uid, 1 } };
 	const struct userns_map gid[2] = { { st->st_gid, p->out_gid, 1 },
 					   { p->init_uid, p->init_uid, 1 } };
-	size_t n = p->is_sandbox ? 2 : 1;
+	size_t n = plan_is_sandbox(p) ? 2 : 1;
 
 	return userns_for_idmap(uid, n, gid, n);
 }
@@ -196,6 +196,14 @@ static int open_image(struct backend_cell *c, const struct plan_step *p)
 	return tree < 0 ? tree : 0;
 }
 
+static int make_devices(struct backend_cell *c)
+{
+	int tree = firecracker_devices(c->plan);
+
+	c->stage.source[PLAN_SOURCE_DEVICES] = tree;
+	return tree < 0 ? tree : 0;
+}
+
 static int open_sources(struct backend_cell *c)
 {
 	for (size_t i = 0; i < c->plan->n; i++) {
@@ -206,8 +214,9 @@ static int open_sources(struct backend_cell *c)
 			break; /* what follows is of the guest */
 		if (!(p->flags & PLAN_F_FROM_FD) || p->n >= STAGE_SOURCES)
 			continue;
-		r = p->n >= PLAN_SOURCE_IMAGE ? open_image(c, p)
-					      : open_source(c, p);
+		r = p->n >= PLAN_SOURCE_IMAGE	  ? open_image(c, p)
+		    : p->n == PLAN_SOURCE_DEVICES ? make_devices(c)
+						  : open_source(c, p);
 		if (r)
 			return host_fault_set(c, PLAN_SOURCE, -r, p->src);
 	}
@@ -272,7 +281,7 @@ static int write_maps(struct backend_cell *c)
 		uid[0] = gid[0] = (struct userns_map){ 0, 0, 1 };
 	uid[n] = (struct userns_map){ p->in_uid, p->out_uid, 1 };
 	gid[n++] = (struct userns_map){ p->in_gid, p->out_gid, 1 };
-	if (p->is_sandbox) {
+	if (plan_is_sandbox(p)) {
 		uid[n] = (struct userns_map){ STAGE_SENTRY_ID, p->sentry_uid,
 					      1 };
 		gid[n++] = (struct userns_map){ STAGE_SENTRY_ID, p->sentry_uid,
@@ -371,9 +380,9 @@ static int dial(void *wall, uint8_t family, bool is_udp, unsigned n)
 
 static enum relay_passes passes(const struct plan *p)
 {
-	return p->is_vm	       ? RELAY_PASSES_NONE
-	       : p->is_sandbox ? RELAY_PASSES_PIPES
-			       : RELAY_PASSES;
+	return plan_is_vm(p)	    ? RELAY_PASSES_NONE
+	       : plan_is_sandbox(p) ? RELAY_PASSES_PIPES
+				    : RELAY_PASSES;
 }
 
 int host_create(const struct cell_request *req, const struct plan *plan,

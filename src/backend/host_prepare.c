@@ -20,9 +20,7 @@
 
 const char *host_name(const struct backend_cell *c)
 {
-	return c->plan->is_vm	     ? backend_qemu.name
-	       : c->plan->is_sandbox ? backend_gvisor.name
-				     : backend_host.name;
+	return cell_wall_word(c->plan->wall);
 }
 
 /* Assembling a cell takes milliseconds; one that takes this long hangs. An
@@ -178,7 +176,7 @@ static bool is_ready(const struct backend_cell *c)
 
 static void wait_ready(struct backend_cell *c)
 {
-	uint64_t limit = c->plan->is_vm ? BOOT_LIMIT_MS : STAGING_LIMIT_MS;
+	uint64_t limit = plan_is_vm(c->plan) ? BOOT_LIMIT_MS : STAGING_LIMIT_MS;
 	uint64_t end = clock_mono_ns() + limit * 1000000;
 
 	while (!c->fault.set && !is_ready(c)) {

@@ -121,6 +121,10 @@ static void report_namespaces(struct backend_cell *c,
 
 		(void)snprintf(name, sizeof(name), "namespace.%s", ns_names[i]);
 		(void)snprintf(got, sizeof(got), "%" PRIu64, in);
+		if (c->plan->full && !(c->plan->ns & (1u << i))) {
+			report_item_add(r, name, "", "the host's", false);
+			continue;
+		}
 		if (!c->plan->full) {
 			report_item_add(r, name, asked ? "own" : "", "",
 					(c->stage.ns & (1u << i)) != 0);
@@ -196,15 +200,16 @@ static void report_probes(struct backend_cell *c, struct report_enforcement *r)
 {
 	char name[48];
 
-	if (!c->plan->full || (c->plan->is_sandbox && !c->plan->is_vm) ||
+	if (!c->plan->full ||
+	    (plan_is_sandbox(c->plan) && !plan_is_vm(c->plan)) ||
 	    !stage_is_checked(&c->stage))
 		return;
 	for (size_t i = 0; i < self_test_count; i++) {
-		if (!self_test_applies(i, c->req->door, c->plan->is_vm))
+		if (!self_test_applies(i, c->req->door, plan_is_vm(c->plan)))
 			continue;
 		/* of a machine's they are its own word */
 		(void)snprintf(name, sizeof(name), "%s%s",
-			       c->plan->is_vm ? "guest." : "",
+			       plan_is_vm(c->plan) ? "guest." : "",
 			       self_tests[i].name);
 		report_probe_add(r, name,
 				 /* one of the answers that will do */
@@ -223,13 +228,13 @@ int host_report(struct backend_cell *c, struct report_enforcement *r)
 	if (uname(&u) == 0)
 		report_item_add(r, "kernel", "", u.release, true);
 	report_namespaces(c, r);
-	if (c->plan->is_vm)
-		qemu_report(c, r);
-	else if (c->plan->is_sandbox)
+	if (plan_is_vm(c->plan))
+		vm_report(c, r);
+	else if (plan_is_sandbox(c->plan))
 		gvisor_report(c, r);
 	else
 		report_status(c, r);
-	if (c->plan->is_sandbox) {
+	if (plan_is_sandbox(c->plan)) {
 		/* it was told what there is instead */
 	} else if (c->plan->full) {
 		for (size_t i = 0; i < c->plan->n; i++)

@@ -235,8 +235,8 @@ static bool turn(struct watch *t)
 /* The sandbox has ended, and not by its command's end. */
 static bool is_sandbox_lost(const struct backend_cell *c)
 {
-	return c->plan->is_sandbox && c->ended && c->told != CELL_TOLD_ENDED &&
-	       c->told != CELL_TOLD_OOM;
+	return plan_is_sandbox(c->plan) && c->ended &&
+	       c->told != CELL_TOLD_ENDED && c->told != CELL_TOLD_OOM;
 }
 
 static void judge(const struct watch *t, struct cell_exit *ret)
@@ -277,12 +277,13 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	relay_finish(&c->relay);
 	judge(&t, &x);
 	x.oom = cgroup_leaf_oom(&c->leaf) || c->told == CELL_TOLD_OOM;
-	x.sandbox_ended = c->plan->is_sandbox && x.how == CELL_LOST && !t.lost;
+	x.sandbox_ended =
+		plan_is_sandbox(c->plan) && x.how == CELL_LOST && !t.lost;
 	x.told = c->told;
 	x.has_refused = c->has_refused;
 	x.refused = c->refused;
 	/* the cell's own limit may hit its pid 1 as well */
-	if (x.how == CELL_LOST && x.oom && !t.lost && !c->plan->is_sandbox)
+	if (x.how == CELL_LOST && x.oom && !t.lost && !plan_is_sandbox(c->plan))
 		x = (struct cell_exit){ .how = CELL_SIGNALED,
 					.sig = SIGKILL,
 					.oom = true,

@@ -77,7 +77,7 @@ static int root_step(struct stage *s, const struct plan_step *p)
 	(void)snprintf(data, sizeof(data), "mode=755,size=%" PRIu64, p->n);
 	for (size_t i = 0; i < ARRAY_SIZE(at) - 1; i++) {
 		r = mount_fs("tmpfs", at[i], 0, data);
-		if (!r && s->plan->is_sandbox && !s->plan->is_vm)
+		if (!r && plan_is_sandbox(s->plan) && !plan_is_vm(s->plan))
 			return nested_root(at[i], data);
 		if (!r)
 			return last_errno(chdir(at[i]));
@@ -162,6 +162,8 @@ static unsigned attr_of(const struct stage *s, const struct plan_step *p)
 		f |= MOUNT_RO;
 	if (p->flags & PLAN_F_NOEXEC)
 		f |= MOUNT_NOEXEC;
+	if (p->flags & PLAN_F_DEV)
+		f |= MOUNT_DEV;
 	return f;
 }
 
@@ -201,7 +203,8 @@ static int bind_own(const struct stage *s, const struct plan_step *p)
 static int declared_place(const struct stage *s, const struct plan_step *p,
 			  char place[PATH_MAX])
 {
-	if (!s->plan->is_sandbox || s->plan->is_vm || !plan_is_declared(p)) {
+	if (!plan_is_sandbox(s->plan) || plan_is_vm(s->plan) ||
+	    !plan_is_declared(p)) {
 		(void)snprintf(place, PATH_MAX, "%s", rel(p->dst));
 		return 0;
 	}
@@ -338,7 +341,9 @@ static int tmpfs_step(const struct plan_step *p, bool in_new_root)
 		       "mode=%" PRIo64 ",size=%" PRIu64 ",nr_inodes=%" PRIu64,
 		       p->n2, p->n, p->n / 1024 + 64);
 	return mount_fs("tmpfs", in_new_root ? rel(p->dst) : p->dst,
-			p->flags & PLAN_F_NOEXEC ? MOUNT_NOEXEC : 0, data);
+			(p->flags & PLAN_F_NOEXEC ? MOUNT_NOEXEC : 0) |
+				(p->flags & PLAN_F_DEV ? MOUNT_DEV : 0),
+			data);
 }
 
 static int readonly_step(const struct stage *s, const struct plan_step *p)
@@ -392,7 +397,7 @@ static int door_step(const struct stage *s, const struct plan_step *p)
 	int r;
 
 	d.is_open = s->drop & STAGE_DROP_NFT;
-	d.has_leg = s->plan->is_sandbox;
+	d.has_leg = plan_is_sandbox(s->plan);
 	r = door_make(&d, &made, &what);
 	if (r)
 		stage_fail(s->init_sock, (size_t)(p - s->plan->steps), -r,
@@ -410,8 +415,8 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	case PLAN_LOOPBACK:
 		return netns_lo_up();
 	case PLAN_LEG:
-		return s->plan->is_vm ? vm_tap(s->leg_net)
-				      : sandbox_leg(&s->leg_net);
+		return plan_is_vm(s->plan) ? vm_tap(s)
+					   : sandbox_leg(&s->leg_net);
 	case PLAN_DOOR:
 		return door_step(s, p);
 	case PLAN_HOSTNAME:

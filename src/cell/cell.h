@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/limits.h"
 #include "spec/spec.h"
@@ -31,11 +32,19 @@ enum cell_seccomp {
 	CELL_SECCOMP_FILE
 };
 
-/* What stands between the command and this host's kernel */
+/* What stands between the command and this host's kernel.
+ * X(suffix, word) */
+#define CELL_WALLS(X)                                                    \
+	X(HOST, "host")	    /* namespaces and filters */                 \
+	X(GVISOR, "gvisor") /* a kernel in user space besides (runsc) */ \
+	X(QEMU, "qemu")	    /* a machine besides */                      \
+	X(FIRECRACKER, "firecracker")
+
 enum cell_wall {
-	CELL_WALL_HOST,	  /* namespaces and filters */
-	CELL_WALL_GVISOR, /* a kernel in user space besides (runsc) */
-	CELL_WALL_QEMU	  /* a machine besides */
+#define X(name, word) CELL_WALL_##name,
+	CELL_WALLS(X)
+#undef X
+		CELL_WALL_NUM
 };
 
 enum cell_stdin {
@@ -70,6 +79,18 @@ struct cell_gate {
 	void *wall;
 };
 
+/* CELL_WALL_FIRECRACKER: which programs, as whom */
+struct cell_firecracker {
+	const char *binary; /* absolute path, or a name to be found in PATH */
+	const char *jailer; /* absolute path; NULL: the cell's own walls are all
+			     * there is around the VMM */
+	uid_t jail_uid;	    /* of the host, for the jailer */
+	gid_t jail_gid;
+	unsigned exit_wait_seconds; /* of a guest with an init of its own;
+				     * 0: as long as the run may take */
+	bool no_seccomp; /* the VMM's own filters are left out; ours are not */
+};
+
 struct cell_request {
 	const struct spec *spec; /* spec->run may be NULL: no command */
 	const char *run_uuid;
@@ -78,9 +99,10 @@ struct cell_request {
 	enum cell_wall wall;
 	const char *runsc;	   /* CELL_WALL_GVISOR: path, or a name to be
 				    * found in our PATH; NULL: "runsc" */
-	const struct image *image; /* CELL_WALL_QEMU: verified, open */
-	bool portable;		   /* only what is asked for */
-	unsigned unshare;	   /* CELL_NS_*: asked for by switch */
+	const struct image *image; /* of a machine: verified, open */
+	struct cell_firecracker firecracker;
+	bool portable;	  /* only what is asked for */
+	unsigned unshare; /* CELL_NS_*: asked for by switch */
 	enum cell_seccomp seccomp;
 	const void *bpf;		/* CELL_SECCOMP_FILE: sock_filter[] */
 	size_t bpf_len;			/* bytes, checked by the caller */

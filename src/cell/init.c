@@ -166,7 +166,7 @@ static bool own_pid_namespace(const struct stage *s)
 static void signal_all(const struct stage *s, pid_t child, int sig)
 {
 	/* who runs the sandbox passes it on, to what is in it */
-	if (s->plan->is_sandbox)
+	if (plan_is_sandbox(s->plan))
 		(void)kill(child, sig);
 	else if (own_pid_namespace(s))
 		(void)kill(-1, sig);
@@ -201,6 +201,21 @@ static int become_inner_root(const struct stage *s)
 	return 0;
 }
 
+/* Where root here is root everywhere: its capabilities stay, to be given up. */
+static int leave_root(const struct stage *s)
+{
+	const uid_t id = s->plan->init_uid;
+
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 ||
+	    setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0 ||
+	    prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0 ||
+	    /* what a change of ids resets */
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	return 0;
+}
+
 static int give_up(const struct stage *s)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -209,7 +224,7 @@ static int give_up(const struct stage *s)
 	for (int i = 0; i < 3; i++)
 		if (null >= 0)
 			(void)dup2(null, i);
-	r = close_others(keep, s->plan->is_sandbox ? 2 : 1);
+	r = close_others(keep, plan_is_sandbox(s->plan) ? 2 : 1);
 	/* the child had our memory when it changed its ids, which says anew
 	 * who may look into it (fs.suid_dumpable) */
 	if (!r && own_pid_namespace(s))
@@ -218,6 +233,10 @@ static int give_up(const struct stage *s)
 		return r;
 	if (!s->plan->full)
 		return 0;
+	if (!plan_own_ids(s->plan))
+		r = leave_root(s);
+	if (r)
+		return r;
 	/* over the cell's own network only: to read the filter's counters */
 	return caps_set(1ULL << CAP_KILL |
 			(s->req->door ? 1ULL << CAP_NET_ADMIN : 0));
@@ -260,7 +279,7 @@ static void ended(const struct stage *s, int status)
 	uint8_t byte;
 
 	kill_rest(s);
-	if (s->plan->is_sandbox && read(s->told[0], &byte, 1) == 1)
+	if (plan_is_sandbox(s->plan) && read(s->told[0], &byte, 1) == 1)
 		m.told = byte;
 	if (s->req->door && door_refused_total(&m.door.refused) == 0)
 		m.door.has_refused = 1;
@@ -348,13 +367,13 @@ static void enter_groups(const struct stage *s)
 static pid_t start_child(const struct stage *s, size_t first)
 {
 	/* what drives a sandbox does not exec */
-	pid_t child = s->plan->is_sandbox ? fork() : vfork();
+	pid_t child = plan_is_sandbox(s->plan) ? fork() : vfork();
 
 	if (child < 0)
 		stage_fail(s->init_sock, first, errno, "fork");
-	if (child == 0 && s->plan->is_vm)
+	if (child == 0 && plan_is_vm(s->plan))
 		vm_main(s, first);
-	if (child == 0 && s->plan->is_sandbox)
+	if (child == 0 && plan_is_sandbox(s->plan))
 		sandbox_main(s, first);
 	if (child == 0)
 		lockdown_main(s, first);
@@ -377,7 +396,7 @@ void init_main(struct stage *s)
 	r = keep_only(s);
 	wait_for_go(s);
 	/* which only the caller may open */
-	if (!r && s->plan->is_vm && s->req->door) {
+	if (!r && plan_is_vm(s->plan) && s->req->door) {
 		s->leg_net = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 		if (s->leg_net < 0)
 			stage_fail(s->init_sock, plan_find(s->plan, PLAN_LEG),
@@ -400,9 +419,10 @@ void init_main(struct stage *s)
 	(void)sigaddset(&set, SIGCHLD);
 	if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
 		stage_fail(s->init_sock, i, errno, "sigprocmask");
-	if (s->plan->is_sandbox && pipe2(s->told, O_CLOEXEC | O_NONBLOCK) < 0)
+	if (plan_is_sandbox(s->plan) &&
+	    pipe2(s->told, O_CLOEXEC | O_NONBLOCK) < 0)
 		stage_fail(s->init_sock, i, errno, "pipe");
-	r = s->plan->is_sandbox ? 0 : enter_filter(s);
+	r = plan_is_sandbox(s->plan) ? 0 : enter_filter(s);
 	if (r)
 		stage_fail(s->init_sock, plan_find(s->plan, PLAN_SECCOMP), -r,
 			   "pid 1");
@@ -411,7 +431,7 @@ void init_main(struct stage *s)
 	child = start_child(s, i);
 	r = give_up(s);
 	/* a runtime has to make namespaces: it is not under this one */
-	if (!r && s->plan->is_sandbox)
+	if (!r && plan_is_sandbox(s->plan))
 		r = enter_filter(s);
 	if (r)
 		stage_fail(s->init_sock, i, -r, "pid 1");

@@ -18,6 +18,7 @@
 #include "base/names.h"
 #include "cell/command.h"
 #include "cell/stage.h"
+#include "cell/vm.h"
 #include "sys/caps.h"
 #include "sys/landlock.h"
 #include "sys/seccomp.h"
@@ -91,7 +92,8 @@ static int landlock_rules(const struct stage *s, int abi, int fd,
 		if (p->op != PLAN_OVERLAY && p->op != PLAN_BIND)
 			continue;
 		if (!strncmp(p->dst, "/etc/", 5) ||
-		    !strncmp(p->dst, "/proc/", 6))
+		    !strncmp(p->dst, "/proc/", 6) ||
+		    !strncmp(p->dst, VM_JAIL "/", sizeof(VM_JAIL)))
 			continue;
 		r = landlock_allow(fd, abi, p->dst,
 				   rw ? LANDLOCK_WRITE : LANDLOCK_EXEC);

@@ -46,6 +46,7 @@ enum cell_told {
 	CELL_TOLD_PANIC,   /* the guest's kernel gave up */
 	CELL_TOLD_INIT,	   /* its pid 1 ended */
 	CELL_TOLD_FILES,   /* what it wrote could not be taken back */
+	CELL_TOLD_SILENT,  /* no exit was reported in the time given */
 	CELL_TOLD_NUM
 };
 

@@ -459,7 +459,7 @@ void plan_begin(struct plan_builder *b)
 		 "the workload is nobody on the host");
 	plan_add(b, PLAN_CGROUP_NS, NULL, NULL, NULL);
 	plan_add(b, PLAN_LOOPBACK, NULL, "lo", "no other link, no route out");
-	if (b->req->door && b->p->is_sandbox)
+	if (b->req->door && plan_is_sandbox(b->p))
 		plan_add(b, PLAN_LEG, NULL, DOOR_LEG,
 			 "the sandbox's network stack is behind it");
 	if (b->req->door)
@@ -549,10 +549,11 @@ int plan_build(const struct cell_request *req, const struct host_caps *h,
 	*ret = (struct plan){ .arena = ARENA_INIT(PLAN_ARENA) };
 	if (!req->spec->run)
 		return 0;
-	if (req->wall == CELL_WALL_GVISOR)
-		r = plan_gvisor(&b, e);
-	else if (req->wall == CELL_WALL_QEMU)
+	ret->wall = req->wall;
+	if (plan_is_vm(ret))
 		r = plan_vm(&b, e);
+	else if (plan_is_sandbox(ret))
+		r = plan_gvisor(&b, e);
 	else
 		r = req->portable ? plan_portable(&b, e) : plan_full(&b, e);
 	if (!r && b.failed)

@@ -42,7 +42,7 @@ struct host_caps {
 	uint32_t spare_uid; /* root: first of 4 unused ids for this run */
 	int landlock_abi;   /* 0 = none */
 	const char *runsc, *guest; /* CELL_WALL_GVISOR: our host's programs */
-	const char *vmm;	   /* CELL_WALL_QEMU: the same */
+	const char *vmm, *jailer;  /* of a machine: the same */
 	bool overlay;		   /* overlayfs is there */
 	struct host_path paths[LIMIT_MOUNTS + 1];
 	size_t n_paths; /* declared mounts in order, then, if it is to
@@ -100,6 +100,11 @@ enum plan_op {
 };
 
 const char *plan_op_word(enum plan_op op);
+/** cell_wall_word() - as --backend and CELLOS_CELL_BACKEND name it */
+const char *cell_wall_word(enum cell_wall w);
+/* All of them, for messages and for completion */
+#define CELL_WALL_WORD(name, word) " " word
+#define CELL_WALL_WORDS		   CELL_WALLS(CELL_WALL_WORD)
 
 enum {
 	PLAN_F_RO = 1 << 0, /* read-only */
@@ -109,7 +114,8 @@ enum {
 	PLAN_F_FROM_FD = 1 << 4,  /* opened by the parent before the clone */
 	PLAN_F_FILE = 1 << 5,	  /* bind of a single file */
 	PLAN_F_OWN = 1 << 6,	  /* onto our skeleton, not a declared path */
-	PLAN_F_PRIVATE = 1 << 7	  /* of a guest: nothing of it comes back */
+	PLAN_F_PRIVATE = 1 << 7,  /* of a guest: nothing of it comes back */
+	PLAN_F_DEV = 1 << 8	  /* device nodes in it are ones */
 };
 
 struct plan_step {
@@ -129,7 +135,10 @@ enum {
 	PLAN_SOURCE_TOP = LIMIT_MOUNTS + 1,
 	PLAN_SOURCE_RUNSC = PLAN_SOURCE_TOP + 64,
 	PLAN_SOURCE_GUEST,
-	PLAN_SOURCE_IMAGE, /* kernel, initrd, root */
+	PLAN_SOURCE_VMM,
+	PLAN_SOURCE_JAILER,
+	PLAN_SOURCE_DEVICES, /* the VMM's, made for it alone */
+	PLAN_SOURCE_IMAGE,   /* kernel, initrd, root */
 	PLAN_SOURCES = PLAN_SOURCE_IMAGE + 3
 };
 
@@ -144,10 +153,21 @@ struct plan {
 	const char *cwd;     /* where the command starts, inside */
 	unsigned ns;	     /* CELL_NS_* the clone makes */
 	bool full;	     /* everything; else what portable asked for */
-	bool is_sandbox;     /* the command runs on a kernel of its own, */
-	bool is_vm;	     /* in a machine of its own */
-	uint32_t sentry_uid; /* root: that kernel's */
+	enum cell_wall wall; /* a guest's is a host's: it has no other in it */
+	uint32_t sentry_uid; /* root: who runs a kernel of the cell's own */
 };
+
+/** plan_is_sandbox() - the command runs on a kernel of its own, */
+static inline bool plan_is_sandbox(const struct plan *p)
+{
+	return p->wall != CELL_WALL_HOST;
+}
+
+/** plan_is_vm() - in a machine of its own */
+static inline bool plan_is_vm(const struct plan *p)
+{
+	return p->wall == CELL_WALL_QEMU || p->wall == CELL_WALL_FIRECRACKER;
+}
 
 /** plan_is_declared() - does the step show a path that the document names, and
  *  that is not a part of every cell? */
@@ -155,6 +175,13 @@ static inline bool plan_is_declared(const struct plan_step *s)
 {
 	return (s->op == PLAN_BIND || s->op == PLAN_OVERLAY) &&
 	       !(s->flags & PLAN_F_OWN) && s->n <= LIMIT_MOUNTS;
+}
+
+/** plan_own_ids() - does the cell have a user namespace; without, ids are those
+ *  of the host */
+static inline bool plan_own_ids(const struct plan *p)
+{
+	return (p->ns & CELL_NS_USER) != 0;
 }
 
 /** plan_find() - the first step of this kind; the last one if there is none */

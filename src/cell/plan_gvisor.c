@@ -88,7 +88,6 @@ int plan_gvisor(struct plan_builder *b, struct err *e)
 {
 	struct plan_step *s;
 
-	b->p->is_sandbox = true;
 	if (gvisor_can(b, e) || plan_ids(b, e))
 		return -1;
 	plan_begin(b);

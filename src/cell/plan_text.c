@@ -12,6 +12,18 @@ static const char *const words[] = {
 };
 _Static_assert(ARRAY_SIZE(words) == PLAN_OP_NUM, "a word per step");
 
+static const char *const walls[] = {
+#define X(name, word) [CELL_WALL_##name] = word,
+	CELL_WALLS(X)
+#undef X
+};
+_Static_assert(ARRAY_SIZE(walls) == CELL_WALL_NUM, "a word per wall");
+
+const char *cell_wall_word(enum cell_wall w)
+{
+	return (unsigned)w < CELL_WALL_NUM ? walls[w] : "?";
+}
+
 const char *plan_op_word(enum plan_op op)
 {
 	return (unsigned)op < PLAN_OP_NUM ? words[op] : "?";

@@ -11,44 +11,141 @@
 #include "cell/plan_int.h"
 #include "cell/tree.h"
 #include "cell/vm.h"
+#include "image/image.h"
+
+enum { JAIL_BYTES = 64 << 20 }; /* the jailer copies the VMM */
 
 /* What this wall cannot carry is refused by name. */
 static int vm_can(const struct plan_builder *b, struct err *e)
 {
 	const struct cell_request *r = b->req;
 
-	if (plan_kernel_can(b, "qemu", "machine", e))
+	const char *wall = cell_wall_word(r->wall);
+
+	if (plan_kernel_can(b, wall, "machine", e))
 		return -1;
 	if (r->memory_max / 1048576 > VM_MEMORY_MAX_MIB)
 		return err_set(e, ERR_HOST, 0,
-			       "qemu: a limit of %" PRIu64 " bytes of memory: "
+			       "%s: a limit of %" PRIu64 " bytes of memory: "
 			       "no machine has as much; the most is %d MiB",
-			       r->memory_max, (int)VM_MEMORY_MAX_MIB);
+			       wall, r->memory_max, (int)VM_MEMORY_MAX_MIB);
 	if (r->image_root)
-		return err_set(
-			e, ERR_HOST, 0,
-			"qemu: --root %s: a machine boots an image; make "
-			"one of it (cellos image build --root %s)",
-			r->image_root, r->image_root);
+		return err_set(e, ERR_HOST, 0,
+			       "%s: --root %s: a machine boots an image; make "
+			       "one of it (cellos image build --root %s)",
+			       wall, r->image_root, r->image_root);
 	if (r->in == CELL_STDIN_PTY)
 		return err_set(e, ERR_HOST, 0,
-			       "qemu: -t: a machine's command has no terminal; "
-			       "leave it out, or use --backend host");
+			       "%s: -t: a machine's command has no terminal; "
+			       "leave it out, or use --backend host",
+			       wall);
 	return 0;
+}
+
+/* A guest with an init of its own is told its command, and nothing else. */
+static int foreign_can(const struct plan_builder *b, struct err *e)
+{
+	static const uint8_t key[VM_KEY_LEN];
+	const struct spec *s = b->req->spec;
+	const char *what = s->authority.n_mounts	 ? "a mount"
+			   : s->run->working_directory.p ? "a "
+							   "workingDirectory"
+			   : s->authority.secret_refs.n	 ? "a secret"
+							 : NULL;
+	OWNED(wbuf_drop) struct wbuf args = WBUF_INIT(VM_ARGS_MAX);
+
+	if (what)
+		return err_set(e, ERR_HOST, 0,
+			       "firecracker: the document names %s, which "
+			       "the init of this guest is not told; use an "
+			       "image of `cellos image build`",
+			       what);
+	if (vm_foreign_args(b->req, key, &args))
+		return err_set(e, ERR_HOST, 0,
+			       "firecracker: /spec/run/argv and /spec/id do "
+			       "not fit into the kernel's command line of %d "
+			       "bytes; shorten them, or use an image of "
+			       "`cellos image build`",
+			       VM_ARGS_MAX);
+	return 0;
+}
+
+/* Where the VMM's file @name is, as the cell sees it */
+static const char *in_jail(struct plan_builder *b, const char *name)
+{
+	char path[128];
+
+	if (!b->req->firecracker.jailer)
+		return name;
+	(void)snprintf(path, sizeof(path), VM_JAIL "/firecracker/%s/root%s",
+		       b->req->run_uuid, name);
+	return plan_keep(b, path);
 }
 
 /* What the VMM boots, as it was verified: by descriptor */
 static void plan_image(struct plan_builder *b)
 {
-	static const char *const at[] = { VM_KERNEL, VM_INITRD, VM_ROOT };
+	static const char *const names[] = { VM_KERNEL, VM_INITRD, VM_ROOT };
 
-	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
-		plan_add_bind(b, "image", at[i],
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (b->req->image->fd[i] < 0)
+			continue; /* a foreign guest has no initrd */
+		plan_add_bind(b, "image", in_jail(b, names[i]),
 			      PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_NOEXEC |
 				      PLAN_F_FILE,
 			      "as verified");
 		b->p->steps[b->p->n - 1].n = PLAN_SOURCE_IMAGE + i;
 	}
+}
+
+static void plan_program(struct plan_builder *b, const char *src,
+			 const char *dst, unsigned source, const char *why)
+{
+	plan_add_bind(b, src, dst, PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_FILE,
+		      why);
+	b->p->steps[b->p->n - 1].n = source;
+}
+
+static void plan_plain_devices(struct plan_builder *b)
+{
+	plan_add(b, PLAN_DEVICE, "/dev/null", "/dev/null", NULL);
+	plan_add(b, PLAN_DEVICE, "/dev/urandom", "/dev/urandom", NULL);
+}
+
+/* It opens its devices itself, by name */
+static void plan_firecracker(struct plan_builder *b)
+{
+	plan_add_bind(b, "devices", "/dev",
+		      PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_NOEXEC | PLAN_F_DEV,
+		      "null, urandom, kvm, net/tun: the VMM's own nodes");
+	b->p->steps[b->p->n - 1].n = PLAN_SOURCE_DEVICES;
+	plan_private(b, "/run", 1048576, 01777);
+}
+
+/*
+ * A jailer makes device nodes, which nobody may in a user namespace: the cell
+ * has none, and its root is the host's till the jailer and we have left it.
+ */
+static void plan_jail(struct plan_builder *b)
+{
+	struct plan_step *s;
+
+	b->p->ns &= ~(unsigned)CELL_NS_USER;
+	b->p->sentry_uid = b->req->firecracker.jail_uid;
+	for (size_t i = 0; i < b->p->n; i++) {
+		if (b->p->steps[i].op == PLAN_CLONE)
+			b->p->steps[i].src = "mnt pid ipc uts net";
+		if (b->p->steps[i].op == PLAN_IDMAP)
+			b->p->steps[i].why = "none: the jailer makes devices";
+	}
+	plan_plain_devices(b);
+	plan_program(b, b->h->jailer, VM_JAILER, PLAN_SOURCE_JAILER,
+		     "makes the VMM's own root and drops its own");
+	plan_private(b, VM_JAIL, JAIL_BYTES, 0755);
+	s = &b->p->steps[b->p->n - 1];
+	s->flags |= PLAN_F_DEV;
+	s->why = "the VMM's own root is in it";
+	plan_add_n(b, PLAN_DIR, in_jail(b, "/run"), 0700, NULL);
 }
 
 /* What the document shows of the host is beside the driver, which carries it,
@@ -106,22 +203,33 @@ int plan_vm(struct plan_builder *b, struct err *e)
 {
 	size_t at;
 
-	b->p->is_sandbox = true;
-	b->p->is_vm = true;
 	if (vm_can(b, e) || plan_ids(b, e))
 		return -1;
 	plan_begin(b);
-	plan_image(b);
 	plan_add_n(b, PLAN_DIR, "/dev", 0755, NULL);
-	plan_add(b, PLAN_DEVICE, "/dev/null", "/dev/null", NULL);
-	plan_add(b, PLAN_DEVICE, "/dev/urandom", "/dev/urandom", NULL);
+	if (b->p->wall != CELL_WALL_FIRECRACKER)
+		plan_plain_devices(b);
+	else if (b->req->firecracker.jailer)
+		plan_jail(b);
+	else
+		plan_firecracker(b);
+	if (b->p->wall == CELL_WALL_FIRECRACKER)
+		plan_program(b, b->h->vmm, VM_BINARY, PLAN_SOURCE_VMM,
+			     "the VMM");
+	plan_image(b);
 	plan_proc(b);
 	plan_add_n(b, PLAN_DIR, VM_MOUNTS, 0755, NULL);
 	at = b->p->n;
 	plan_add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
 	plan_add(b, PLAN_READONLY, NULL, "/", NULL);
-	plan_add(b, PLAN_VMM, b->h->vmm, "qemu",
+	plan_add(b, PLAN_VMM, b->h->vmm, cell_wall_word(b->p->wall),
 		 "booted, waits; the rest is done in the guest");
+	if (b->req->image->is_foreign) {
+		plan_add(b, PLAN_EXEC, b->req->spec->run->argv.p[0].p, NULL,
+			 "by an init that is not ours: nothing of it is "
+			 "enforced in the guest");
+		return foreign_can(b, e);
+	}
 	plan_guest(b);
 	if (plan_mounts(b, e) || plan_cwd(b, e))
 		return -1;

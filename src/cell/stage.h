@@ -102,9 +102,9 @@ int stage_set_stdio(const struct stage *s) MUST_USE;
 void sandbox_main(const struct stage *s, size_t first) NORETURN;
 /** vm_main() - the same with a machine (cell/vm.h) */
 void vm_main(const struct stage *s, size_t first) NORETURN;
-/** vm_tap() - the device cell0, of which the VMM gets this descriptor of
- *  /dev/net/tun; 0 or -errno */
-int vm_tap(int tun) MUST_USE;
+/** vm_tap() - the device cell0, by the descriptor of /dev/net/tun in
+ *  @s->leg_net, which is the VMM's afterwards, or closed; 0 or -errno */
+int vm_tap(struct stage *s) MUST_USE;
 /** stage_lock_helper() - this process, which is not the command, as nothing but
  *  @uid, which may read and run what its root has; @has_declared: and do
  *  with what the document shows as it says; 0 or -errno */

@@ -3,9 +3,11 @@
  * A machine in a cell: what it is made of, and what is said between its driver
  * (cell/vm.c) and our init in the guest (guest/vm_main.c).
  *
- * By virtio-serial (virtio 1.2, 5.3), one port a stream. The driver sends the
- * set-up, then orders; the guest answers with records. A stream of output has
- * no end of its own: ENDED says how long it was.
+ * By virtio-serial (virtio 1.2, 5.3), one port a stream, or by sockets (5.10,
+ * AF_VSOCK), a connection of the guest's for each to VM_SOCK_FIRST + its
+ * number. The driver sends the set-up, then orders; the guest answers with
+ * records. A stream of output has no end of its own: ENDED says how long it
+ * was.
  */
 #ifndef CELLOS_CELL_VM_H
 #define CELLOS_CELL_VM_H
@@ -20,17 +22,33 @@
 #define VM_KERNEL "/image.kernel"
 #define VM_INITRD "/image.initrd"
 #define VM_ROOT	  "/image.root"
+/* and what stands beside it: Firecracker, its sockets */
+#define VM_BINARY "/firecracker"
+#define VM_API	  "/run/firecracker.socket"
+/* and "_<port>": what a guest connects to */
+#define VM_CHANNEL "/run/channel"
+/* With a jailer all of that is beneath one directory, which it makes the root:
+ * VM_JAIL/firecracker/<run's UUID>/root */
+#define VM_JAILER "/jailer"
+#define VM_JAIL	  "/jail"
+
+/* Told the guest's init as an environment variable on the kernel's command
+ * line: by what it talks to the driver. Unset: by virtio-serial. */
+#define VM_TRANSPORT	  "CELLOS_CHANNEL"
+#define VM_TRANSPORT_SOCK "vsock"
 
 /* Where the driver finds what the document shows of the host, by plan_step.n */
 #define VM_MOUNTS "/mounts"
 
 /* In the guest, before the command's root is made of it */
 #define VM_GUEST_IMAGE	 "/image"
-#define VM_GUEST_MODULES "/modules"
+#define VM_GUEST_MODULES "/modules" /* and one of these, by the channel: */
+#define VM_GUEST_SERIAL	 "/modules.serial"
+#define VM_GUEST_SOCKETS "/modules.vsock"
 #define VM_FILES	 "/files" /* copies of what the driver carries */
 
 enum {
-	VM_VERSION = 3, /* of everything below: an image has an init of it */
+	VM_VERSION = 4, /* of everything below: an image has an init of it */
 	VM_OVERHEAD_MIB = 96, /* of the guest's kernel, beside what the command
 			       * may have */
 	VM_MEMORY_MIB = 512,  /* of the command, if no limit is asked for */
@@ -38,8 +56,12 @@ enum {
 	VM_THREADS = 128,     /* of the VMM and ours, beside the command's */
 	VM_MEMORY_MAX_MIB = 1 << 20,
 	VM_KEY_LEN = 32,
+	VM_SOCK_FIRST = 9100, /* of a guest with our init */
+	VM_SOCK_EXIT = 9000,  /* of the original's */
 	VM_SETUP_MAX = 4 << 20,
 	VM_TEXTS_MAX = 65536, /* of the steps a guest adds */
+	VM_ARGS_MAX = 2048,   /* COMMAND_LINE_SIZE of x86 */
+	VM_ARGS_VMM = 256,    /* of it, what Firecracker adds */
 };
 
 /* Port numbers; 0 is a console's */
@@ -110,6 +132,15 @@ static inline bool vm_is_tree(const struct plan_step *s, bool back)
  *  run. The original's: of an exit code, 4 bytes, little-endian. */
 void vm_tag(const uint8_t key[VM_KEY_LEN], const void *p, size_t n,
 	    const char *id, uint8_t ret[32]);
+/**
+ * vm_foreign_args() - the command line of a guest after the original's contract
+ * vm_foreign_memory_mib() - its memory: what the document says is all of it
+ *
+ * Return: 0, or -E2BIG
+ */
+int vm_foreign_args(const struct cell_request *req,
+		    const uint8_t key[VM_KEY_LEN], struct wbuf *out) MUST_USE;
+uint64_t vm_foreign_memory_mib(const struct cell_request *req);
 /** vm_seal() - the tag of an ENDED, of all before it */
 void vm_seal(struct vm_record *r, const uint8_t key[VM_KEY_LEN],
 	     const char *id);

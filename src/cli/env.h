@@ -79,12 +79,50 @@ enum env_status {
 	X("CELLOS_TRUST_L7_KID", STRING, "cellos-local-l7-v0", ACTIVE,        \
 	  "issuerKid of L7 events")                                           \
 	X("CELLOS_CELL_BACKEND", ENUM, "", ACTIVE,                            \
-	  "unset, stub or host: the host; gvisor; qemu; firecracker is "      \
-	  "refused")                                                          \
+	  "unset, stub or host: the host; gvisor; qemu; firecracker")         \
 	X("CELLOS_GVISOR_RUNSC_BIN", PATH, "runsc", ACTIVE,                   \
 	  "gvisor: the OCI runtime, a path or a name to be found in PATH")    \
 	X("CELLOS_GVISOR_BUNDLE_ROOT", PATH, "", IGNORED,                     \
 	  "a bundle lives in memory, where only its own cell sees it")        \
+	X("CELLOS_FIRECRACKER_BINARY", PATH, "firecracker", ACTIVE,           \
+	  "firecracker: the VMM; has to be set if CELLOS_CELL_BACKEND is"     \
+	  " what chooses it")                                                 \
+	X("CELLOS_FIRECRACKER_KERNEL_IMAGE", PATH, "", ACTIVE,                \
+	  "firecracker: an ELF kernel; default that of an image")             \
+	X("CELLOS_FIRECRACKER_ROOTFS_IMAGE", PATH, "", ACTIVE,                \
+	  "firecracker: the root, read-only; default that of an image")       \
+	X("CELLOS_FIRECRACKER_MANIFEST", PATH, "", ACTIVE,                    \
+	  "digests of kernel, rootfs, initrd, init, firecracker")             \
+	X("CELLOS_FIRECRACKER_ALLOW_NO_MANIFEST", EXACT, "", ACTIVE,          \
+	  "with _REALLY: boot what was not verified")                         \
+	X("CELLOS_FIRECRACKER_ALLOW_NO_MANIFEST_REALLY", EXACT, "", ACTIVE,   \
+	  "the other half of it")                                             \
+	X("CELLOS_FIRECRACKER_JAILER_BINARY", PATH, "", ACTIVE,               \
+	  "start the VMM by Firecracker's jailer")                            \
+	X("CELLOS_FIRECRACKER_JAILER_UID", INTEGER, "10002", ACTIVE,          \
+	  "as this user of the host")                                         \
+	X("CELLOS_FIRECRACKER_JAILER_GID", INTEGER, "10002", ACTIVE,          \
+	  "and this group")                                                   \
+	X("CELLOS_FIRECRACKER_REQUIRE_JAILER", NOT_FALSY, "1", ACTIVE,        \
+	  "refuse without a jailer, if CELLOS_CELL_BACKEND chooses the wall") \
+	X("CELLOS_FIRECRACKER_ALLOW_NO_JAILER", EXACT, "", ACTIVE,            \
+	  "the cell's own walls are enough")                                  \
+	X("CELLOS_FIRECRACKER_ENABLE_NETWORK", NOT_FALSY, "1", ACTIVE,        \
+	  "off: refuse documents with egressRules")                           \
+	X("CELLOS_FIRECRACKER_ALLOW_NO_VSOCK", EXACT, "", ACTIVE,             \
+	  "bound the wait for the exit of a guest with another init")         \
+	X("CELLOS_FIRECRACKER_NO_VSOCK_TIMEOUT_SECS", INTEGER, "5", ACTIVE,   \
+	  "to this")                                                          \
+	X("CELLOS_FIRECRACKER_NO_SECCOMP", EXACT, "", ACTIVE,                 \
+	  "start the VMM without its own filters; ours stay")                 \
+	X("CELLOS_FIRECRACKER_CHROOT_BASE", PATH, "", IGNORED,                \
+	  "a jail lies in the memory of its cell")                            \
+	X("CELLOS_FIRECRACKER_SOCKET_DIR", PATH, "", IGNORED,                 \
+	  "sockets of the VMM lie in the memory of its cell")                 \
+	X("CELLOS_FIRECRACKER_SCRATCH_DIR", PATH, "", IGNORED,                \
+	  "what a guest writes lies in its memory")                           \
+	X("CELLOS_FIRECRACKER_POOL_SIZE", INTEGER, "0", IGNORED,              \
+	  "a machine made in advance could not be told the document")         \
 	X("CELLOS_BROKER", ENUM, "memory", ACTIVE,                            \
 	  "env: secrets from CELLOS_SECRET_<KEY>; with secretRefs every "     \
 	  "other broker is refused")                                          \

@@ -110,7 +110,7 @@ void life_verdict(struct life *l, enum report_phase phase, const char *stage,
 {
 	struct report_enforcement *r = &l->report;
 
-	report_begin(r, phase, l->c->backend->name);
+	report_begin(r, phase, backend_name(l->c->backend));
 	r->sys = e->sys;
 	(void)snprintf(r->stage, sizeof(r->stage), "%s", stage);
 	(void)snprintf(r->detail, sizeof(r->detail), "%.200s", e->text);
@@ -136,6 +136,16 @@ static int hash_canonical(struct life *l, struct err *e)
 	memcpy(l->spec_hash, "sha256:", 7);
 	hex_text(l->spec_hash + 7, hash, sizeof(hash));
 	return 0;
+}
+
+/* Of an artifact of the run's machine; NULL: none, or not verified */
+static const char *verified(const struct life *l, enum manifest_role r)
+{
+	const struct image *im = l->req.image;
+
+	return im && !im->err.text[0] && im->manifest.digest[r][0]
+		       ? im->manifest.digest[r]
+		       : NULL;
 }
 
 static int setup_run(struct life *l, struct err *e)
@@ -166,12 +176,9 @@ static int setup_run(struct life *l, struct err *e)
 						: "cellos-local-resolve-v0",
 		.l7_kid = c->l7_kid ? c->l7_kid : "cellos-local-l7-v0",
 	};
-	if (l->req.image && !l->req.image->err.text[0]) {
-		l->run.kernel_digest =
-			l->req.image->manifest.digest[MANIFEST_KERNEL];
-		l->run.rootfs_digest =
-			l->req.image->manifest.digest[MANIFEST_ROOTFS];
-	}
+	l->run.kernel_digest = verified(l, MANIFEST_KERNEL);
+	l->run.rootfs_digest = verified(l, MANIFEST_ROOTFS);
+	l->run.vmm_digest = verified(l, MANIFEST_FIRECRACKER);
 	/*
 	 * Before the cell is made, because it takes its environment with it;
 	 * a failure is told where the original's readers look for it.

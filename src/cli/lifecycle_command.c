@@ -138,7 +138,7 @@ static void execute(struct life *l)
 		life_verdict(l, REPORT_REFUSED, "configuration", &e);
 		return;
 	}
-	report_begin(&l->report, REPORT_PREPARED, b->name);
+	report_begin(&l->report, REPORT_PREPARED, backend_name(b));
 	if (b->prepare(l->cell, &l->report, &e) < 0) {
 		l->report.phase = REPORT_REFUSED;
 		life_enforcement(l, &l->report);
@@ -198,6 +198,20 @@ static const char *lost_word(const struct cell_exit *x)
 							 : "vmm_crashed";
 }
 
+static void lost_error(const struct life *l, struct err *e)
+{
+	if (l->res->exit.told == CELL_TOLD_SILENT)
+		(void)err_set(e, ERR_PLAIN, 0,
+			      "in-VM exit bridge: vsock exit-code wait timed "
+			      "out after %us for cell %s "
+			      "(CELLOS_FIRECRACKER_ALLOW_NO_VSOCK=1)",
+			      l->req.firecracker.exit_wait_seconds,
+			      l->run.cell_id);
+	else
+		(void)err_set(e, ERR_PLAIN, 0, "in-VM exit bridge: %s",
+			      lost_word(&l->res->exit));
+}
+
 /* Written whatever the outcome; only then the outcome is the run's failure */
 static void command_result(struct life *l)
 {
@@ -220,8 +234,7 @@ static void command_result(struct life *l)
 		return;
 	if (lost) {
 		/* how its command ended nobody knows */
-		(void)err_set(&e, ERR_PLAIN, 0, "in-VM exit bridge: %s",
-			      lost_word(x));
+		lost_error(l, &e);
 		(void)snprintf(e.cause, sizeof(e.cause), "%s", spawn);
 		life_fail(l, LIFECYCLE_BROKEN, &e);
 		return;

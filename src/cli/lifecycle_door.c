@@ -30,7 +30,7 @@ static struct gate_evidence evidence(struct life *l)
 	return (struct gate_evidence){
 		.run = &l->run,
 		.policy = l->c->door ? &l->c->door->policy : NULL,
-		.backend = l->c->backend->name,
+		.backend = backend_name(l->c->backend),
 		.emit = emit,
 		.arg = l,
 	};

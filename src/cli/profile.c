@@ -125,7 +125,7 @@ static void probe_files(char *buf, size_t size)
 static void explain_needs(void)
 {
 	struct backend_need needs[BACKEND_NEEDS_MAX];
-	size_t n = backend_host.needs(needs);
+	size_t n = backend_of(CELL_WALL_HOST)->needs(needs);
 
 	for (size_t i = 0; i < n && i < BACKEND_NEEDS_MAX; i++)
 		if (needs[i].required && !needs[i].present)

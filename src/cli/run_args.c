@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/slice.h"
+#include "cell/plan.h"
 #include "cli/env.h"
 #include "cli/units.h"
 #include "sys/mount.h"
@@ -227,7 +228,8 @@ int run_args_take(void *ctx, const struct verb_opt *opt, const char *value,
 		return dir_resolve(opt->name, value, &a->root, e);
 	case OPT_BACKEND:
 		if (!*value)
-			return bad_value(opt, value, "host, gvisor or qemu", e);
+			return bad_value(opt, value, "one of" CELL_WALL_WORDS,
+					 e);
 		a->backend = value;
 		return 0;
 	case OPT_STDIN:

@@ -125,7 +125,8 @@ static int run_cell(const struct document *d, struct config *c,
 	gc_at_start(&dirs);
 	config_lifecycle(c, &lc);
 	log_line(LOG_INFO, "cellos.supervisor.host",
-		 "host backend selected backend_kind=\"%s\"", lc.backend->name);
+		 "host backend selected backend_kind=\"%s\"",
+		 backend_name(lc.backend));
 	if (wall_warning(wall))
 		log_line(LOG_WARN, "cellos.supervisor.host", "%s",
 			 wall_warning(wall));

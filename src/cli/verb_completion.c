@@ -3,12 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cell/plan.h"
 #include "cli/verb.h"
 
 /* Words after which everything belongs to the command itself. */
 static const char signal_words[] = "TERM KILL";
 static const char shell_words[] = "bash zsh fish";
-static const char wall_words[] = "host gvisor qemu";
+static const char *const wall_words = &CELL_WALL_WORDS[1];
 
 static void verb_words(void)
 {

@@ -22,7 +22,7 @@ enum { HINTS_MAX = 4, TRIAL_MS = 10000 };
 
 struct doctor {
 	bool json, works;
-	const char *wall; /* its name */
+	const struct backend *wall;
 	struct backend_need needs[BACKEND_NEEDS_MAX];
 	size_t n_needs;
 	bool tried;   /* the needs allowed a real cell */
@@ -139,7 +139,7 @@ static void need_gate(struct doctor *d)
 
 static void examine(struct doctor *d)
 {
-	const struct backend *b = backend_by_name(d->wall);
+	const struct backend *b = d->wall;
 	bool met = true;
 
 	d->n_needs = b->needs(d->needs);
@@ -147,7 +147,7 @@ static void examine(struct doctor *d)
 	for (size_t i = 0; i < d->n_needs; i++)
 		met = met && (d->needs[i].present || !d->needs[i].required);
 	d->tried = met;
-	d->works = met && trial(d->wall, &d->e) == 0;
+	d->works = met && trial(backend_name(d->wall), &d->e) == 0;
 	if (!d->works)
 		find_hints(d);
 }
@@ -180,8 +180,8 @@ static void print_table(const struct doctor *d)
 		       d->hints[i]);
 	printf("\nA full cell %s here%s%s.\n",
 	       d->works ? "works" : "does not work",
-	       d->wall == backend_host.name ? "" : ", behind ",
-	       d->wall == backend_host.name ? "" : d->wall);
+	       d->wall->wall == CELL_WALL_HOST ? "" : ", behind ",
+	       d->wall->wall == CELL_WALL_HOST ? "" : backend_name(d->wall));
 }
 
 static void put_needs(struct json_out *j, const struct doctor *d)
@@ -221,7 +221,7 @@ static void print_json(const struct doctor *d)
 		json_out_str(&j, d->hints[i]);
 	json_out_end(&j, ']');
 	put_needs(&j, d);
-	json_out_kstr(&j, "wall", d->wall);
+	json_out_kstr(&j, "wall", backend_name(d->wall));
 	json_out_kbool(&j, "works", d->works);
 	json_out_end(&j, '}');
 	puts(wbuf_cstr(&b));
@@ -238,18 +238,17 @@ static int take(void *ctx, const struct verb_opt *opt, const char *value,
 		d->json = true;
 		return 0;
 	}
-	if (!backend_by_name(value))
-		return err_set(e, ERR_PLAIN, 0,
-			       "--backend %s: there is no such wall; use host, "
-			       "gvisor or qemu",
-			       value);
-	d->wall = value;
-	return 0;
+	d->wall = backend_by_name(value);
+	return d->wall ? 0
+		       : err_set(e, ERR_PLAIN, 0,
+				 "--backend %s: there is no such wall; use one "
+				 "of" CELL_WALL_WORDS,
+				 value);
 }
 
 int verb_doctor(int argc, char **argv)
 {
-	struct doctor d = { .wall = backend_host.name };
+	struct doctor d = { .wall = backend_of(CELL_WALL_HOST) };
 	enum verb_parsed p = verb_parse("doctor", argc, argv, take, &d, NULL);
 
 	if (p != VERB_GO)

@@ -77,8 +77,8 @@
 		  COMPLETE_WALL,                                              \
 		  "what stands between the command and this host: host "      \
 		  "(namespaces and filters), gvisor (a kernel in user space " \
-		  "besides) or qemu (a machine besides); default host, or "   \
-		  "CELLOS_CELL_BACKEND" },                                    \
+		  "besides), qemu or firecracker (a machine besides); "       \
+		  "default host, or CELLOS_CELL_BACKEND" },                   \
 		{ OPT_STDIN,                                                  \
 		  'i',                                                        \
 		  NULL,                                                       \
@@ -137,7 +137,7 @@ static const struct verb_opt json_opts[] = {
 
 static const struct verb_opt doctor_opts[] = {
 	{ OPT_BACKEND, 0, "backend", "WALL", COMPLETE_WALL,
-	  "host (default), gvisor or qemu: the wall to try" },
+	  "host (default), gvisor, qemu or firecracker: the wall to try" },
 	{ OPT_JSON, 0, "json", NULL, COMPLETE_NONE, "JSON instead of a table" },
 };
 

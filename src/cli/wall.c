@@ -12,34 +12,15 @@
 
 #include "base/fd.h"
 #include "cli/env.h"
+#include "cli/firecracker.h"
 #include "cli/signing.h"
 #include "image/image.h"
 
 #define VARIABLE "CELLOS_CELL_BACKEND"
 
-/* A wall of the original's that there is no driver of */
-static bool is_unbuilt(const char *word)
-{
-	return !strcmp(word, "firecracker");
-}
-
-static const struct backend *refuse(const char *from, const char *word,
-				    struct err *e)
-{
-	if (is_unbuilt(word))
-		(void)err_set(
-			e, ERR_PLAIN, 0,
-			"%s%s is not supported by this build: %s backend "
-			"init: there is no driver of it; use qemu, gvisor "
-			"or host",
-			from, word, word);
-	else
-		(void)err_set(
-			e, ERR_PLAIN, 0,
-			"%s%s: there is no such wall; use host, gvisor or qemu",
-			from, word);
-	return NULL;
-}
+/* Of the run, to the end */
+static struct image the_image;
+static struct firecracker_config fire;
 
 const struct backend *wall_choose(const char *asked, bool *portable,
 				  struct err *e)
@@ -48,15 +29,23 @@ const struct backend *wall_choose(const char *asked, bool *portable,
 	const struct backend *b;
 
 	if (!word || !word[0] || (!asked && !strcmp(word, "stub")))
-		return &backend_host;
+		return backend_of(CELL_WALL_HOST);
 	b = backend_by_name(word);
 	/* a wall that cannot be had is never replaced, a word that means
 	 * nothing is there */
-	if (!b && *portable && !is_unbuilt(word))
-		return &backend_host;
-	if (!b)
-		return refuse(asked ? "--backend " : VARIABLE "=", word, e);
-	if (b != &backend_host)
+	if (!b && *portable)
+		return backend_of(CELL_WALL_HOST);
+	if (!b) {
+		(void)err_set(e, ERR_PLAIN, 0,
+			      "%s%s: there is no such wall; use one "
+			      "of" CELL_WALL_WORDS,
+			      asked ? "--backend " : VARIABLE "=", word);
+		return NULL;
+	}
+	if (b->wall == CELL_WALL_FIRECRACKER &&
+	    firecracker_config(!asked, *portable, &fire, e))
+		return NULL;
+	if (b->wall != CELL_WALL_HOST)
 		*portable = false;
 	return b;
 }
@@ -90,7 +79,10 @@ static void check_digest(const struct spec *spec, struct image *im)
 	struct slice want = spec->environment ? spec->environment->image_digest
 					      : (struct slice){ 0 };
 	const char *got = im->manifest.digest[MANIFEST_ROOTFS];
+	char hash[MANIFEST_HEX];
 
+	if (want.n && !got[0] && !image_hash(im->fd[MANIFEST_ROOTFS], hash))
+		got = hash;
 	if (want.n > 7 && !strncmp(want.p, "sha256:", 7)) {
 		want.p += 7;
 		want.n -= 7;
@@ -100,10 +92,10 @@ static void check_digest(const struct spec *spec, struct image *im)
 		return;
 	(void)err_set(&im->err, ERR_PLAIN, 0,
 		      "rootfs digest mismatch at %s: "
-		      "/spec/environment/imageDigest is %.*s, the manifest "
-		      "says %s (L2-06-1)",
-		      im->fault.manifest, (int)(want.n > 64 ? 64 : want.n),
-		      want.p, got);
+		      "/spec/environment/imageDigest is %.*s, it has %s "
+		      "(L2-06-1)",
+		      fire.rootfs ? fire.rootfs : im->fault.manifest,
+		      (int)(want.n > 64 ? 64 : want.n), want.p, got);
 }
 
 /* -1: it cannot be made, and everything is read each time */
@@ -120,24 +112,43 @@ static int known_digests(const struct state_dirs *d)
 
 static void open_image(const struct state_dirs *d, struct cell_request *req)
 {
-	static struct image im; /* of this run, to the end */
+	struct image *im = &the_image;
 	OWNED(keyring_pair_drop) struct keyring_pair own = { 0 };
 	OWNED(fd_drop) int known = -1;
 	char dir[PATH_MAX];
 
-	im = IMAGE_INIT;
-	req->image = &im;
-	if (signing_state_key(d, &own, &im.err) ||
-	    image_dir(d, req->spec, dir, sizeof(dir), &im.err))
+	*im = IMAGE_INIT;
+	req->image = im;
+	if (signing_state_key(d, &own, &im->err))
 		return;
 	known = known_digests(d);
-	if (image_open(dir, own.public_key, known, &im) == 0)
-		check_digest(req->spec, &im);
+	if (fire.kernel) {
+		const struct image_files f = { .kernel = fire.kernel,
+					       .rootfs = fire.rootfs,
+					       .vmm = fire.vmm.binary,
+					       .manifest = fire.manifest };
+
+		if (image_open_files(&f, own.public_key, known, im))
+			return;
+	} else if (image_dir(d, req->spec, dir, sizeof(dir), &im->err) ||
+		   image_open(dir, own.public_key, known, im)) {
+		return;
+	}
+	check_digest(req->spec, im);
+	if (im->is_foreign && !fire.is_portable)
+		(void)err_set(
+			&im->err, ERR_PLAIN, 0,
+			"firecracker: the guest of %s has an init of its own, "
+			"which is told the key of its exit on a line every "
+			"process in it can read; list an `init` and an "
+			"`initrd` of `cellos image build` in a manifest, or "
+			"set CELLOS_DEPLOYMENT_PROFILE=portable",
+			fire.rootfs);
 }
 
 const char *wall_warning(const struct backend *b)
 {
-	return b == &backend_qemu
+	return b->wall == CELL_WALL_QEMU
 		       ? "qemu: software emulation, without KVM: many times "
 			 "slower than this host"
 		       : NULL;
@@ -146,11 +157,24 @@ const char *wall_warning(const struct backend *b)
 void wall_request(const struct backend *b, const struct state_dirs *d,
 		  struct cell_request *req)
 {
-	if (b == &backend_gvisor) {
-		req->wall = CELL_WALL_GVISOR;
+	req->wall = b->wall;
+	switch (b->wall) {
+	case CELL_WALL_GVISOR:
 		req->runsc = env_path("CELLOS_GVISOR_RUNSC_BIN");
-	} else if (b == &backend_qemu) {
-		req->wall = CELL_WALL_QEMU;
+		break;
+	case CELL_WALL_QEMU:
 		open_image(d, req);
+		break;
+	case CELL_WALL_FIRECRACKER:
+		req->firecracker = fire.vmm;
+		open_image(d, req);
+		if (!the_image.err.text[0] &&
+		    firecracker_check(&fire, req->spec, &the_image.err)) {
+			/* said with the plan, as what is wrong with an image */
+		}
+		break;
+	case CELL_WALL_HOST:
+	case CELL_WALL_NUM:
+		break;
 	}
 }

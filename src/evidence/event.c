@@ -207,6 +207,7 @@ void event_started(struct wbuf *b, const struct event_run *r)
 	/* a document whose token fails is not admitted */
 	if (d)
 		json_out_kbool(&j, "derivationVerified", true);
+	body_ktext(&j, "firecrackerDigestSha256", r->vmm_digest);
 	body_ktext(&j, "kernelDigestSha256", r->kernel_digest);
 	if (d)
 		body_kslice_opt(&j, "parentRunId", d->parent_run_id);

@@ -96,7 +96,7 @@ struct event_run {
 	const char *spec_hash; /* "sha256:" + 64 hex, canonical */
 	const char *keyset_id, *resolver_kid, *l7_kid;
 	/* of a machine's image, 64 hex digits; NULL: it boots none */
-	const char *kernel_digest, *rootfs_digest;
+	const char *kernel_digest, *rootfs_digest, *vmm_digest;
 };
 
 /* An event before signing; all strings borrowed. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,17 +31,26 @@ static int wait_for(pid_t pid)
 	return status;
 }
 
-static int run(const char *const *argv, struct err *e)
+/* What they tell goes to our stderr: stdout is the answer's. */
+static void become(const char *const *argv, int in, int out) NORETURN;
+static void become(const char *const *argv, int in, int out)
+{
+	const struct rlimit most = { IMAGE_FILE_MAX, IMAGE_FILE_MAX };
+
+	if ((in >= 0 && dup2(in, 0) < 0) || dup2(out >= 0 ? out : 2, 1) < 0 ||
+	    (out >= 0 && setrlimit(RLIMIT_FSIZE, &most) < 0))
+		_exit(126);
+	(void)execvp(argv[0], (char **)(uintptr_t)argv);
+	_exit(127);
+}
+
+int image_run(const char *const *argv, int in, int out, struct err *e)
 {
 	int status;
 	pid_t pid = fork();
 
-	if (pid == 0) {
-		/* what they tell goes to our stderr: stdout is the answer's */
-		if (dup2(2, 1) == 1)
-			(void)execvp(argv[0], (char **)(uintptr_t)argv);
-		_exit(127);
-	}
+	if (pid == 0)
+		become(argv, in, out);
 	if (pid < 0)
 		return err_set(e, ERR_PLAIN, errno, "fork");
 	status = wait_for(pid);
@@ -49,7 +59,7 @@ static int run(const char *const *argv, struct err *e)
 	return err_set(e, ERR_PLAIN, 0, "%s failed%s", argv[0],
 		       WIFEXITED(status) && WEXITSTATUS(status) == 127
 			       ? ": it is not installed (apt-get install "
-				 "erofs-utils dpkg)"
+				 "erofs-utils dpkg lz4)"
 			       : "");
 }
 
@@ -111,7 +121,7 @@ static void pack(const struct image_build *b, const char *file)
 	if (r && !e.text[0])
 		(void)err_set(&e, ERR_PLAIN, -r, "%s", file);
 	if (!r)
-		r = run(argv, &e);
+		r = image_run(argv, -1, -1, &e);
 	if (!r && (fchmod(fd, 0444) < 0 || fsync(fd) < 0))
 		r = err_set(&e, ERR_PLAIN, errno, "%s", file);
 	if (r)
@@ -151,7 +161,7 @@ static int make_kernel(const struct image_build *b, const char *dir, int out,
 	(void)snprintf(unpacked, sizeof(unpacked), "%s/package", dir);
 	if (stat(b->kernel, &st) < 0)
 		return err_set(e, ERR_PLAIN, errno, "--kernel %s", b->kernel);
-	if (!S_ISDIR(st.st_mode) && run(argv, e))
+	if (!S_ISDIR(st.st_mode) && image_run(argv, -1, -1, e))
 		return -1;
 	tree = open(S_ISDIR(st.st_mode) ? b->kernel : unpacked,
 		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -172,7 +182,7 @@ static int make_manifest(const struct image_build *b, int dir,
 	int r = 0;
 
 	*m = (struct manifest){ 0 };
-	for (int i = 0; i < MANIFEST_ROLE_NUM && !r; i++) {
+	for (int i = 0; i <= MANIFEST_INIT && !r; i++) {
 		OWNED(fd_drop)
 		int fd = openat(dir, manifest_role_file((enum manifest_role)i),
 				O_RDONLY | O_NOFOLLOW | O_CLOEXEC);

@@ -22,11 +22,19 @@ struct image_build {
  * image_build() - all of it: beside @out first, then renamed to it; an older
  * image there is replaced
  *
- * Root only: it makes a mount namespace. Needs mkfs.erofs(1), and for a package
- * dpkg-deb(1), in PATH.
+ * Root only: it makes a mount namespace. Needs mkfs.erofs(1), for a package
+ * dpkg-deb(1), and for a kernel what it is packed with, in PATH.
  */
 int image_build(const struct image_build *b, struct manifest *ret,
 		struct err *e) MUST_USE;
+
+enum { IMAGE_FILE_MAX = 256 << 20 }; /* of what is unpacked here */
+/**
+ * image_run() - a program of this host to its end, found in PATH
+ * @in:  its standard input; -1: ours
+ * @out: its output, at most IMAGE_FILE_MAX bytes; -1: our standard error
+ */
+int image_run(const char *const *argv, int in, int out, struct err *e) MUST_USE;
 
 /* -- image_kernel.c -- */
 

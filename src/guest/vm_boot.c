@@ -33,12 +33,12 @@ static int no_dots(const struct dirent *d)
 	return d->d_name[0] != '.';
 }
 
-static int load(const char *name)
+static int load(const char *dir, const char *name)
 {
 	char path[300];
 	OWNED(fd_drop) int fd = -1;
 
-	(void)snprintf(path, sizeof(path), VM_GUEST_MODULES "/%s", name);
+	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -48,13 +48,13 @@ static int load(const char *name)
 }
 
 /* In the order of their names, which the builder of the image has given. */
-static int load_modules(void)
+static int load_modules(const char *dir)
 {
 	struct dirent **list;
-	int n = scandir(VM_GUEST_MODULES, &list, no_dots, alphasort), r = 0;
+	int n = scandir(dir, &list, no_dots, alphasort), r = 0;
 
 	for (int i = 0; i < n && !r; i++)
-		r = load(list[i]->d_name);
+		r = load(dir, list[i]->d_name);
 	return r;
 }
 
@@ -70,7 +70,11 @@ int vm_boot_devices(const char **ret_what)
 	if (r)
 		return r;
 	*ret_what = VM_GUEST_MODULES;
-	return load_modules();
+	r = load_modules(VM_GUEST_MODULES);
+	if (!r)
+		r = load_modules(vm_boot_has_sockets() ? VM_GUEST_SOCKETS
+						       : VM_GUEST_SERIAL);
+	return r;
 }
 
 /* The root of an initramfs cannot be left by pivot_root(2), another can. */

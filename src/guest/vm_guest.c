@@ -33,7 +33,7 @@
 #include "sys/netns.h"
 #include "sys/pump.h"
 
-enum { DEVICE_WAIT_MS = 10000, DEVICES = 4, POLLS = 2 };
+enum { POLLS = 2 };
 
 struct guest {
 	int port[VM_PORTS];
@@ -59,7 +59,7 @@ static void off(const char *why, int sys) NORETURN;
 static void off(const char *why, int sys)
 {
 	(void)dprintf(2, "cellos-init: %s: error %d\n", why, sys);
-	(void)reboot(RB_POWER_OFF);
+	(void)reboot(vm_boot_has_sockets() ? RB_AUTOBOOT : RB_POWER_OFF);
 	_exit(1);
 }
 
@@ -85,27 +85,6 @@ static void fault(struct guest *g, int step, int sys, const char *what)
 }
 
 /* -- the channel -- */
-
-/* A port appears when the device has told of it; the first number is that of
- * the device among those of virtio. */
-static int open_port(int n)
-{
-	const struct timespec step = { .tv_nsec = 1000000 };
-	char path[32];
-
-	for (int i = 0;; i++) {
-		int fd;
-
-		(void)snprintf(path, sizeof(path), "/dev/vport%dp%d",
-			       i % DEVICES, n);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0 || (errno != ENOENT && errno != ENXIO) ||
-		    i == DEVICE_WAIT_MS * DEVICES)
-			return fd < 0 ? -errno : fd;
-		if (i % DEVICES == DEVICES - 1)
-			(void)nanosleep(&step, NULL);
-	}
-}
 
 static int read_exact(int fd, void *p, size_t n)
 {
@@ -570,7 +549,7 @@ void vm_guest_main(void)
 	open_console();
 	g.stdin_end = UINT64_MAX;
 	for (int i = VM_CONTROL; i < VM_PORTS && !r; i++) {
-		g.port[i] = open_port(i);
+		g.port[i] = vm_port_open(i);
 		r = g.port[i] < 0 ? g.port[i] : 0;
 		what = "port";
 	}

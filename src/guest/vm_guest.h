@@ -12,6 +12,11 @@ void vm_guest_main(void) NORETURN;
 /** vm_boot_devices() - the kernel's file systems and our modules, in an
  *  initramfs; 0 or -errno, @ret_what: at what */
 int vm_boot_devices(const char **ret_what) MUST_USE;
+/** vm_boot_has_sockets() - does the VMM give AF_VSOCK, not virtio-serial */
+bool vm_boot_has_sockets(void);
+/** vm_port_open() - of enum vm_port; waits for the device
+ *  Return: a descriptor or -errno */
+int vm_port_open(int n) MUST_USE;
 /** vm_boot_root() - the image at VM_GUEST_IMAGE and room at VM_FILES, in a root
  *  that can be left; 0 or -errno */
 int vm_boot_root(const struct vm_setup *h, const char **ret_what) MUST_USE;

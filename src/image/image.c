@@ -137,89 +137,164 @@ static int open_at(int dir, const char *name)
 	return S_ISREG(st.st_mode) ? -EPERM : -EINVAL;
 }
 
-static int read_manifest(int dir, const char *path,
-			 const uint8_t public_key[32], struct image *im)
+/* Its signature is of @raw */
+static int check_signature(struct slice text, struct slice sig,
+			   const uint8_t public_key[32])
 {
-	OWNED(wbuf_drop) struct wbuf text = WBUF_INIT(MANIFEST_MAX);
-	OWNED(wbuf_drop) struct wbuf sig = WBUF_INIT(256);
 	uint8_t raw[crypto_sign_BYTES];
-	struct slice s;
-	int r = file_read(dir, IMAGE_MANIFEST, O_NOFOLLOW, &text);
+
+	while (sig.n && sig.p[sig.n - 1] == '\n')
+		sig.n--;
+	if (b64url_get(raw, sizeof(raw), sig) != (ssize_t)sizeof(raw) ||
+	    crypto_sign_verify_detached(raw, (const unsigned char *)text.p,
+					text.n, public_key))
+		return -EPROTO;
+	return 0;
+}
+
+/* @path: of the manifest; @text: lives as long as what is borrowed from it */
+static int read_manifest(const char *path, struct wbuf *text, struct image *im)
+{
+	int r = file_read(AT_FDCWD, path, O_NOFOLLOW, text);
 
 	if (r)
 		return err_set(&im->err, ERR_PLAIN, -r,
 			       "image: %s; make it with `cellos image build`",
 			       path);
-	r = file_read(dir, IMAGE_SIGNATURE, O_NOFOLLOW, &sig);
-	s = wbuf_as_slice(&sig);
-	while (s.n && s.p[s.n - 1] == '\n')
-		s.n--;
-	if (r || b64url_get(raw, sizeof(raw), s) != (ssize_t)sizeof(raw) ||
-	    crypto_sign_verify_detached(raw, (const unsigned char *)text.p,
-					text.len, public_key))
-		return err_set(&im->err, ERR_PLAIN, r ? -r : 0,
-			       "image: %s.sig is no signature of it by this "
-			       "host's key; make the image here with `cellos "
-			       "image build`",
-			       path);
-	return manifest_parse(wbuf_as_slice(&text), path, &im->manifest,
+	return manifest_parse(wbuf_as_slice(text), path, &im->manifest,
 			      &im->err);
 }
 
-static int check(struct image *im, enum manifest_role role, const char *dir,
-		 int known)
+static int read_signature(const char *path, const struct wbuf *text,
+			  const uint8_t public_key[32], struct image *im)
+{
+	OWNED(wbuf_drop) struct wbuf sig = WBUF_INIT(256);
+	char name[4200];
+	int r;
+
+	(void)snprintf(name, sizeof(name), "%s.sig", path);
+	r = file_read(AT_FDCWD, name, O_NOFOLLOW, &sig);
+	if (!r && !check_signature(wbuf_as_slice(text), wbuf_as_slice(&sig),
+				   public_key))
+		return 0;
+	return err_set(&im->err, ERR_PLAIN, r ? -r : 0,
+		       "image: %s is no signature of it by this host's key; "
+		       "make the image here with `cellos image build`",
+		       name);
+}
+
+static int check(struct image *im, enum manifest_role role, int fd,
+		 const char *path, int known)
 {
 	const char *word = manifest_role_word(role);
 	const char *want = im->manifest.digest[role];
 	struct image_fault *f = &im->fault;
-	int r = digest_of(im->fd[role], known, f->actual);
+	int r = digest_of(fd, known, f->actual);
 
 	if (r)
-		return err_set(&im->err, ERR_PLAIN, -r, "image: %s/%s", dir,
-			       manifest_role_file(role));
+		return err_set(&im->err, ERR_PLAIN, -r, "image: %s", path);
 	if (!strcmp(f->actual, want))
 		return 0;
 	f->set = true;
 	f->role = word;
 	(void)snprintf(f->expected, sizeof(f->expected), "%s", want);
 	return err_set(&im->err, ERR_PLAIN, 0,
-		       "artifact digest mismatch for role `%s` at %s/%s: "
+		       "artifact digest mismatch for role `%s` at %s: "
 		       "expected sha256:%s, got sha256:%s",
-		       word, dir, manifest_role_file(role), want, f->actual);
+		       word, path, want, f->actual);
+}
+
+/* A file that is booted */
+static int take(struct image *im, enum manifest_role role, const char *path,
+		int known)
+{
+	int fd = im->fd[role] = open_at(AT_FDCWD, path);
+
+	if (fd < 0)
+		return err_set(&im->err, ERR_PLAIN, -fd,
+			       "image: %s, which has to be a file that only "
+			       "root may write",
+			       path);
+	return im->manifest.digest[role][0] ? check(im, role, fd, path, known)
+					    : 0;
 }
 
 int image_open(const char *dir, const uint8_t public_key[32], int known,
 	       struct image *im)
 {
-	OWNED(fd_drop)
-	int at = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	OWNED(wbuf_drop) struct wbuf text = WBUF_INIT(MANIFEST_MAX);
+	const char *manifest = im->fault.manifest;
+	char path[4200];
+	int r;
 
 	*im = IMAGE_INIT;
 	(void)snprintf(im->fault.manifest, sizeof(im->fault.manifest),
 		       "%s/" IMAGE_MANIFEST, dir);
-	if (at < 0)
-		return err_set(&im->err, ERR_PLAIN, errno,
-			       "image: %s; make it with `cellos image build`",
-			       dir);
-	if (read_manifest(at, im->fault.manifest, public_key, im))
+	if (read_manifest(manifest, &text, im) ||
+	    read_signature(manifest, &text, public_key, im))
 		return -1;
 	if (!im->manifest.digest[MANIFEST_INITRD][0] ||
 	    !im->manifest.digest[MANIFEST_INIT][0])
 		return err_set(&im->err, ERR_PLAIN, 0,
 			       "image: %s has no init of ours; make it with "
 			       "`cellos image build`",
-			       im->fault.manifest);
+			       manifest);
 	for (int i = 0; i < IMAGE_FILES; i++) {
 		const enum manifest_role role = (enum manifest_role)i;
 
-		im->fd[i] = open_at(at, manifest_role_file(role));
-		if (im->fd[i] < 0)
-			return err_set(&im->err, ERR_PLAIN, -im->fd[i],
-				       "image: %s/%s, which has to be a file "
-				       "that only root may write",
-				       dir, manifest_role_file(role));
-		if (check(im, role, dir, known))
-			return -1;
+		(void)snprintf(path, sizeof(path), "%s/%s", dir,
+			       manifest_role_file(role));
+		r = take(im, role, path, known);
+		if (r)
+			return r;
 	}
 	return 0;
+}
+
+/* The VMM is opened anew when it is shown to the cell: by then this user could
+ * only be root, who may do anything. */
+static int check_vmm(const char *path, int known, struct image *im)
+{
+	OWNED(fd_drop) int fd = open_at(AT_FDCWD, path);
+
+	if (!im->manifest.digest[MANIFEST_FIRECRACKER][0])
+		return 0;
+	if (fd < 0)
+		return err_set(&im->err, ERR_PLAIN, -fd,
+			       "image: %s, which has to be a file that only "
+			       "root may write",
+			       path);
+	return check(im, MANIFEST_FIRECRACKER, fd, path, known);
+}
+
+int image_open_files(const struct image_files *f, const uint8_t public_key[32],
+		     int known, struct image *im)
+{
+	OWNED(wbuf_drop) struct wbuf text = WBUF_INIT(MANIFEST_MAX);
+	const struct slice *initrd = &im->manifest.path[MANIFEST_INITRD];
+	char path[4200];
+
+	*im = IMAGE_INIT;
+	im->is_foreign = true;
+	if (f->manifest) {
+		(void)snprintf(im->fault.manifest, sizeof(im->fault.manifest),
+			       "%s", f->manifest);
+		if (read_manifest(f->manifest, &text, im))
+			return -1;
+		im->is_foreign = !im->manifest.digest[MANIFEST_INIT][0] ||
+				 !im->manifest.digest[MANIFEST_INITRD][0];
+		if (!im->is_foreign &&
+		    read_signature(f->manifest, &text, public_key, im))
+			return -1;
+	}
+	if (take(im, MANIFEST_KERNEL, f->kernel, known) ||
+	    take(im, MANIFEST_ROOTFS, f->rootfs, known))
+		return -1;
+	if (im->is_foreign)
+		return check_vmm(f->vmm, known, im);
+	(void)snprintf(path, sizeof(path), "%.*s",
+		       (int)(initrd->n < 4096 ? initrd->n : 0), initrd->p);
+	return take(im, MANIFEST_INITRD, path, known)
+		       ? -1
+		       : check_vmm(f->vmm, known, im);
 }

@@ -19,6 +19,13 @@
 /* What is booted: the first roles, in the order of PLAN_SOURCE_IMAGE */
 enum { IMAGE_FILES = MANIFEST_INIT };
 
+/* Files that are named one by one, not those of a directory */
+struct image_files {
+	const char *kernel, *rootfs; /* absolute */
+	const char *vmm;	     /* the same; NULL: not to be verified */
+	const char *manifest;	     /* NULL: nothing is */
+};
+
 /* An artifact that is not what the manifest says */
 struct image_fault {
 	bool set;
@@ -31,7 +38,9 @@ struct image {
 	int fd[IMAGE_FILES]; /* by role, read-only; -1 */
 	struct manifest manifest;
 	struct image_fault fault;
-	struct err err; /* why it cannot be booted; "" if it can */
+	bool is_foreign; /* its guest is one after the original's contract, with
+			  * an init of its own */
+	struct err err;	 /* why it cannot be booted; "" if it can */
 };
 
 #define IMAGE_INIT ((struct image){ .fd = { -1, -1, -1 } })
@@ -48,6 +57,16 @@ struct image {
  */
 int image_open(const char *dir, const uint8_t public_key[32], int known,
 	       struct image *im) MUST_USE;
+
+/**
+ * image_open_files() - the same of files that lie anywhere
+ *
+ * With a manifest that lists an init of ours, it is signed as an image's is, as
+ * <manifest>.sig, and the initrd is the file it names. Another's is not signed,
+ * and its guest is foreign; so it is without a manifest.
+ */
+int image_open_files(const struct image_files *f, const uint8_t public_key[32],
+		     int known, struct image *im) MUST_USE;
 
 /** image_is_name() - of an image in the state directory, and of nothing else */
 bool image_is_name(struct slice name);

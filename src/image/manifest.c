@@ -91,8 +91,11 @@ static int get_line(struct slice line, unsigned n, struct manifest *m,
 	if (get_digest(f[0], n, digest, e))
 		return -1;
 	for (size_t i = 0; i < MANIFEST_ROLE_NUM; i++)
-		if (slice_eq(f[1], slice_of(roles[i].word)) && !m->digest[i][0])
+		if (slice_eq(f[1], slice_of(roles[i].word)) &&
+		    !m->digest[i][0]) {
 			memcpy(m->digest[i], digest, sizeof(digest));
+			m->path[i] = f[2];
+		}
 	return 0;
 }
 

@@ -15,11 +15,12 @@
 #include "base/wbuf.h"
 
 /* X(suffix, word, file in an image's directory) */
-#define MANIFEST_ROLES(X)             \
-	X(KERNEL, "kernel", "kernel") \
-	X(INITRD, "initrd", "initrd") \
-	X(ROOTFS, "rootfs", "root")   \
-	X(INIT, "init", "init") /* cellos-init, as it is in initrd */
+#define MANIFEST_ROLES(X)                                             \
+	X(KERNEL, "kernel", "kernel")                                 \
+	X(INITRD, "initrd", "initrd")                                 \
+	X(ROOTFS, "rootfs", "root")                                   \
+	X(INIT, "init", "init") /* cellos-init, as it is in initrd */ \
+	X(FIRECRACKER, "firecracker", "") /* the VMM; never in an image */
 
 enum manifest_role {
 #define X(name, word, file) MANIFEST_##name,
@@ -32,6 +33,7 @@ enum { MANIFEST_HEX = 65, MANIFEST_MAX = 65536 };
 struct manifest {
 	char digest[MANIFEST_ROLE_NUM][MANIFEST_HEX]; /* lower case; "": no
 						       * such line */
+	struct slice path[MANIFEST_ROLE_NUM]; /* borrowed from the text */
 };
 
 const char *manifest_role_word(enum manifest_role r);

@@ -23,12 +23,19 @@ int caps_last(void)
 
 int caps_drop_bounding(void)
 {
+	return caps_keep_bounding(0);
+}
+
+int caps_keep_bounding(uint64_t mask)
+{
 	/* a kernel without ambient capabilities has none to clear: Linux before
 	 * 4.3, gVisor */
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 &&
 	    errno != EINVAL)
 		return -errno;
 	for (int c = 0; c < 64; c++) {
+		if (mask >> c & 1)
+			continue;
 		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) == 0)
 			continue;
 		if (errno == EINVAL) /* past the last one */

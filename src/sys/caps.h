@@ -13,6 +13,8 @@ int caps_last(void);
 /** caps_drop_bounding() - empty the bounding and ambient sets; needs
  *  CAP_SETPCAP. Return: 0 or -errno */
 int caps_drop_bounding(void) MUST_USE;
+/** caps_keep_bounding() - all but these, by CAP_* */
+int caps_keep_bounding(uint64_t mask) MUST_USE;
 /** caps_set() - permitted = effective = @mask, inheritable empty
  *  @mask: bit n is capability n */
 int caps_set(uint64_t mask) MUST_USE;

@@ -222,6 +222,46 @@ int mount_fs(const char *type, const char *path, unsigned flags,
 	return mount_new(type, type, path, flags, data);
 }
 
+/* "name=value,..." to one call each */
+static int set_options(int fs, const char *data)
+{
+	char text[128], *save = NULL, *word;
+
+	if (strlen(data) >= sizeof(text))
+		return -EINVAL;
+	memcpy(text, data, strlen(data) + 1);
+	for (word = strtok_r(text, ",", &save); word;
+	     word = strtok_r(NULL, ",", &save)) {
+		char *value = strchr(word, '=');
+
+		if (!value)
+			return -EINVAL;
+		*value++ = '\0';
+		if (syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, word, value,
+			    0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int mount_tmpfs_new(const char *data)
+{
+	int fs = sys_result(syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC));
+	int r;
+
+	if (fs < 0)
+		return fs;
+	r = set_options(fs, data);
+	if (!r)
+		r = sys_result(syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE,
+				       NULL, NULL, 0));
+	if (!r)
+		r = sys_result(syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
+				       MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+	(void)close(fs);
+	return r;
+}
+
 int mount_dev(const char *dev, const char *type, const char *path,
 	      unsigned flags)
 {

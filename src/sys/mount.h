@@ -57,6 +57,9 @@ int mount_tree_move(int tree, const char *path) MUST_USE;
  *  @flags: MOUNT_*; @data: options, or NULL */
 int mount_fs(const char *type, const char *path, unsigned flags,
 	     const char *data) MUST_USE;
+/** mount_tmpfs_new() - a detached one (Linux 5.2), in which nodes are devices
+ *  @data: options "name=value,..."; Return: descriptor or -errno */
+int mount_tmpfs_new(const char *data) MUST_USE;
 /** mount_dev() - the file system on a block device, the rest as mount_fs() */
 int mount_dev(const char *dev, const char *type, const char *path,
 	      unsigned flags) MUST_USE;

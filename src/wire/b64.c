@@ -14,6 +14,18 @@ size_t b64_std_len(size_t n)
 	return n / 3 * 4 + (n % 3 ? 4 : 0);
 }
 
+void b64_put(struct wbuf *b, const uint8_t *p, size_t n)
+{
+	const size_t at = b->len;
+
+	b64url_put(b, p, n);
+	for (size_t i = at; i < b->len; i++)
+		if (b->p[i] == '-' || b->p[i] == '_')
+			b->p[i] = b->p[i] == '-' ? '+' : '/';
+	while (!b->failed && (b->len - at) % 4)
+		wbuf_byte(b, '=');
+}
+
 void b64url_put(struct wbuf *b, const uint8_t *p, size_t n)
 {
 	char *out = wbuf_extend(b, n / 3 * 4 + (n % 3 ? n % 3 + 1 : 0));

@@ -12,6 +12,8 @@
 
 /** b64_std_len() - length of padded standard base64 of @n bytes */
 size_t b64_std_len(size_t n);
+/** b64_put() - standard base64, padded */
+void b64_put(struct wbuf *b, const uint8_t *p, size_t n);
 /** b64url_put() - base64url without padding */
 void b64url_put(struct wbuf *b, const uint8_t *p, size_t n);
 /**

@@ -361,6 +361,11 @@ def descendants(pid):
 UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def parent(pid):
+    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return int(text[text.rindex(")") + 2:].split()[1])
+
+
 def cgroups(uuids):
     """Every cgroup of these runs, in any hierarchy."""
     found = set()

@@ -723,7 +723,7 @@ def test_bash_completes_verbs_and_options(cells):
     assert complete("cellos", "completion", "z") == ["zsh"]
     assert complete("cellos", "run", "--backend", "g") == ["gvisor"]
     assert complete("cellos", "doctor", "--backend", "") == [
-        "host", "gvisor", "qemu"]
+        "host", "gvisor", "qemu", "firecracker"]
     assert complete("cellos", "ps", "--memory") == []
 
 

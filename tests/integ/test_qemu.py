@@ -15,7 +15,8 @@ import pytest
 
 import vm_image
 from conftest import (BUILD, IS_ROOT, QEMU, SANITIZED, SLACK, Before, Cells,
-                      Machines, assert_same_events, descendants, wait_until)
+                      Machines, assert_same_events, descendants, parent,
+                      wait_until)
 
 VMM = "/usr/bin/qemu-system-x86_64"
 LOUD = "cellos: qemu: software emulation, without KVM: many times slower " \
@@ -35,11 +36,6 @@ if not IS_ROOT:
 def of_the_guest(test):
     """What it tries is the guest's, which is the same in a sanitized run."""
     return None if SANITIZED else test
-
-
-def parent(pid):
-    text = pathlib.Path(f"/proc/{pid}/stat").read_text()
-    return int(text[text.rindex(")") + 2:].split()[1])
 
 
 def vmm_of(p):
@@ -651,7 +647,7 @@ if IS_ROOT:
         pkg = tmp_path / "pkg"
         subprocess.run(["dpkg-deb", "-x", vm_image.KERNEL, pkg], check=True)
         kernel, = (pkg / "boot").glob("vmlinuz-*")
-        kernel.write_bytes(os.urandom(1 << 20))
+        kernel.write_bytes(b"\x7fELF" + os.urandom(1 << 20))
         (vm.state_dir / "images").unlink()
         small = tmp_path / "small"
         small.mkdir()

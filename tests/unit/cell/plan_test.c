@@ -11,6 +11,7 @@
 
 #include "cell/door.h"
 #include "cell/plan.h"
+#include "image/image.h"
 
 struct fixture {
 	struct spec spec;
@@ -349,7 +350,7 @@ static void lines_of_a_sandbox(void **state)
 	end = strstr(wbuf_cstr(&f.text), " 15  dir");
 	assert_non_null(end);
 	assert_string_equal(end, sandbox_end);
-	assert_true(f.plan.is_sandbox && f.plan.full);
+	assert_true(plan_is_sandbox(&f.plan) && f.plan.full);
 	assert_int_equal(f.plan.ns, CELL_NS_ALL);
 	/* four ids that nobody else has: pid 1's, the command's, the gate's,
 	 * the sandbox's kernel's */
@@ -442,9 +443,13 @@ static void a_sandbox_names_what_it_cannot_carry(void **state)
 	drop(&f);
 }
 
+static struct image image;
+
 static void load_machine(struct fixture *f, const char *doc)
 {
+	image = (struct image){ .fd = { 3, 4, 5 } };
 	load_sandbox(f, doc);
+	f->req.image = &image;
 	f->req.wall = CELL_WALL_QEMU;
 	f->host.vmm = "/usr/bin/qemu";
 }
@@ -462,7 +467,7 @@ static void lines_of_a_machine(void **state)
 			     "{\"path\":\"/ww\",\"mode\":\"ro\"}]}},"
 			     "\"run\":{\"argv\":[\"x\"]}"));
 	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
-	assert_true(p->is_sandbox && p->is_vm);
+	assert_true(plan_is_sandbox(p) && plan_is_vm(p));
 	vmm = plan_find(p, PLAN_VMM);
 	assert_string_equal(p->steps[vmm].src, "/usr/bin/qemu");
 	assert_int_equal(count(p, PLAN_IMAGE), 1);
@@ -492,6 +497,89 @@ static void lines_of_a_machine(void **state)
 	assert_int_equal(guest, 2);
 	/* a leg only where there is a door */
 	assert_int_equal(count(p, PLAN_LEG), 0);
+	drop(&f);
+}
+
+static const struct plan_step *shown_at(const struct plan *p, const char *dst)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->steps[i].dst && !strcmp(p->steps[i].dst, dst))
+			return &p->steps[i];
+	fail_msg("nothing at %s", dst);
+	return NULL;
+}
+
+/* Its files have names in the VMM's root, and its devices are its own. */
+static void lines_of_a_firecracker(void **state)
+{
+	struct fixture f = { 0 };
+	const struct plan *p = &f.plan;
+	const struct plan_step *dev;
+
+	(void)state;
+	load_machine(&f, DOC("\"authority\":{},\"run\":{\"argv\":[\"x\"]}"));
+	f.req.wall = CELL_WALL_FIRECRACKER;
+	f.host.vmm = "/opt/firecracker";
+	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
+	assert_int_equal(p->ns, CELL_NS_ALL);
+	assert_string_equal(shown_at(p, "/firecracker")->src,
+			    "/opt/firecracker");
+	dev = shown_at(p, "/dev") + 1;
+	assert_int_equal(dev->n, PLAN_SOURCE_DEVICES);
+	assert_int_equal(dev->flags, PLAN_F_FROM_FD | PLAN_F_RO |
+					     PLAN_F_NOEXEC | PLAN_F_DEV);
+	assert_int_equal(shown_at(p, "/image.initrd")->n,
+			 PLAN_SOURCE_IMAGE + 1);
+	assert_string_equal(p->steps[plan_find(p, PLAN_VMM)].dst,
+			    "firecracker");
+	plan_drop(&f.plan);
+
+	/* all of it beneath the jail, and no user namespace */
+	f.req.firecracker.jailer = f.host.jailer = "/opt/jailer";
+	f.req.firecracker.jail_uid = 10002;
+	f.req.run_uuid = "u-1";
+	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
+	assert_int_equal(p->ns, CELL_NS_ALL & ~CELL_NS_USER);
+	assert_int_equal(p->sentry_uid, 10002);
+	assert_string_equal(p->steps[plan_find(p, PLAN_CLONE)].src,
+			    "mnt pid ipc uts net");
+	assert_string_equal(shown_at(p, "/jailer")->src, "/opt/jailer");
+	assert_int_equal(
+		shown_at(p, "/jail/firecracker/u-1/root/image.kernel")->n,
+		PLAN_SOURCE_IMAGE);
+	(void)shown_at(p, "/jail/firecracker/u-1/root/run");
+	drop(&f);
+}
+
+/* Whose init is not ours is told a line, and what is not on it is refused. */
+static void a_foreign_guest(void **state)
+{
+	struct fixture f = { 0 };
+	const struct plan *p = &f.plan;
+	char argv[1500], doc[2000];
+
+	(void)state;
+	load_machine(&f, DOC("\"authority\":{},\"run\":{\"argv\":[\"x\"]}"));
+	f.req.wall = CELL_WALL_FIRECRACKER;
+	f.host.vmm = "/opt/firecracker";
+	image.is_foreign = true;
+	image.fd[MANIFEST_INITRD] = -1;
+	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
+	assert_int_equal(plan_find(p, PLAN_VMM), p->n - 2);
+	assert_int_equal(count(p, PLAN_IMAGE) + count(p, PLAN_LANDLOCK), 0);
+	drop(&f);
+	memset(argv, 'x', sizeof(argv) - 1);
+	argv[sizeof(argv) - 1] = '\0';
+	(void)snprintf(doc, sizeof(doc),
+		       DOC("\"authority\":{},\"run\":{\"argv\":[\"%s\"]}"),
+		       argv);
+	load_machine(&f, doc);
+	f.req.wall = CELL_WALL_FIRECRACKER;
+	image.is_foreign = true;
+	assert_sandbox_refused(
+		&f, "host backend: firecracker: /spec/run/argv and /spec/id do "
+		    "not fit into the kernel's command line of 2048 bytes; "
+		    "shorten them, or use an image of `cellos image build`");
 	drop(&f);
 }
 
@@ -546,6 +634,8 @@ int main(void)
 		cmocka_unit_test(a_sandbox_names_what_it_cannot_carry),
 		cmocka_unit_test(a_sandbox_has_no_mount_in_another),
 		cmocka_unit_test(lines_of_a_machine),
+		cmocka_unit_test(lines_of_a_firecracker),
+		cmocka_unit_test(a_foreign_guest),
 		cmocka_unit_test(a_machine_names_what_it_cannot_carry),
 	};
 

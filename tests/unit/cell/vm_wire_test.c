@@ -50,6 +50,35 @@ static void test_tags(void **state)
 	}
 }
 
+/* The line of isolation, 5.5, with its example of a command */
+static void test_the_line_of_a_foreign_guest(void **state)
+{
+	struct slice argv[] = { SLICE_LIT("/bin/sh"), SLICE_LIT("-c"),
+				SLICE_LIT("exit 42") };
+	struct spec_run run = { .argv = { .p = argv, .n = 3 } };
+	struct spec spec = { .id = SLICE_LIT("demo-cell"), .run = &run };
+	struct cell_request req = { .spec = &spec };
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(VM_ARGS_MAX);
+	uint8_t key[VM_KEY_LEN];
+
+	(void)state;
+	memset(key, 0xfb, sizeof(key));
+	assert_int_equal(vm_foreign_args(&req, key, &b), 0);
+	assert_string_equal(
+		wbuf_cstr(&b),
+		"console=ttyS0 reboot=k panic=1 pci=off ipv6.disable=1 "
+		"root=/dev/vda rw cellos.cell_id=demo-cell "
+		"cellos.vsock_port=9000 "
+		"cellos.argv=WyIvYmluL3NoIiwiLWMiLCJleGl0IDQyIl0= "
+		"cellos.exit_hmac_key="
+		"+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s=");
+	assert_int_equal(vm_foreign_memory_mib(&req), 128);
+	req.memory_max = 1;
+	assert_int_equal(vm_foreign_memory_mib(&req), 64);
+	req.memory_max = 300 << 20;
+	assert_int_equal(vm_foreign_memory_mib(&req), 300);
+}
+
 static struct vm_record ended(const uint8_t key[VM_KEY_LEN], int32_t status,
 			      int32_t code)
 {
@@ -210,6 +239,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tags),
+		cmocka_unit_test(test_the_line_of_a_foreign_guest),
 		cmocka_unit_test(test_genuine),
 		cmocka_unit_test(test_setup_comes_back),
 		cmocka_unit_test(test_other_setups),

@@ -83,7 +83,7 @@ static int fake_wait(struct backend_cell *c, const struct backend_watch *w,
 		     struct cell_exit *ret, struct err *e)
 {
 	struct report_enforcement r = { .phase = REPORT_VIOLATION,
-					.backend = "fake",
+					.backend = "host",
 					.syscall_nr = 165,
 					.syscall_name = "mount",
 					.answer = "EPERM" };
@@ -110,7 +110,6 @@ static int fake_destroy(struct backend_cell *c, struct report_residue *r,
 }
 
 static const struct backend fake = {
-	.name = "fake",
 	.plan = fake_plan,
 	.create = fake_create,
 	.prepare = fake_prepare,

@@ -192,7 +192,8 @@ static void put_all(const struct event_run *r)
 						 .run_id = r->run_id,
 						 .run_uuid = r->run_uuid,
 						 .kernel_digest = HASH,
-						 .rootfs_digest = HASH });
+						 .rootfs_digest = HASH,
+						 .vmm_digest = HASH });
 	put(EVENT_STARTED);
 	event_manifest_failed(&buf, "rootfs", HASH, HASH, "/m");
 	put_from(EVENT_MANIFEST_FAILED, EVENT_SOURCE_VM, "");

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Firecracker as the wall: what it needs of this host, and the devices that are
+ * made for it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "backend/host.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "sys/mount.h"
+
+#define KVM "/dev/kvm"
+#define KVM_REMEDY                                                           \
+	"load kvm_intel or kvm_amd, or pass the device in, and run as root " \
+	"or in the kvm group"
+
+static const char *binary_name(const struct cell_request *req)
+{
+	const char *name = req->firecracker.binary;
+
+	return name && name[0] ? name : "firecracker";
+}
+
+static int need_kvm(struct err *e)
+{
+	OWNED(fd_drop) int fd = open(KVM, O_RDWR | O_CLOEXEC);
+
+	return fd >= 0 ? 0
+		       : err_set(e, ERR_HOST, errno,
+				 "firecracker: " KVM ", which it cannot do "
+				 "without; " KVM_REMEDY ", or use --backend "
+				 "qemu");
+}
+
+int firecracker_plan(const struct cell_request *req, struct plan *ret,
+		     struct err *e)
+{
+	char found[PATH_MAX], vmm[PATH_MAX], jailer[PATH_MAX];
+	int r = path_search(binary_name(req), found);
+
+	if (!r)
+		r = path_real(found, vmm);
+	if (r)
+		return err_set(e, ERR_HOST, -r,
+			       "firecracker: %s; install it, or name it in "
+			       "CELLOS_FIRECRACKER_BINARY",
+			       binary_name(req));
+	if (req->firecracker.jailer)
+		r = path_search(req->firecracker.jailer, found);
+	if (!r && req->firecracker.jailer)
+		r = path_real(found, jailer);
+	if (r)
+		return err_set(e, ERR_HOST, -r,
+			       "firecracker: jailer %s; install it, or name "
+			       "it in CELLOS_FIRECRACKER_JAILER_BINARY",
+			       req->firecracker.jailer);
+	if (need_kvm(e))
+		return -1;
+	return vm_plan(req, vmm, req->firecracker.jailer ? jailer : NULL, ret,
+		       e);
+}
+
+/* Nodes nobody but the VMM may open */
+int firecracker_devices(const struct plan *p)
+{
+	static const struct {
+		const char *path;
+		mode_t mode;
+		unsigned major, minor;
+	} nodes[] = {
+		{ "null", 0666, 1, 3 },
+		{ "urandom", 0444, 1, 9 },
+		{ "kvm", 0600, 10, 232 },
+		{ "net/tun", 0600, 10, 200 },
+	};
+	OWNED(fd_drop) int dir = mount_tmpfs_new("mode=755,size=64k");
+
+	if (dir < 0)
+		return dir;
+	if (mkdirat(dir, "net", 0755) < 0)
+		return -errno;
+	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
+		const uid_t owner = nodes[i].mode == 0600 ? p->sentry_uid : 0;
+
+		if (mknodat(dir, nodes[i].path, S_IFCHR,
+			    makedev(nodes[i].major, nodes[i].minor)) < 0 ||
+		    fchownat(dir, nodes[i].path, owner, owner,
+			     AT_SYMLINK_NOFOLLOW) < 0 ||
+		    fchmodat(dir, nodes[i].path, nodes[i].mode, 0) < 0)
+			return -errno;
+	}
+	return fd_take(&dir);
+}
+
+size_t firecracker_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
+{
+	size_t n = host_needs(needs);
+
+	n = host_need_program(needs, n, "firecracker",
+			      "install it, or name it in "
+			      "CELLOS_FIRECRACKER_BINARY");
+	n = vm_need_device(needs, n, "kvm", KVM, "machines", KVM_REMEDY);
+	needs[n - 1].required = true;
+	n = vm_need_builder(needs, n);
+	return vm_need_tun(needs, n);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The walls of a machine of one's own: what of a VMM can be read back. The VMM
+ * itself is driven inside of the cell, cell/vm.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/host.h"
+#include "base/fd.h"
+#include "image/image.h"
+
+int vm_plan(const struct cell_request *req, const char *vmm, const char *jailer,
+	    struct plan *ret, struct err *e)
+{
+	NO_INIT struct host_caps h;
+
+	if (host_caps_probe(req, &h, e))
+		return -1;
+	/* without root there is more in the way than an image */
+	if (h.is_root && req->image && req->image->err.text[0]) {
+		*e = req->image->err;
+		return -1;
+	}
+	h.vmm = vmm;
+	h.jailer = jailer;
+	return plan_build(req, &h, ret, e);
+}
+
+/* What the guest was told to keep, and says it does */
+static void report_guest(const struct backend_cell *c,
+			 struct report_enforcement *r)
+{
+	char text[32];
+
+	if (c->req->memory_max) {
+		(void)snprintf(text, sizeof(text), "%" PRIu64,
+			       c->req->memory_max);
+		report_item_add(r, "guest.memory.max", text, text, true);
+	}
+	if (c->req->pids_max) {
+		(void)snprintf(text, sizeof(text), "%" PRIu64,
+			       c->req->pids_max);
+		report_item_add(r, "guest.pids.max", text, text, true);
+	}
+}
+
+/* Of one with an init of its own nobody knows what it does. */
+static void report_foreign(struct report_enforcement *r)
+{
+	report_item_add(r, "guest.exit-key", "",
+			"told where every process of the guest can read it",
+			false);
+	report_item_add(r, "guest.command", "",
+			"capabilities, filters, limits: as its init has it",
+			false);
+}
+
+void vm_report(struct backend_cell *c, struct report_enforcement *r)
+{
+	char text[8 + MANIFEST_HEX], name[32];
+
+	report_item_add(r, "vmm", "",
+			c->plan->steps[plan_find(c->plan, PLAN_VMM)].src, true);
+	/* hashed through the descriptors that the machine boots from */
+	for (int i = 0; i < IMAGE_FILES && c->req->image; i++) {
+		(void)snprintf(name, sizeof(name), "image.%s",
+			       manifest_role_word((enum manifest_role)i));
+		(void)snprintf(text, sizeof(text), "sha256:%s",
+			       c->req->image->manifest.digest[i]);
+		report_item_add(r, name, "", text, true);
+	}
+	if (c->req->image && c->req->image->is_foreign)
+		report_foreign(r);
+	else
+		report_guest(c, r);
+	report_item_add(r, "accel", "",
+			c->plan->wall == CELL_WALL_FIRECRACKER
+				? "kvm"
+				: "tcg: software emulation",
+			true);
+	/* a jailed one has no filter but its own, from the guest's start on */
+	if (c->req->firecracker.jailer && c->req->image &&
+	    c->req->image->is_foreign)
+		report_item_add(r, "vmm.seccomp", "", "its own, once it starts",
+				false);
+	else
+		host_report_user(c, r, "vmm", c->plan->sentry_uid);
+	host_report_driver(c, r);
+}
+
+size_t vm_need_device(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
+		      const char *name, const char *path, const char *what,
+		      const char *remedy)
+{
+	struct backend_need *d;
+	char os[128];
+	int fd;
+
+	if (n == BACKEND_NEEDS_MAX)
+		return n;
+	d = &needs[n++];
+	*d = (struct backend_need){ 0 };
+	(void)snprintf(d->name, sizeof(d->name), "%.31s", name);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	d->present = fd >= 0;
+	err_os_text(errno, os, sizeof(os));
+	(void)snprintf(d->detail, sizeof(d->detail), "%s: %s%s%.100s", what,
+		       path, fd < 0 ? ": " : "", fd < 0 ? os : "");
+	if (fd < 0)
+		(void)snprintf(d->remedy, sizeof(d->remedy), "%s", remedy);
+	fd_drop(&fd);
+	return n;
+}
+
+size_t vm_need_tun(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n)
+{
+	return vm_need_device(needs, n, "tun", "/dev/net/tun",
+			      "the network of a machine that may reach "
+			      "something",
+			      "load the module tun, or pass the device in");
+}
+
+size_t vm_need_builder(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n)
+{
+	n = host_need_program(needs, n, "mkfs.erofs",
+			      "apt-get install erofs-utils, for `cellos image "
+			      "build`");
+	needs[n - 1].required = false;
+	return n;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What the drivers of machines have in common: cell/vm.c for guests with our
+ * init, cell/vm_foreign.c for those with another. */
+#ifndef CELLOS_CELL_VM_INT_H
+#define CELLOS_CELL_VM_INT_H
+
+#include <sys/types.h>
+
+#include "cell/stage.h"
+#include "cell/vm.h"
+#include "cell/vm_start.h"
+#include "sys/pump.h"
+
+enum {
+	VM_LOG_MAX = 65536, /* of the guest's console, the latest */
+	VM_SYS_MAX = 4096
+};
+
+struct machine {
+	struct stage *s;
+	size_t step; /* VMM */
+	pid_t vmm;
+	int sigfd;
+	int api;  /* connection to the VMM's; -1 */
+	int echo; /* where the console goes besides; -1 */
+	int port[VM_PORTS], listener[VM_PORTS];
+	struct pump flow[3]; /* by the command's descriptor */
+	struct wbuf setup;   /* not yet sent from @sent on */
+	size_t sent;
+	struct vm_record rec;
+	size_t rec_len;
+	uint8_t key[VM_KEY_LEN];
+	bool has_record, is_dead, is_asked_to_end;
+	bool told[3]; /* the guest: that this flow has ended */
+	int vmm_status;
+	struct wbuf names[LIMIT_MOUNTS + 1]; /* sent, of what comes back */
+	char log[VM_LOG_MAX];
+	size_t log_len;
+};
+
+/** vm_fail() - report FAULT and end; all that was started ends with pid 1 */
+void vm_fail(const struct machine *m, size_t step, int sys,
+	     const char *what) NORETURN;
+/** vm_boot_failed() - of a machine that ended before there was a command, or
+ *  has nobody to talk to; says what its console said */
+void vm_boot_failed(struct machine *m) NORETURN;
+/** vm_order_send() - orders are few and short: they find room, or the VMM is
+ * not well */
+void vm_order_send(struct machine *m, struct vm_order o);
+/**
+ * vm_turn_for() - one turn of the loop
+ * @is_running: the command's bytes are carried
+ * @extra:      one more descriptor to wait for, -1: none
+ * @ms:         at most as long; -1: as long as it takes
+ *
+ * Return: has @events happened on @extra
+ */
+bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
+		 int ms);
+/** vm_turn() - the same, for input, as long as it takes */
+bool vm_turn(struct machine *m, bool is_running, int extra);
+/** vm_drain() - what a dead machine has written is still in the sockets */
+void vm_drain(struct machine *m);
+/** vm_is_cut_off() - its channel has an end. A VMM that ends closes it, and is
+ *  reaped then; of one that goes on there is nothing to come. */
+bool vm_is_cut_off(struct machine *m);
+/** vm_cause_of_end() - what the guest's kernel said of its own end; its words
+ *  are a guest's */
+enum cell_told vm_cause_of_end(const struct machine *m);
+/** vm_begin() - this process is a driver, and the VMM of the wall its child
+ *  @m: zeroed */
+void vm_begin(struct machine *m, struct stage *s, size_t step);
+/** vm_echo() - the console goes to the command's output, too; 0 or -errno */
+int vm_echo(struct machine *m) MUST_USE;
+/** vm_wait_vmm() - struct vm_wait's, of a machine */
+int vm_wait_vmm(void *arg, int fd, short events, uint64_t ns);
+/** vm_check() - @r of a part of the start of the VMM; 0: go on */
+void vm_check(struct machine *m, int r, const char *why);
+
+/** vm_foreign_main() - drives a guest whose init is not ours */
+void vm_foreign_main(struct machine *m) NORETURN;
+
+#endif
