@@ -406,18 +406,36 @@ static void baseline_filter(void)
 	emit(c, "baseline_filter");
 }
 
-static void gate_filter(void)
+/* Nothing but what is named, and memory that is not executed */
+static scmp_filter_ctx closed_filter(void)
 {
 	static const char *const memory[] = { "mmap", "mprotect" };
 	scmp_filter_ctx c =
 		filter(SCMP_ACT_KILL_PROCESS, SCMP_ACT_KILL_PROCESS);
 
-#define X(name) rule(c, SCMP_ACT_ALLOW, #name);
-	SECCOMP_GATE(X)
-#undef X
 	for (size_t i = 0; i < 2; i++)
 		rule1(c, SCMP_ACT_ALLOW, memory[i],
 		      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	return c;
+}
+
+static void unpack_filter(void)
+{
+	scmp_filter_ctx c = closed_filter();
+
+#define X(name) rule(c, SCMP_ACT_ALLOW, #name);
+	SECCOMP_UNPACK(X)
+#undef X
+	emit(c, "unpack_filter");
+}
+
+static void gate_filter(void)
+{
+	scmp_filter_ctx c = closed_filter();
+
+#define X(name) rule(c, SCMP_ACT_ALLOW, #name);
+	SECCOMP_GATE(X)
+#undef X
 	rule1(c, SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET, 0));
 	rule1(c, SCMP_ACT_ALLOW, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0));
 	emit(c, "gate_filter");
@@ -450,6 +468,7 @@ int main(void)
 	runtime_filter();
 	baseline_filter();
 	gate_filter();
+	unpack_filter();
 	names();
 	return 0;
 }

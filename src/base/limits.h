@@ -43,7 +43,11 @@
 	X(WILDCARD_NAMES, "CELLOS_LIMIT_WILDCARD_NAMES", 1000, 1, 65536,       \
 	  "distinct names that may be asked for below one \"*.\" entry")       \
 	X(DRAIN_MS, "CELLOS_LIMIT_DRAIN_MS", 2000, 0, 60000,                   \
-	  "milliseconds connections have to end after the command")
+	  "milliseconds connections have to end after the command")            \
+	X(IMAGE_BYTES, "CELLOS_LIMIT_IMAGE_BYTES", 8589934592, 1048576,        \
+	  1099511627776,                                                       \
+	  "bytes the layers of an OCI image may be unpacked, and the files "   \
+	  "made of them")
 
 enum limit {
 #define X(name, var, dflt, min, max, what) LIMIT_##name,

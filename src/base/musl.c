@@ -7,9 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 void __explicit_bzero_chk(void *p, size_t n, size_t room);
+unsigned gnu_dev_major(unsigned long long dev);
+unsigned gnu_dev_minor(unsigned long long dev);
+unsigned long long gnu_dev_makedev(unsigned major, unsigned minor);
 
 /* The archives that Debian ships are compiled with _FORTIFY_SOURCE, which turns
  * calls into checked ones. This is the one they need. */
@@ -18,6 +22,23 @@ void __explicit_bzero_chk(void *p, size_t n, size_t room)
 	if (n > room)
 		abort();
 	explicit_bzero(p, n);
+}
+
+/* What glibc's <sys/sysmacros.h> calls, in the archive of libarchive: numbers
+ * of device nodes, which nobody asks for. */
+unsigned gnu_dev_major(unsigned long long dev)
+{
+	return major(dev);
+}
+
+unsigned gnu_dev_minor(unsigned long long dev)
+{
+	return minor(dev);
+}
+
+unsigned long long gnu_dev_makedev(unsigned major, unsigned minor)
+{
+	return makedev(major, minor);
 }
 
 extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));

@@ -56,6 +56,11 @@ int seccomp_enter_gate(void)
 	return enter(gate_filter, ARRAY_SIZE(gate_filter), 0);
 }
 
+int seccomp_enter_unpack(void)
+{
+	return enter(unpack_filter, ARRAY_SIZE(unpack_filter), 0);
+}
+
 int seccomp_enter_bpf(const void *prog, size_t len)
 {
 	return enter(prog, len / sizeof(struct sock_filter), 0);

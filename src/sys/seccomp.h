@@ -28,6 +28,8 @@ int seccomp_enter_runtime(void) MUST_USE;
 int seccomp_enter_baseline(void) MUST_USE;
 /** seccomp_enter_gate() - the gate's own; 0 or -errno */
 int seccomp_enter_gate(void) MUST_USE;
+/** seccomp_enter_unpack() - of who unpacks an image; 0 or -errno */
+int seccomp_enter_unpack(void) MUST_USE;
 /** seccomp_enter_bpf() - an operator's raw program of struct sock_filter
  *  @len: bytes, a multiple of 8; 0 or -errno */
 int seccomp_enter_bpf(const void *prog, size_t len) MUST_USE;

@@ -114,6 +114,16 @@
 	X(sendmmsg) X(sendmsg) X(sendto) X(setsockopt) X(shutdown) X(splice)   \
 	X(write) X(writev)
 
+/* What may be called where an image is unpacked; anything else kills. Files, but
+ * no node, no process, no socket, no memory that is executed. */
+#define SECCOMP_UNPACK(X)                                                      \
+	X(brk) X(close) X(exit) X(exit_group) X(fchmod) X(fchmodat) X(fchown)  \
+	X(fchownat) X(fcntl) X(fstat) X(ftruncate) X(getdents64) X(getrandom)  \
+	X(linkat) X(lseek) X(madvise) X(mkdirat) X(mremap) X(munmap)           \
+	X(newfstatat) X(open) X(openat) X(openat2) X(pwrite64) X(read)         \
+	X(restart_syscall) X(rt_sigreturn) X(symlinkat) X(unlinkat) X(write)   \
+	X(writev)
+
 /* clang-format on */
 
 #endif
