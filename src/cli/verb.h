@@ -130,7 +130,8 @@ enum verb_opt_id {
 	OPT_JSON,
 	OPT_OUT,
 	OPT_SIGNAL,
-	OPT_KERNEL
+	OPT_KERNEL,
+	OPT_OCI
 };
 
 #endif

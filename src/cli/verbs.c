@@ -126,6 +126,9 @@ static const struct verb_opt image_opts[] = {
 	  "its boot/ and lib/modules/ (default: /)" },
 	{ OPT_ROOT, 0, "root", "DIR", COMPLETE_DIR,
 	  "make the root of this directory instead of the host's programs" },
+	{ OPT_OCI, 0, "oci", "DIR[:REF]", COMPLETE_DIR,
+	  "make the root of an image in this OCI image layout; REF is the "
+	  "name it has there (default: the only one)" },
 	{ OPT_OUT, 0, "out", "DIR", COMPLETE_DIR,
 	  "a directory to make for it (default: images/NAME in the state "
 	  "directory, where \"run\" finds it)" },

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/drop.h"
 #include "base/fd.h"
 #include "cell/door.h"
 #include "cell/stage.h"
@@ -63,18 +63,12 @@ int image_run(const char *const *argv, int in, int out, struct err *e)
 			       : "");
 }
 
-static int drop_one(const char *path, const struct stat *st, int type,
-		    struct FTW *ftw)
+/* What cannot be removed stays, to be seen */
+static void drop(const char *path)
 {
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void drop_tree(const char *path)
-{
-	(void)nftw(path, drop_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	if (drop_tree(AT_FDCWD, path, NULL, NULL)) {
+		/* nothing depends on it */
+	}
 }
 
 /* -- the root -- */
@@ -94,11 +88,14 @@ static void pack(const struct image_build *b, const char *file)
 	struct stage s = { .plan = &plan, .req = &req, .fail_step = -1 };
 	int fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	char out[64];
-	const char *const argv[] = { "mkfs.erofs", "--quiet", "--all-root",
-				     /* the same tree, the same bytes */
-				     "-T0", "-U",
-				     "00000000-0000-0000-0000-000000000000",
-				     out, ".", NULL };
+	const char *const argv[] = {
+		"mkfs.erofs", "--quiet",
+		/* the same tree, the same bytes */
+		"-T0", "-U", "00000000-0000-0000-0000-000000000000",
+		/* who owns a directory of this host says nothing; an image has
+		 * users of its own */
+		b->oci ? "-x-1" : "--all-root", out, ".", NULL
+	};
 	struct err e = { 0 };
 	int r = fd < 0 ? -errno : 0;
 
@@ -146,6 +143,24 @@ static int make_root(const struct image_build *b, const char *dir,
 	return 0;
 }
 
+static int make_oci_root(const struct image_build *b, const char *dir,
+			 struct wbuf *report, struct err *e)
+{
+	struct image_build of_tree = *b;
+	char made[PATH_MAX], tree[PATH_MAX];
+	int r;
+
+	(void)snprintf(made, sizeof(made), "%s/unpacked", dir);
+	if (mkdir(made, 0700) < 0 || !realpath(made, tree))
+		return err_set(e, ERR_PLAIN, errno, "%s", made);
+	r = image_unpack(b->oci, tree, report, e);
+	of_tree.root = tree;
+	if (!r)
+		r = make_root(&of_tree, dir, e);
+	drop(tree);
+	return r;
+}
+
 /* -- the kernel -- */
 
 static int make_kernel(const struct image_build *b, const char *dir, int out,
@@ -168,13 +183,27 @@ static int make_kernel(const struct image_build *b, const char *dir, int out,
 	if (tree < 0)
 		return err_set(e, ERR_PLAIN, errno, "--kernel %s", b->kernel);
 	r = image_kernel(tree, b->kernel, b->init, out, e);
-	drop_tree(unpacked);
+	drop(unpacked);
 	return r;
 }
 
 /* -- the whole -- */
 
-static int make_manifest(const struct image_build *b, int dir,
+/* Signed with the rest, and nothing to who reads it but people */
+static void put_comments(struct slice lines, struct wbuf *text)
+{
+	while (lines.n) {
+		const char *end = memchr(lines.p, '\n', lines.n);
+		size_t n = end ? (size_t)(end - lines.p) + 1 : lines.n;
+
+		wbuf_str(text, "# oci ");
+		wbuf_put(text, lines.p, n);
+		lines.p += n;
+		lines.n -= n;
+	}
+}
+
+static int make_manifest(const struct image_build *b, int dir, struct slice oci,
 			 struct manifest *m, struct err *e)
 {
 	OWNED(wbuf_drop) struct wbuf text = WBUF_INIT(MANIFEST_MAX);
@@ -191,6 +220,7 @@ static int make_manifest(const struct image_build *b, int dir,
 	}
 	if (r)
 		return err_set(e, ERR_PLAIN, -r, "image");
+	put_comments(oci, &text);
 	manifest_write(m, b->out, &text);
 	image_sign(wbuf_as_slice(&text), b->seed, &sig);
 	r = text.failed || sig.failed
@@ -211,12 +241,12 @@ static int put_in_place(const char *dir, const char *out, struct err *e)
 		return err_set(e, ERR_PLAIN, errno, "%s", out);
 	if (rename(dir, out) < 0)
 		return err_set(e, ERR_PLAIN, errno, "%s", out);
-	drop_tree(old);
+	drop(old);
 	return 0;
 }
 
 int image_build(const struct image_build *b, struct manifest *ret,
-		struct err *e)
+		struct wbuf *ret_oci, struct err *e)
 {
 	OWNED(fd_drop) int fd = -1;
 	char dir[PATH_MAX];
@@ -229,7 +259,7 @@ int image_build(const struct image_build *b, struct manifest *ret,
 	if (snprintf(dir, sizeof(dir), "%s.%ld", b->out, (long)getpid()) >
 	    PATH_MAX - 32)
 		return err_set(e, ERR_PLAIN, ENAMETOOLONG, "%s", b->out);
-	drop_tree(dir);
+	drop(dir);
 	if (mkdir(dir, 0700) < 0)
 		return err_set(e, ERR_PLAIN, errno, "%s", dir);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -238,14 +268,15 @@ int image_build(const struct image_build *b, struct manifest *ret,
 	if (!r)
 		b->say("root");
 	if (!r)
-		r = make_root(b, dir, e);
+		r = b->oci ? make_oci_root(b, dir, ret_oci, e)
+			   : make_root(b, dir, e);
 	if (!r)
 		b->say("manifest");
 	if (!r)
-		r = make_manifest(b, fd, ret, e);
+		r = make_manifest(b, fd, wbuf_as_slice(ret_oci), ret, e);
 	if (!r)
 		r = put_in_place(dir, b->out, e);
 	if (r)
-		drop_tree(dir);
+		drop(dir);
 	return r;
 }
