@@ -47,6 +47,19 @@ static int note(struct place *p, int dir, const char *name)
 	return seen_add(&p->seen, st.st_ino, name);
 }
 
+/* A directory of the tree, links followed in it */
+static int open_dir(const struct place *p, const char *path)
+{
+	OWNED(fd_drop) int fd = mount_resolve(p->root, *path ? path : ".");
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? fd_take(&fd) : -ENOTDIR;
+}
+
 /* Links of layers can lead to where no path of the archive would: what is
  * counted is the way up. */
 static int check_depth(const struct place *p, int dir)
@@ -95,7 +108,7 @@ static int implied(struct place *p, const char *dir, size_t len)
 	slash = strrchr(path, '/');
 	if (slash)
 		*slash = '\0';
-	at = mount_resolve(p->root, slash ? path : ".");
+	at = open_dir(p, slash ? path : "");
 	return at < 0 ? at : new_dir(p, at, slash ? slash + 1 : path, 0755);
 }
 
@@ -103,7 +116,7 @@ static int implied(struct place *p, const char *dir, size_t len)
 static int parent(struct place *p, const struct entry_name *n, bool make)
 {
 	size_t len = 0, all = strlen(n->dir);
-	int fd = mount_resolve(p->root, all ? n->dir : ".");
+	int fd = open_dir(p, n->dir);
 	char path[NAME_PATH_MAX];
 
 	if (fd != -ENOENT || !make)
@@ -114,7 +127,7 @@ static int parent(struct place *p, const struct entry_name *n, bool make)
 		len += strcspn(n->dir + len, "/");
 		memcpy(path, n->dir, len);
 		path[len] = '\0';
-		fd = mount_resolve(p->root, path);
+		fd = open_dir(p, path);
 		r = fd == -ENOENT ? implied(p, n->dir, len) : 0;
 		if (r)
 			return r;
@@ -124,7 +137,7 @@ static int parent(struct place *p, const struct entry_name *n, bool make)
 			return fd;
 		len += len < all;
 	}
-	return fd >= 0 ? fd : mount_resolve(p->root, n->dir);
+	return fd >= 0 ? fd : open_dir(p, n->dir);
 }
 
 static int parent_or_fail(struct place *p, const struct entry_name *n,

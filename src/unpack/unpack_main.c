@@ -43,14 +43,14 @@ static int unpack_all(int blobs, const struct picked *image, uint64_t max,
 				 image->config.diff_ids[i], i, &p, &acc, e);
 	seen_drop(&p.seen);
 	wbuf_fmt(out,
-		 "sha256:%s\n%zu layers, %" PRIu32 " files, %" PRIu64
-		 " bytes\n",
+		 "sha256:%s\nlayers %zu, files %" PRIu32 ", bytes %" PRIu64
+		 "\n",
 		 image->digest, image->manifest.n, acc.files,
 		 max - acc.file_left);
 	if (acc.nodes || acc.set_ids)
 		wbuf_fmt(out,
-			 "left out: %" PRIu32 " devices and pipes, set-id bits "
-			 "of %" PRIu32 " files\n",
+			 "left out: devices and pipes %" PRIu32
+			 ", set-id bits of files %" PRIu32 "\n",
 			 acc.nodes, acc.set_ids);
 	return r;
 }

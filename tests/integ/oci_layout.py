@@ -7,14 +7,19 @@ import hashlib
 import io
 import json
 import pathlib
+import shutil
 import subprocess
 import tarfile
+
+from conftest import BUILD, SLACK
 
 OCI = "application/vnd.oci.image."
 DOCKER = "application/vnd.docker."
 LAYER = {"tar": OCI + "layer.v1.tar", "gzip": OCI + "layer.v1.tar+gzip",
          "zstd": OCI + "layer.v1.tar+zstd"}
 REF = "org.opencontainers.image.ref.name"
+MAX = 1 << 26
+TOP = "755 0:0 /"
 
 
 def entry(name, data=None, **more):
@@ -95,7 +100,7 @@ class Layout:
                "layers": [self.blob(packed(x, how), media) for x in layers]}
         if change:
             change(doc)
-        return self.blob(doc, doc["mediaType"], **more)
+        return self.blob(doc, OCI + "manifest.v1+json", **more)
 
     def image(self, *layers, **more):
         """The only one of the layout"""
@@ -124,3 +129,33 @@ def tree(root):
             names[st.st_ino] = name
             out[name] = f"{who} {p.read_bytes().decode(errors='replace')}"
     return out
+
+
+class Box:
+    """A layout, and a directory to unpack to with a neighbour."""
+
+    def __init__(self, tmp):
+        self.tmp = tmp
+        self.layout = Layout(tmp / "layout")
+        self.into = tmp / "into"
+        self.into.mkdir()
+
+    def unpack(self, ref=None, max=MAX):
+        shutil.rmtree(self.into)
+        self.into.mkdir()
+        r = subprocess.run(
+            [BUILD / "cellos-unpack", self.layout.path, self.into,
+             str(max), *([ref] if ref else [])],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            timeout=120 * SLACK)
+        assert r.stderr == "", r
+        return r.returncode, r.stdout
+
+    def tree(self, *layers, **more):
+        """Of an image of these layers, each a list of entries"""
+        self.layout.image(*[tar(*x) for x in layers], **more)
+        rc, out = self.unpack()
+        assert rc == 0, out
+        got = tree(self.into)
+        assert got.pop("") == TOP
+        return got

@@ -4,7 +4,6 @@ the image specification says, to the mode of every file."""
 
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import tarfile
@@ -12,43 +11,11 @@ import tarfile
 import pytest
 
 import vm_image
-from conftest import BUILD, IS_ROOT, QEMU, SANITIZED, SLACK, wait_until
-from oci_layout import (DOCKER, LAYER, OCI, REF, Layout, dir_, entry, link,
+from conftest import BUILD, IS_ROOT, QEMU, SANITIZED, wait_until
+from oci_layout import (DOCKER, LAYER, OCI, REF, TOP, Box, dir_, entry, link,
                         packed, sha, symlink, tar, tree)
 
-MAX = 1 << 26
-TOP = "755 0:0 /"
-
 if IS_ROOT:
-    class Box:
-        """A layout, and a directory to unpack to with a neighbour."""
-
-        def __init__(self, tmp):
-            self.tmp = tmp
-            self.layout = Layout(tmp / "layout")
-            self.into = tmp / "into"
-            self.into.mkdir()
-
-        def unpack(self, ref=None, max=MAX):
-            shutil.rmtree(self.into)
-            self.into.mkdir()
-            r = subprocess.run(
-                [BUILD / "cellos-unpack", self.layout.path, self.into,
-                 str(max), *([ref] if ref else [])],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                timeout=120 * SLACK)
-            assert r.stderr == "", r
-            return r.returncode, r.stdout
-
-        def tree(self, *layers, **more):
-            """Of an image of these layers, each a list of entries"""
-            self.layout.image(*[tar(*x) for x in layers], **more)
-            rc, out = self.unpack()
-            assert rc == 0, out
-            got = tree(self.into)
-            assert got.pop("") == TOP
-            return got
-
     @pytest.fixture
     def box(tmp_path):
         return Box(tmp_path)
