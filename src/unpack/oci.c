@@ -224,7 +224,7 @@ static int get_descs(const struct json *doc, const char *name, size_t max,
 
 /* -- documents -- */
 
-int oci_layout(struct slice text, struct arena *a, struct err *e)
+int oci_read_layout(struct slice text, struct arena *a, struct err *e)
 {
 	const struct json *v;
 	struct json *doc;
@@ -238,8 +238,8 @@ int oci_layout(struct slice text, struct arena *a, struct err *e)
 	return 0;
 }
 
-int oci_index(struct slice text, struct arena *a, struct oci_index *ret,
-	      struct err *e)
+int oci_read_index(struct slice text, struct arena *a, struct oci_index *ret,
+		   struct err *e)
 {
 	struct json *doc;
 
@@ -250,8 +250,8 @@ int oci_index(struct slice text, struct arena *a, struct oci_index *ret,
 			 &ret->n, e);
 }
 
-int oci_manifest(struct slice text, struct arena *a, struct oci_manifest *ret,
-		 struct err *e)
+int oci_read_manifest(struct slice text, struct arena *a,
+		      struct oci_manifest *ret, struct err *e)
 {
 	const struct json *config;
 	char q[OCI_QUOTE];
@@ -297,8 +297,8 @@ static int is_for_this_machine(const struct json *doc, struct err *e)
 		       arch ? oci_quote(arch->v.s, q[1]) : "(none)");
 }
 
-int oci_config(struct slice text, struct arena *a, struct oci_config *ret,
-	       struct err *e)
+int oci_read_config(struct slice text, struct arena *a, struct oci_config *ret,
+		    struct err *e)
 {
 	const struct json *rootfs, *type, *ids;
 	struct json *doc;

@@ -68,19 +68,20 @@ struct oci_config {
 /** oci_kind_of() - OCI_OTHER for what is none of ours */
 enum oci_kind oci_kind_of(struct slice media_type);
 
-/** oci_layout() - the file oci-layout; 0, or -1 if it is not of version 1.0.0
+/** oci_read_layout() - the file oci-layout; 0, or -1 if it is not of
+ * version 1.0.0
  */
-int oci_layout(struct slice text, struct arena *a, struct err *e) MUST_USE;
-/** oci_index() - index.json, or an index among the blobs; -1 with @e */
-int oci_index(struct slice text, struct arena *a, struct oci_index *ret,
-	      struct err *e) MUST_USE;
-/** oci_manifest() - of an image: its config and its layers are of a kind that
- *  can be unpacked; -1 with @e */
-int oci_manifest(struct slice text, struct arena *a, struct oci_manifest *ret,
-		 struct err *e) MUST_USE;
-/** oci_config() - for linux/amd64 only; -1 with @e */
-int oci_config(struct slice text, struct arena *a, struct oci_config *ret,
-	       struct err *e) MUST_USE;
+int oci_read_layout(struct slice text, struct arena *a, struct err *e) MUST_USE;
+/** oci_read_index() - index.json, or an index among the blobs; -1 with @e */
+int oci_read_index(struct slice text, struct arena *a, struct oci_index *ret,
+		   struct err *e) MUST_USE;
+/** oci_read_manifest() - of an image: its config and its layers are of a kind
+ * that can be unpacked; -1 with @e */
+int oci_read_manifest(struct slice text, struct arena *a,
+		      struct oci_manifest *ret, struct err *e) MUST_USE;
+/** oci_read_config() - for linux/amd64 only; -1 with @e */
+int oci_read_config(struct slice text, struct arena *a, struct oci_config *ret,
+		    struct err *e) MUST_USE;
 
 /** oci_facts() - a line for each member of a config that says what to run:
  *  `Cmd ["/bin/sh"]`, in printable ASCII, one too long only by its length */

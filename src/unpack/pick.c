@@ -122,7 +122,7 @@ static int follow(int blobs, const struct oci_desc *d, struct arena *a,
 				       (int)INDEXES_MAX);
 		if (blob_text(blobs, d, &text, e))
 			return -1;
-		if (oci_index(wbuf_as_slice(&text), a, &in, e))
+		if (oci_read_index(wbuf_as_slice(&text), a, &in, e))
 			return in_blob(d, e);
 		while (i < in.n && !is_image(&in.entries[i]))
 			i++;
@@ -145,12 +145,12 @@ static int read_image(int blobs, const struct oci_desc *d, struct arena *a,
 
 	if (blob_text(blobs, d, &text, e))
 		return -1;
-	if (oci_manifest(wbuf_as_slice(&text), a, &ret->manifest, e))
+	if (oci_read_manifest(wbuf_as_slice(&text), a, &ret->manifest, e))
 		return in_blob(d, e);
 	wbuf_reset(&text);
 	if (blob_text(blobs, config, &text, e))
 		return -1;
-	if (oci_config(wbuf_as_slice(&text), a, &ret->config, e))
+	if (oci_read_config(wbuf_as_slice(&text), a, &ret->config, e))
 		return in_blob(config, e);
 	if (ret->config.n != ret->manifest.n) {
 		(void)err_set(e, ERR_PLAIN, 0,
@@ -172,12 +172,12 @@ int pick(int layout, int blobs, const char *ref, struct arena *a,
 	*ret = (struct picked){ 0 };
 	if (read_file(layout, "oci-layout", &text, e))
 		return -1;
-	if (oci_layout(wbuf_as_slice(&text), a, e))
+	if (oci_read_layout(wbuf_as_slice(&text), a, e))
 		return err_prefix(e, "oci-layout: ");
 	wbuf_reset(&text);
 	if (read_file(layout, "index.json", &text, e))
 		return -1;
-	if (oci_index(wbuf_as_slice(&text), a, &in, e))
+	if (oci_read_index(wbuf_as_slice(&text), a, &in, e))
 		return err_prefix(e, "index.json: ");
 	if (choose(&in, ref, &d, e) || follow(blobs, d, a, &d, e))
 		return -1;
