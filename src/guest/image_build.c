@@ -92,8 +92,8 @@ static void pack(const struct image_build *b, const char *file)
 		"mkfs.erofs", "--quiet",
 		/* the same tree, the same bytes */
 		"-T0", "-U", "00000000-0000-0000-0000-000000000000",
-		/* who owns a directory of this host says nothing; an image has
-		 * users of its own */
+		/* who owns a file of this host says nothing; an image has users
+		 * of its own, and no extended attributes */
 		b->oci ? "-x-1" : "--all-root", out, ".", NULL
 	};
 	struct err e = { 0 };

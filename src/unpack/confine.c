@@ -53,27 +53,20 @@ static int own_root(const char *layout, const char *into)
 	return r ? r : mount_path_attr("/", MOUNT_RO | MOUNT_NOEXEC);
 }
 
-static int limit(int what, rlim_t n)
-{
-	const struct rlimit l = { n, n };
-
-	return last_errno(setrlimit(what, &l));
-}
-
 static int limits(uint64_t max)
 {
-	int r = limit(RLIMIT_CORE, 0);
+	const struct rlimit none = { 0, 0 }, files = { FILES_MAX, FILES_MAX };
+	const struct rlimit size = { max, max };
+	const struct rlimit memory = { MEMORY_MAX, MEMORY_MAX };
 
-	if (!r)
-		r = limit(RLIMIT_NPROC, 0);
-	if (!r)
-		r = limit(RLIMIT_NOFILE, FILES_MAX);
-	if (!r)
-		r = limit(RLIMIT_FSIZE, max);
-	/* a sanitizer maps terabytes */
-	if (!r && !SANITIZED)
-		r = limit(RLIMIT_AS, MEMORY_MAX);
-	return r;
+	if (setrlimit(RLIMIT_CORE, &none) < 0 ||
+	    setrlimit(RLIMIT_NPROC, &none) < 0 ||
+	    setrlimit(RLIMIT_NOFILE, &files) < 0 ||
+	    setrlimit(RLIMIT_FSIZE, &size) < 0 ||
+	    /* a sanitizer maps terabytes */
+	    (!SANITIZED && setrlimit(RLIMIT_AS, &memory) < 0))
+		return -errno;
+	return 0;
 }
 
 static int caps(void)
@@ -98,8 +91,11 @@ int unpack_confine(const char *layout, const char *into, uint64_t max,
 {
 	int r;
 
-	*ret_what = "parent";
-	r = last_errno(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
+	*ret_what = "descriptors";
+	r = fd_close_range(3, ~0u);
+	if (!r)
+		*ret_what = "parent",
+		r = last_errno(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0));
 	if (!r)
 		*ret_what = "namespaces",
 		r = last_errno(unshare(CLONE_NEWNS | CLONE_NEWNET |

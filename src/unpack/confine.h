@@ -12,9 +12,10 @@
 #define UNPACK_ROOT   "/root"
 
 /**
- * unpack_confine() - a root with two directories and nothing else: the layout,
- * read-only, and the one to unpack to; no network; of root's capabilities those
- * that give a file its owner and mode; no new privileges, few calls
+ * unpack_confine() - no descriptor above 2; a root with two directories and
+ * nothing else: the layout, read-only, and the one to unpack to; no network; of
+ * root's capabilities those that give a file its owner and mode; no new
+ * privileges, few calls
  * @layout, @into: absolute
  * @max:           bytes of the largest file
  * @ret_what:      what failed, a static string

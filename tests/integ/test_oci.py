@@ -298,9 +298,11 @@ Env (longer than 4096 bytes)
     def test_what_it_holds(box):
         """Stopped in the middle of a layer: two directories are all there is."""
         box.layout.image(tar(entry("zeros", bytes(200 << 20))))
+        outside = open("/etc/passwd")
         p = subprocess.Popen(
             [BUILD / "cellos-unpack", box.layout.path, box.into,
-             str(1 << 30)], stdout=subprocess.DEVNULL)
+             str(1 << 30)], stdout=subprocess.DEVNULL,
+            pass_fds=[outside.fileno()])
         proc = pathlib.Path(f"/proc/{p.pid}")
         try:
             assert wait_until(lambda: (box.into / "zeros").exists(), 20)
@@ -321,12 +323,16 @@ Env (longer than 4096 bytes)
                 "/": "ro", "/layout": "ro", "/root": "rw"}
             assert all({"nosuid", "nodev", "noexec"} <= set(m[5].split(","))
                        for m in mounts)
+            assert {os.readlink(proc / "fd" / n).split("/")[1] for n in
+                    os.listdir(proc / "fd") if int(n) > 2} <= {
+                "layout", "root"}
             for ns in ("mnt", "net", "ipc", "uts"):
                 assert os.readlink(proc / "ns" / ns) != \
                     os.readlink(f"/proc/self/ns/{ns}")
         finally:
             p.kill()
             p.wait()
+            outside.close()
 
     # -- the whole way --
 
