@@ -122,13 +122,17 @@ static int open_oci(const char *word, char dir[PATH_MAX], struct image_oci *ret,
 }
 
 /* What its config says to run is told, and not done. */
-static void tell_oci(struct wbuf *report)
+static void tell_oci(struct slice report)
 {
-	const char *line = wbuf_cstr(report);
+	while (report.n) {
+		const char *end = memchr(report.p, '\n', report.n);
+		size_t n = end ? (size_t)(end - report.p) + 1 : report.n;
 
-	for (; *line; line += strcspn(line, "\n") + 1)
-		fprintf(stderr, "cellos: image: oci: %.*s\n",
-			(int)strcspn(line, "\n"), line);
+		fputs("cellos: image: oci: ", stderr);
+		(void)fwrite(report.p, 1, n, stderr);
+		report.p += n;
+		report.n -= n;
+	}
 	fputs("cellos: image: oci: a document says what runs, as whom and "
 	      "where: User, WorkingDir, Entrypoint, Cmd and Env of the image "
 	      "are not applied\n",
@@ -169,7 +173,7 @@ static int build(const struct words *w, struct err *e)
 	    image_build(&b, &m, &report, e))
 		return -1;
 	if (w->oci)
-		tell_oci(&report);
+		tell_oci(wbuf_as_slice(&report));
 	printf("image   %s\nkid     %s\n", out, own.kid);
 	if (w->oci)
 		printf("oci     %.71s\n", wbuf_cstr(&report));

@@ -410,6 +410,7 @@ if IS_ROOT:
     # -- the rest of an entry --
 
     @pytest.mark.parametrize("uid, gid", [(-1, 0), (0, 4294967295),
+                                          (4294967295, 0),
                                           (1 << 40, 0)])
     def test_owners_that_are_none(box, uid, gid):
         box.refused(f'layer 0: "f": owner {uid}:{gid} is none',
