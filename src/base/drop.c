@@ -70,3 +70,16 @@ int drop_tree(int dirfd, const char *name,
 	d.dev = st.st_dev;
 	return drop_in(&d, dirfd, name);
 }
+
+int drop_content(int dirfd,
+		 bool (*keep)(void *arg, int dirfd, const char *name),
+		 void *arg)
+{
+	struct drop d = { .keep = keep, .arg = arg };
+	struct stat st;
+
+	if (fstat(dirfd, &st) < 0)
+		return -errno;
+	d.dev = st.st_dev;
+	return empty_dir(&d, dirfd, ".");
+}

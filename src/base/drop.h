@@ -21,5 +21,10 @@
 int drop_tree(int dirfd, const char *name,
 	      bool (*keep)(void *arg, int dirfd, const char *name),
 	      void *arg) MUST_USE;
+/** drop_content() - the same for all that is in the directory @dirfd, and not
+ *  for itself */
+int drop_content(int dirfd,
+		 bool (*keep)(void *arg, int dirfd, const char *name),
+		 void *arg) MUST_USE;
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "unpack/place.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -308,27 +307,6 @@ static bool is_of_this_layer(void *arg, int dir, const char *name)
 	return fstat(dir, &st) == 0 && seen_has(&p->seen, st.st_ino, name);
 }
 
-static int hide_all(struct place *p, int at)
-{
-	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *de;
-	int r = 0;
-
-	if (!d) {
-		r = -errno;
-		if (fd >= 0)
-			(void)close(fd);
-		return r;
-	}
-	while (!r && (de = readdir(d)))
-		if (strcmp(de->d_name, ".") != 0 &&
-		    strcmp(de->d_name, "..") != 0)
-			r = drop_tree(fd, de->d_name, is_of_this_layer, p);
-	(void)closedir(d);
-	return r;
-}
-
 int place_hide(struct place *p, const struct entry_name *n, struct err *e)
 {
 	OWNED(fd_drop) int at = parent(p, n, false);
@@ -340,7 +318,7 @@ int place_hide(struct place *p, const struct entry_name *n, struct err *e)
 	if (at < 0)
 		return fail(e, at, "its directory");
 	r = n->kind == NAME_OPAQUE
-		    ? hide_all(p, at)
+		    ? drop_content(at, is_of_this_layer, p)
 		    : drop_tree(at, n->name, is_of_this_layer, p);
 	return r && r != -ENOTDIR ? fail(e, r, "what it hides") : 0;
 }

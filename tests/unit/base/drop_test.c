@@ -89,6 +89,7 @@ static void test_what_is_kept(void **state)
 {
 	int at = *(int *)*state;
 	char file[] = "k", dir[] = "e", none[] = "-";
+	int in;
 
 	/* a file keeps the directories it is in */
 	assert_int_equal(drop_tree(at, "t", is_kept, file), 0);
@@ -101,6 +102,12 @@ static void test_what_is_kept(void **state)
 	assert_int_equal(drop_tree(at, "t", is_kept, dir), 0);
 	assert_true(is_there(at, "t/d/e"));
 	assert_false(is_there(at, "t/d/e/y") || is_there(at, "t/d/k"));
+	put(at, "t/g");
+	in = openat(at, "t", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(drop_content(in, is_kept, file), 0);
+	assert_false(is_there(at, "t/g") || is_there(at, "t/d"));
+	assert_true(is_there(at, "t"));
+	assert_int_equal(close(in), 0);
 	assert_int_equal(drop_tree(at, "t", is_kept, none), 0);
 	assert_false(is_there(at, "t"));
 	assert_true(is_there(at, "beside/f"));
