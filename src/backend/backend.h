@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "cell/cell.h"
+#include "cell/message.h"
 #include "cell/plan.h"
 #include "evidence/report.h"
 
@@ -36,6 +37,8 @@ enum { BACKEND_NEEDS_MAX = 32 };
 struct backend_watch {
 	/* A watched system call was refused; once per number and run. */
 	void (*violation)(void *arg, const struct report_enforcement *r);
+	/* A guest's agent declared something, or nothing for too long. */
+	void (*telemetry)(void *arg, const struct cell_telemetry *t);
 	void *arg;
 	int signer_pidfd;    /* readable: the signer died; -1 */
 	uint64_t timeout_ms; /* from start(); the cell is ended then */

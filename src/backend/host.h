@@ -39,6 +39,7 @@ struct backend_cell {
 	uint64_t refused;	   /* by the door's filter */
 	int init_sock, child_sock; /* our ends; -1 when closed */
 	int pidfd;		   /* of pid 1 */
+	int telemetry;		   /* of a machine; -1 */
 	int listener;		   /* watched system calls */
 	int ns_fd[2];		   /* pid, net: without a leaf, for residue */
 	int sigfd;		   /* SIGTERM, SIGINT, SIGHUP, SIGWINCH */

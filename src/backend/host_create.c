@@ -249,7 +249,7 @@ static uint64_t clone_flags(const struct backend_cell *c)
 static int make_sockets(struct backend_cell *c)
 {
 	const int type = SOCK_SEQPACKET | SOCK_CLOEXEC, on = 1;
-	int a[2], b[2];
+	int a[2], b[2], t[2];
 
 	if (socketpair(AF_UNIX, type, 0, a) < 0)
 		return -errno;
@@ -259,6 +259,12 @@ static int make_sockets(struct backend_cell *c)
 		return -errno;
 	c->child_sock = b[0];
 	c->stage.child_sock = b[1];
+	if (c->req->telemetry.probes) {
+		if (socketpair(AF_UNIX, type | SOCK_NONBLOCK, 0, t) < 0)
+			return -errno;
+		c->telemetry = t[0];
+		c->stage.telemetry = t[1];
+	}
 	/* the child's pid as we see it comes with its messages */
 	if (setsockopt(b[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		return -errno;
@@ -337,6 +343,7 @@ static int clone_cell(struct backend_cell *c)
 	c->init_pid = pid;
 	fd_drop(&c->stage.init_sock);
 	fd_drop(&c->stage.child_sock);
+	fd_drop(&c->stage.telemetry);
 	for (size_t i = 0; i < STAGE_SOURCES; i++)
 		fd_drop(&c->stage.source[i]);
 	relay_cloned(&c->relay);
@@ -397,6 +404,7 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 	c->req = req;
 	c->plan = plan;
 	c->init_sock = c->child_sock = c->pidfd = c->listener = c->sigfd = -1;
+	c->telemetry = -1;
 	c->ns_fd[0] = c->ns_fd[1] = -1;
 	c->leaf = CGROUP_LEAF_INIT;
 	c->stage = (struct stage){ .plan = plan,
@@ -405,6 +413,7 @@ int host_create(const struct cell_request *req, const struct plan *plan,
 				   .init_sock = -1,
 				   .child_sock = -1,
 				   .leg_net = -1,
+				   .telemetry = -1,
 				   .told = { -1, -1 },
 				   .fail_step = -1 };
 	for (size_t i = 0; i < STAGE_SOURCES; i++)

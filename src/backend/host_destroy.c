@@ -32,6 +32,7 @@ int host_destroy(struct backend_cell *c, struct report_residue *r,
 	fd_drop(&c->stage.init_sock);
 	fd_drop(&c->stage.child_sock);
 	fd_drop(&c->listener);
+	fd_drop(&c->telemetry);
 	fd_drop(&c->pidfd);
 	for (size_t i = 0; i < STAGE_SOURCES; i++)
 		fd_drop(&c->stage.source[i]);

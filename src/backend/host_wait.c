@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +25,7 @@
 
 enum phase { RUNNING, TERMINATING, KILLED };
 
-enum { KILL_REST_MS = 2000 };
+enum { KILL_REST_MS = 2000, POLLS = 7 };
 
 struct watch {
 	struct backend_cell *c;
@@ -152,6 +153,23 @@ static void take_init(struct watch *t)
 	}
 }
 
+/* One at a time; of another size it is not the driver's. */
+static bool take_telemetry(struct watch *t)
+{
+	struct backend_cell *c = t->c;
+	struct cell_telemetry r;
+	ssize_t n = recv(c->telemetry, &r, sizeof(r), MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		fd_drop(&c->telemetry);
+	if (n != (ssize_t)sizeof(r))
+		return false;
+	r.comm[sizeof(r.comm) - 1] = '\0';
+	if (t->w->telemetry)
+		t->w->telemetry(t->w->arg, &r);
+	return true;
+}
+
 static void expire(struct watch *t)
 {
 	if (clock_mono_ns() < t->next_ns)
@@ -200,17 +218,18 @@ static bool turn(struct watch *t)
 {
 	struct backend_cell *c = t->c;
 	const struct cell_gate *g = c->req->gate;
-	struct pollfd p[6 + RELAY_POLLS] = {
+	struct pollfd p[POLLS + RELAY_POLLS] = {
 		{ c->pidfd, POLLIN, 0 },
 		{ c->init_sock, POLLIN, 0 },
 		{ c->listener, POLLIN, 0 },
 		{ c->sigfd, POLLIN, 0 },
 		{ t->phase == KILLED ? -1 : t->w->signer_pidfd, POLLIN, 0 },
 		{ g && !t->lost ? g->fd : -1, POLLIN, 0 },
+		{ c->telemetry, POLLIN, 0 },
 	};
-	size_t n = relay_polls(&c->relay, p + 6);
+	size_t n = relay_polls(&c->relay, p + POLLS);
 
-	if (poll(p, 6 + n, poll_ms(t)) < 0) {
+	if (poll(p, POLLS + n, poll_ms(t)) < 0) {
 		if (errno != EINTR)
 			lose(t, "poll failed");
 		return true;
@@ -227,7 +246,9 @@ static bool turn(struct watch *t)
 		lose(t, "the event signer died");
 	if (p[5].revents && g->serve(g->arg))
 		lose(t, "the gate was lost");
-	relay_serve(&c->relay, p + 6, n);
+	if (p[6].revents)
+		(void)take_telemetry(t);
+	relay_serve(&c->relay, p + POLLS, n);
 	expire(t);
 	return !p[0].revents && !is_over(t);
 }
@@ -273,6 +294,8 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	/* its last word may still be in the socket */
 	while (c->init_sock >= 0 && !c->ended)
 		take_init(&t);
+	while (c->telemetry >= 0 && take_telemetry(&t))
+		;
 	x.duration_ms = (clock_mono_ns() - c->started_ns) / 1000000;
 	relay_finish(&c->relay);
 	judge(&t, &x);

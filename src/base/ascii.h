@@ -21,6 +21,12 @@ static inline bool ascii_is_alnum(char c)
 	return ascii_is_digit(c) || ascii_is_alpha(c);
 }
 
+/* isspace(3) in the C locale */
+static inline bool ascii_is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 static inline char ascii_lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

@@ -91,6 +91,13 @@ struct cell_firecracker {
 	bool no_seccomp; /* the VMM's own filters are left out; ours are not */
 };
 
+/* What a guest's agent is listened to for */
+struct cell_telemetry_rules {
+	uint32_t probes; /* bits of enum telemetry_probe; 0: there is none */
+	uint64_t events_per_second;
+	uint64_t bytes_per_second; /* 0: no limit of its own */
+};
+
 struct cell_request {
 	const struct spec *spec; /* spec->run may be NULL: no command */
 	const char *run_uuid;
@@ -101,7 +108,8 @@ struct cell_request {
 				    * found in our PATH; NULL: "runsc" */
 	const struct image *image; /* of a machine: verified, open */
 	struct cell_firecracker firecracker;
-	bool portable;	  /* only what is asked for */
+	struct cell_telemetry_rules telemetry; /* of a machine */
+	bool portable;			       /* only what is asked for */
 	unsigned unshare; /* CELL_NS_*: asked for by switch */
 	enum cell_seccomp seccomp;
 	const void *bpf;		/* CELL_SECCOMP_FILE: sock_filter[] */

@@ -79,11 +79,13 @@ static int close_others(int *keep, size_t n)
 
 static int keep_only(const struct stage *s)
 {
-	int keep[STAGE_SOURCES + 5];
+	int keep[STAGE_SOURCES + 6];
 	size_t n = 0;
 
 	keep[n++] = s->init_sock;
 	keep[n++] = s->child_sock;
+	if (s->telemetry >= 0)
+		keep[n++] = s->telemetry;
 	for (int i = 0; i < 3; i++)
 		if (s->stdio[i] > 2)
 			keep[n++] = s->stdio[i];

@@ -69,6 +69,24 @@ struct cell_message {
 	char path[240];		    /* FAULT: what the step worked on */
 };
 
+enum { CELL_TELEMETRY_WINDOW_MS = 10000 };
+
+/* What the driver of a machine passes on of its guest's agent; each is one
+ * packet of a socket of its own. */
+struct cell_telemetry {
+	uint8_t kind;  /* enum below */
+	uint8_t probe; /* EVENT: enum telemetry_probe */
+	uint32_t pid;
+	uint64_t value; /* EVENT: CLOCK_MONOTONIC of the guest; SILENT: ms
+			 * since it was heard; DROPPED: how many */
+	char comm[17];
+};
+enum {
+	CELL_TELEMETRY_EVENT,
+	CELL_TELEMETRY_SILENT, /* once: no word in the window */
+	CELL_TELEMETRY_DROPPED /* last */
+};
+
 /** cell_send() - with a descriptor if @fd >= 0; 0 or -errno */
 int cell_send(int sock, const struct cell_message *m, int fd) MUST_USE;
 /**

@@ -56,6 +56,8 @@ struct stage {
 			* the device, cell0; -1 */
 	int told[2];   /* pid 1: pipe, one of enum cell_told from the driver
 			* of a sandbox; none if that ended by itself */
+	int telemetry; /* the driver of a machine: packets of struct
+			* cell_telemetry; -1 */
 	bool is_guest; /* in a guest: nobody hears of watched calls, */
 	uint16_t closed_port; /* and only this is known of the door's ports */
 	uint64_t nproc;	      /* RLIMIT_NPROC instead of a pids group; 0 */

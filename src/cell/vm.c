@@ -191,6 +191,7 @@ static void end(struct machine *m)
 		_exit(125);
 	while (!has_output(m))
 		(void)vm_turn(m, true, -1);
+	vm_telemetry_end(m);
 	take_trees(m);
 	driver_end(m->s, m->rec.oom ? CELL_TOLD_OOM : CELL_TOLD_ENDED,
 		   m->rec.status);
@@ -234,6 +235,7 @@ static void put_setup(struct machine *m)
 	h.pids_max = req->pids_max;
 	h.files_max = req->limits->v[LIMIT_TMP_BYTES];
 	h.closed_port = self_test_closed_port(req->door);
+	h.has_agent = req->telemetry.probes != 0;
 	h.has_door = req->door != NULL;
 	h.has_v6 = req->door && req->door->has_v6;
 	(void)clock_gettime(CLOCK_REALTIME, &now);
@@ -326,6 +328,7 @@ static void let_go(struct machine *m)
 		_exit(125);
 	vm_order_send(m, (struct vm_order){ .word = VM_GO });
 	expect(m, VM_RUNNING);
+	vm_telemetry_begin(m);
 	/* as exec would */
 	(void)close(m->s->child_sock);
 }

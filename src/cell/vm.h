@@ -48,7 +48,7 @@
 #define VM_FILES	 "/files" /* copies of what the driver carries */
 
 enum {
-	VM_VERSION = 4, /* of everything below: an image has an init of it */
+	VM_VERSION = 5, /* of everything below: an image has an init of it */
 	VM_OVERHEAD_MIB = 96, /* of the guest's kernel, beside what the command
 			       * may have */
 	VM_MEMORY_MIB = 512,  /* of the command, if no limit is asked for */
@@ -56,8 +56,9 @@ enum {
 	VM_THREADS = 128,     /* of the VMM and ours, beside the command's */
 	VM_MEMORY_MAX_MIB = 1 << 20,
 	VM_KEY_LEN = 32,
-	VM_SOCK_FIRST = 9100, /* of a guest with our init */
-	VM_SOCK_EXIT = 9000,  /* of the original's */
+	VM_SOCK_FIRST = 9100,	  /* of a guest with our init */
+	VM_SOCK_TELEMETRY = 9001, /* of both */
+	VM_SOCK_EXIT = 9000,	  /* of the original's */
 	VM_SETUP_MAX = 4 << 20,
 	VM_TEXTS_MAX = 65536, /* of the steps a guest adds */
 	VM_ARGS_MAX = 2048,   /* COMMAND_LINE_SIZE of x86 */
@@ -72,7 +73,10 @@ enum vm_port {
 	VM_STDERR,
 	VM_TREES, /* archives of cell/tree.h: in the order of the plan, there
 		   * before READY, what is writable back after ENDED */
-	VM_PORTS
+	VM_PORTS,
+	VM_TELEMETRY = VM_PORTS, /* frames of wire/telemetry.h, if they are
+				  * asked for */
+	VM_PORTS_ALL
 };
 
 /* Driver to guest, once: this, then the steps, then texts */
@@ -86,7 +90,7 @@ struct vm_setup {
 	uint64_t files_max;	       /* bytes of a tree */
 	int64_t now_ns;		       /* CLOCK_REALTIME, as it is sent */
 	uint16_t closed_port;
-	uint8_t has_door, has_v6;
+	uint8_t has_door, has_v6, has_agent;
 	uint8_t key[VM_KEY_LEN];
 };
 
@@ -156,6 +160,7 @@ void vm_put_setup(struct wbuf *out, struct vm_setup *h, const struct plan *p,
 		  const struct cell_request *req);
 
 struct vm_told {
+	char *setup; /* what it was read from, which the rest points into */
 	struct vm_setup h;
 	struct plan plan; /* steps: those of the guest */
 	char **argv;	  /* one free place before it */

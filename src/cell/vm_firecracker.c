@@ -159,7 +159,8 @@ static int listen_at(const struct stage *s, int port)
 	return r ? r : fd_take(&fd);
 }
 
-pid_t firecracker_start(struct stage *s, int *ret_log, int listener[VM_PORTS])
+pid_t firecracker_start(struct stage *s, int *ret_log,
+			int listener[VM_PORTS_ALL])
 {
 	int log[2];
 	pid_t pid;
@@ -171,6 +172,11 @@ pid_t firecracker_start(struct stage *s, int *ret_log, int listener[VM_PORTS])
 						   : VM_SOCK_FIRST + i);
 		if (listener[i] < 0)
 			return listener[i];
+	}
+	if (s->req->telemetry.probes) {
+		listener[VM_TELEMETRY] = listen_at(s, VM_SOCK_TELEMETRY);
+		if (listener[VM_TELEMETRY] < 0)
+			return listener[VM_TELEMETRY];
 	}
 	if (pipe2(log, O_CLOEXEC) < 0)
 		return -errno;
@@ -277,7 +283,7 @@ static int accept_at(const struct vm_wait *w, int *listener, int *ret,
 }
 
 int firecracker_take(const struct stage *s, const struct vm_wait *w,
-		     int listener[VM_PORTS], int port[VM_PORTS],
+		     int listener[VM_PORTS_ALL], int port[VM_PORTS_ALL],
 		     char why[VM_WHY_SIZE])
 {
 	const uint64_t ttl = s->req->spec->ttl_seconds;

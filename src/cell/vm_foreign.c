@@ -184,6 +184,7 @@ static void over(struct foreign *f)
 	const int32_t code = f->code < 0 || f->code > 255 ? 255 : f->code;
 	const uint64_t end = clock_mono_ns() + OFF_MS * 1000000ULL;
 
+	vm_telemetry_end(f->m);
 	/* it powers off, and what it says until then is heard */
 	while (!f->m->is_dead && clock_mono_ns() < end)
 		(void)vm_turn_for(f->m, false, -1, 0, OFF_MS / 10);
@@ -275,6 +276,7 @@ static void let_go(struct foreign *f)
 	    go.type != CELL_MSG_GO)
 		_exit(125);
 	vm_check(m, firecracker_go(&f->wait, why), why);
+	vm_telemetry_begin(m);
 	/* as exec would */
 	(void)close(m->s->child_sock);
 }

@@ -4,6 +4,7 @@
 #ifndef CELLOS_CELL_VM_INT_H
 #define CELLOS_CELL_VM_INT_H
 
+#include <poll.h>
 #include <sys/types.h>
 
 #include "cell/stage.h"
@@ -16,6 +17,14 @@ enum {
 	VM_SYS_MAX = 4096
 };
 
+struct vm_telemetry {
+	uint64_t heard_ns; /* 0: nobody listens yet */
+	uint64_t second_ns, events, bytes, dropped;
+	bool is_silent; /* has been told */
+	size_t len;
+	char buf[8192];
+};
+
 struct machine {
 	struct stage *s;
 	size_t step; /* VMM */
@@ -23,7 +32,8 @@ struct machine {
 	int sigfd;
 	int api;  /* connection to the VMM's; -1 */
 	int echo; /* where the console goes besides; -1 */
-	int port[VM_PORTS], listener[VM_PORTS];
+	int port[VM_PORTS_ALL], listener[VM_PORTS_ALL];
+	struct vm_telemetry telemetry;
 	struct pump flow[3]; /* by the command's descriptor */
 	struct wbuf setup;   /* not yet sent from @sent on */
 	size_t sent;
@@ -76,6 +86,18 @@ int vm_echo(struct machine *m) MUST_USE;
 int vm_wait_vmm(void *arg, int fd, short events, uint64_t ns);
 /** vm_check() - @r of a part of the start of the VMM; 0: go on */
 void vm_check(struct machine *m, int r, const char *why);
+
+/* -- vm_telemetry.c -- */
+
+/** vm_telemetry_begin() - from here on an agent is expected to be heard
+ *  vm_telemetry_poll() - what to wait for; vm_telemetry_ms() - and how long
+ *  vm_telemetry_serve() - what happened there
+ *  vm_telemetry_end() - the last of it */
+void vm_telemetry_begin(struct machine *m);
+struct pollfd vm_telemetry_poll(const struct machine *m);
+int vm_telemetry_ms(const struct machine *m);
+void vm_telemetry_serve(struct machine *m, const struct pollfd *p);
+void vm_telemetry_end(struct machine *m);
 
 /** vm_foreign_main() - drives a guest whose init is not ours */
 void vm_foreign_main(struct machine *m) NORETURN;

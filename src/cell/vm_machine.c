@@ -190,7 +190,7 @@ static void tell_ends(struct machine *m)
 bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 		 int ms)
 {
-	struct pollfd p[POLLS + 3] = {
+	struct pollfd p[POLLS + 4] = {
 		{ m->sigfd, POLLIN, 0 },
 		{ m->port[VM_CONTROL],
 		  (short)(POLLIN | (m->setup.len ? POLLOUT : 0)), 0 },
@@ -203,7 +203,10 @@ bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 	for (size_t i = 0; i < 3; i++)
 		p[POLLS + i] = is_running ? pump_poll(&m->flow[i])
 					  : (struct pollfd){ .fd = -1 };
-	if (poll(p, POLLS + 3, ms) < 0 && errno != EINTR)
+	p[POLLS + 3] = vm_telemetry_poll(m);
+	if (vm_telemetry_ms(m) >= 0 && (ms < 0 || ms > vm_telemetry_ms(m)))
+		ms = vm_telemetry_ms(m);
+	if (poll(p, POLLS + 4, ms) < 0 && errno != EINTR)
 		_exit(125);
 	if (p[2].revents)
 		vm_take_log(m);
@@ -214,6 +217,7 @@ bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 	for (size_t i = 0; i < 3; i++)
 		if (p[POLLS + i].revents)
 			pump_serve(&m->flow[i]);
+	vm_telemetry_serve(m, &p[POLLS + 3]);
 	if (is_running)
 		tell_ends(m);
 	reap(m);
@@ -269,7 +273,7 @@ void vm_begin(struct machine *m, struct stage *s, size_t step)
 	m->s = s;
 	m->step = step;
 	m->echo = m->api = -1;
-	for (int i = 0; i < VM_PORTS; i++)
+	for (int i = 0; i < VM_PORTS_ALL; i++)
 		m->port[i] = m->listener[i] = -1;
 	r = m->sigfd = driver_begin(s);
 	if (r >= 0 && (int)step == s->fail_step)

@@ -24,7 +24,7 @@
 enum {
 	ARGS_MAX = 80,
 	FD_FIRST = 10, /* of the ports, in the VMM */
-	FD_TAP = FD_FIRST + VM_PORTS,
+	FD_TAP = FD_FIRST + VM_PORTS_ALL,
 	FD_END,
 	TSC_SAMPLE_NS = 10000000
 };
@@ -78,10 +78,16 @@ static void add_fmt(struct args *a, const char *option, const char *fmt, ...)
 	add(a, at);
 }
 
+/* One for telemetry only where it is asked for */
+static int ports(const struct stage *s)
+{
+	return s->req->telemetry.probes ? VM_PORTS_ALL : VM_PORTS;
+}
+
 static void put_args(struct args *a, const struct stage *s)
 {
-	static const char *const names[VM_PORTS] = {
-		"log", "control", "in", "out", "err", "trees"
+	static const char *const names[VM_PORTS_ALL] = {
+		"log", "control", "in", "out", "err", "trees", "telemetry"
 	};
 	const struct plan *p = s->plan;
 
@@ -113,12 +119,12 @@ static void put_args(struct args *a, const struct stage *s)
 	add_fmt(a, "-blockdev",
 		"driver=raw,node-name=root,file=file,read-only=on");
 	add_fmt(a, "-device", "virtio-blk-device,drive=root");
-	for (int i = 0; i < VM_PORTS; i++)
+	for (int i = 0; i < ports(s); i++)
 		add_fmt(a, "-chardev", "socket,id=%s,fd=%d", names[i],
 			FD_FIRST + i);
 	add_fmt(a, "-serial", "chardev:%s", names[0]);
-	add_fmt(a, "-device", "virtio-serial-device,max_ports=%d", VM_PORTS);
-	for (int i = 1; i < VM_PORTS; i++)
+	add_fmt(a, "-device", "virtio-serial-device,max_ports=%d", ports(s));
+	for (int i = 1; i < ports(s); i++)
 		add_fmt(a, "-device",
 			"virtserialport,chardev=%s,nr=%d,name=cellos.%s",
 			names[i], i, names[i]);
@@ -129,8 +135,8 @@ static void put_args(struct args *a, const struct stage *s)
 }
 
 static void become_vmm(const struct stage *s,
-		       const int theirs[VM_PORTS]) NORETURN;
-static void become_vmm(const struct stage *s, const int theirs[VM_PORTS])
+		       const int theirs[VM_PORTS_ALL]) NORETURN;
+static void become_vmm(const struct stage *s, const int theirs[VM_PORTS_ALL])
 {
 	static char path[] = "PATH=/usr/bin:/bin";
 	static char *const env[] = { path, NULL };
@@ -139,7 +145,7 @@ static void become_vmm(const struct stage *s, const int theirs[VM_PORTS])
 
 	put_args(&a, s);
 	r = driver_drop_stdio(s);
-	for (int i = 0; i < VM_PORTS && !r; i++)
+	for (int i = 0; i < ports(s) && !r; i++)
 		r = last_errno(dup2(theirs[i], FD_FIRST + i));
 	if (!r && s->req->door)
 		r = last_errno(dup2(s->leg_net, FD_TAP));
@@ -165,15 +171,17 @@ static int high(int *fd)
 	return 0;
 }
 
-pid_t qemu_start(struct stage *s, int port[VM_PORTS])
+pid_t qemu_start(struct stage *s, int port[VM_PORTS_ALL])
 {
-	int theirs[VM_PORTS];
+	int theirs[VM_PORTS_ALL];
 	pid_t pid;
 	int r = high(&s->child_sock);
 
 	if (!r)
 		r = high(&s->leg_net);
-	for (int i = 0; i < VM_PORTS && !r; i++) {
+	if (!r)
+		r = high(&s->telemetry);
+	for (int i = 0; i < ports(s) && !r; i++) {
 		int pair[2];
 
 		r = last_errno(socketpair(
@@ -194,7 +202,7 @@ pid_t qemu_start(struct stage *s, int port[VM_PORTS])
 		become_vmm(s, theirs);
 	r = pid < 0 ? -errno : pid;
 	fd_drop(&s->leg_net); /* the VMM's alone */
-	for (int i = 0; i < VM_PORTS; i++)
+	for (int i = 0; i < ports(s); i++)
 		(void)close(theirs[i]);
 	return r;
 }

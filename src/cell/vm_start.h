@@ -27,7 +27,7 @@ uint64_t vm_cpus(const struct cell_request *req);
  *
  * Return: its pid, or -errno
  */
-pid_t qemu_start(struct stage *s, int port[VM_PORTS]) MUST_USE;
+pid_t qemu_start(struct stage *s, int port[VM_PORTS_ALL]) MUST_USE;
 
 /**
  * firecracker_start() - a VMM that waits to be told what to boot
@@ -38,7 +38,7 @@ pid_t qemu_start(struct stage *s, int port[VM_PORTS]) MUST_USE;
  * Return: its pid, or -errno
  */
 pid_t firecracker_start(struct stage *s, int *ret_log,
-			int listener[VM_PORTS]) MUST_USE;
+			int listener[VM_PORTS_ALL]) MUST_USE;
 
 /* How one waits for the VMM, while others are served. */
 struct vm_wait {
@@ -87,7 +87,7 @@ int firecracker_go(const struct vm_wait *w, char why[VM_WHY_SIZE]) MUST_USE;
 int firecracker_ctrl_alt_del(const struct vm_wait *w,
 			     char why[VM_WHY_SIZE]) MUST_USE;
 int firecracker_take(const struct stage *s, const struct vm_wait *w,
-		     int listener[VM_PORTS], int port[VM_PORTS],
+		     int listener[VM_PORTS_ALL], int port[VM_PORTS_ALL],
 		     char why[VM_WHY_SIZE]) MUST_USE;
 
 /* -- vm_api.c -- */

@@ -174,6 +174,7 @@ int vm_get_setup(char *p, size_t n, struct vm_told *ret)
 
 	if (!cursor_take(&c, sizeof(ret->h), &head))
 		return -EPROTO;
+	ret->setup = p;
 	memcpy(&ret->h, head.p, sizeof(ret->h));
 	if (ret->h.size != n || ret->h.version != VM_VERSION ||
 	    ret->h.n_ops != PLAN_OP_NUM || !ret->h.n_argv)

@@ -123,6 +123,9 @@ enum env_status {
 	  "what a guest writes lies in its memory")                           \
 	X("CELLOS_FIRECRACKER_POOL_SIZE", INTEGER, "0", IGNORED,              \
 	  "a machine made in advance could not be told the document")         \
+	X("CELLOS_HOST_TELEMETRY_SIGN_ALG", ENUM, "off", IGNORED,             \
+	  "events of a guest are signed as all of a run are")                 \
+	X("CELLOS_HOST_TELEMETRY_SIGN_KID", STRING, "", IGNORED, "the same")  \
 	X("CELLOS_BROKER", ENUM, "memory", ACTIVE,                            \
 	  "env: secrets from CELLOS_SECRET_<KEY>; with secretRefs every "     \
 	  "other broker is refused")                                          \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Within a run: the command, from its announcement to its outcome. */
-#include "cell/message.h"
 #include "cli/lifecycle_int.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +10,9 @@
 
 #include "base/log.h"
 #include "base/names.h"
+#include "base/utf8.h"
+#include "cell/message.h"
+#include "wire/telemetry.h"
 
 /* What cannot be recorded must not go on. Blocked: wait() reads both, and the
  * second signal allows no grace. */
@@ -29,6 +32,44 @@ static void on_violation(void *arg, const struct report_enforcement *r)
 		return;
 	life_enforcement(l, r);
 	life_flush(l);
+	if (l->failed)
+		end_unrecorded(l);
+}
+
+/* Stamped here: of what a guest says only its own words are taken. */
+static void on_telemetry(void *arg, const struct cell_telemetry *t)
+{
+	static const enum event_type types[TELEMETRY_PROBE_NUM] = {
+		[TELEMETRY_SPAWNED] = EVENT_GUEST_SPAWNED,
+		[TELEMETRY_EXITED] = EVENT_GUEST_EXITED,
+		[TELEMETRY_INOTIFY] = EVENT_GUEST_INOTIFY,
+		[TELEMETRY_DENIED] = EVENT_GUEST_DENIED,
+		[TELEMETRY_CONNECT] = EVENT_GUEST_CONNECT,
+	};
+	struct life *l = arg;
+	struct telemetry_frame f = { .pid = t->pid, .monotonic_ns = t->value };
+	char now[CLOCK_TEXT_SIZE];
+
+	if (l->failed)
+		return;
+	clock_text(now, clock_wall(), CLOCK_FORM_C);
+	if (t->kind == CELL_TELEMETRY_DROPPED) {
+		l->telemetry_dropped = t->value;
+		l->has_telemetry = true;
+	} else if (t->kind == CELL_TELEMETRY_SILENT) {
+		event_agent_silenced(&l->body, &l->run,
+				     CELL_TELEMETRY_WINDOW_MS, t->value);
+		life_emit_from(l, EVENT_AGENT_SILENCED, EVENT_SOURCE_GUEST, now,
+			       &l->body);
+	} else if (t->probe < TELEMETRY_ALIVE && utf8_is_text(t->comm)) {
+		f.probe = (enum telemetry_probe)t->probe;
+		(void)snprintf(f.comm, sizeof(f.comm), "%s", t->comm);
+		l->telemetry_events++;
+		event_declared(&l->body, &l->run, &f, now);
+		life_emit_from(l, types[t->probe], EVENT_SOURCE_GUEST, now,
+			       &l->body);
+	}
+	wbuf_reset(&l->body);
 	if (l->failed)
 		end_unrecorded(l);
 }
@@ -89,6 +130,7 @@ static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
 {
 	struct backend_watch w = {
 		.violation = on_violation,
+		.telemetry = on_telemetry,
 		.arg = l,
 		.signer_pidfd = signer_pidfd(l->c->signer),
 		.timeout_ms = d->ms,
@@ -212,6 +254,22 @@ static void lost_error(const struct life *l, struct err *e)
 			      lost_word(&l->res->exit));
 }
 
+/* How much a guest said, and how much of it nobody wrote down */
+static void telemetry_totals(struct life *l)
+{
+	NO_INIT struct report_enforcement r;
+	char text[24];
+
+	if (!l->has_telemetry || l->failed)
+		return;
+	report_begin(&r, REPORT_ENDED, backend_name(l->c->backend));
+	(void)snprintf(text, sizeof(text), "%" PRIu64, l->telemetry_events);
+	report_item_add(&r, "telemetry.events", "", text, true);
+	(void)snprintf(text, sizeof(text), "%" PRIu64, l->telemetry_dropped);
+	report_item_add(&r, "telemetry.dropped", "", text, true);
+	life_enforcement(l, &r);
+}
+
 /* Written whatever the outcome; only then the outcome is the run's failure */
 static void command_result(struct life *l)
 {
@@ -222,6 +280,7 @@ static void command_result(struct life *l)
 
 	if (!l->executed)
 		return;
+	telemetry_totals(l);
 	if (life_has_net(l)) {
 		event_network_enforcement(&l->body, &l->run,
 					  lost ? NULL : &l->exit_code,

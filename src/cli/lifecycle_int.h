@@ -33,9 +33,11 @@ struct life {
 	struct gate_process *gate; /* while it lives */
 	struct gate_stats totals;
 	struct flow_counts flows;
-	bool has_totals;  /* the gate has told its last */
-	bool door_held;	  /* its rules were loaded and read back */
-	bool gate_failed; /* it is why the cell was not created */
+	uint64_t telemetry_events, telemetry_dropped;
+	bool has_telemetry; /* the driver has told its last */
+	bool has_totals;    /* the gate has told its last */
+	bool door_held;	    /* its rules were loaded and read back */
+	bool gate_failed;   /* it is why the cell was not created */
 
 	bool failed;
 	struct err phase;

@@ -14,6 +14,7 @@
 #include "cli/env.h"
 #include "cli/firecracker.h"
 #include "cli/signing.h"
+#include "cli/telemetry.h"
 #include "image/image.h"
 
 #define VARIABLE "CELLOS_CELL_BACKEND"
@@ -158,6 +159,8 @@ void wall_request(const struct backend *b, const struct state_dirs *d,
 		  struct cell_request *req)
 {
 	req->wall = b->wall;
+	if (b->wall == CELL_WALL_QEMU || b->wall == CELL_WALL_FIRECRACKER)
+		req->telemetry = telemetry_rules(req->spec, req->limits);
 	switch (b->wall) {
 	case CELL_WALL_GVISOR:
 		req->runsc = env_path("CELLOS_GVISOR_RUNSC_BIN");

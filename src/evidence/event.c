@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "evidence/body.h"
+#include "wire/telemetry.h"
 
 #define SIGNING_SOURCE "/cellos-supervisor/event-signing"
 #define CONTENT_TYPE   "application/json"
@@ -234,6 +235,45 @@ void event_manifest_failed(struct wbuf *b, const char *role,
 	body_ktext(&j, "expectedSha256", expected);
 	body_ktext(&j, "manifestPath", manifest);
 	body_ktext(&j, "role", role);
+	json_out_end(&j, '}');
+}
+
+void event_declared(struct wbuf *b, const struct event_run *r,
+		    const struct telemetry_frame *f, const char *received)
+{
+	struct json_out j;
+
+	begin(&j, b);
+	json_out_key(&j, "guest");
+	json_out_object(&j);
+	json_out_kstr(&j, "guestComm", f->comm);
+	json_out_ku64(&j, "guestMonotonicNs", f->monotonic_ns);
+	json_out_ku64(&j, "guestPid", f->pid);
+	json_out_kstr(&j, "probeSource", telemetry_word(f->probe));
+	json_out_end(&j, '}');
+	json_out_key(&j, "host");
+	json_out_object(&j);
+	body_ktext(&j, "cellId", r->cell_id);
+	json_out_kstr(&j, "hostReceivedAt", received);
+	body_ktext(&j, "runId", r->run_id);
+	body_ktext(&j, "specSignatureHash", r->spec_hash);
+	json_out_end(&j, '}');
+	json_out_kstr(&j, "provenance", "declared");
+	json_out_end(&j, '}');
+}
+
+void event_agent_silenced(struct wbuf *b, const struct event_run *r,
+			  uint64_t window_ms, uint64_t elapsed_ms)
+{
+	struct json_out j;
+
+	begin(&j, b);
+	body_ktext(&j, "cellId", r->cell_id);
+	json_out_ku64(&j, "elapsedMs", elapsed_ms);
+	json_out_kstr(&j, "epistemicStatus", "DECLARED");
+	json_out_ku64(&j, "keepaliveWindowMs", window_ms);
+	json_out_kstr(&j, "ruleClass", "GUEST_AGENT_DECLARATION");
+	body_ktext(&j, "runId", r->run_id);
 	json_out_end(&j, '}');
 }
 

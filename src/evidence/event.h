@@ -19,10 +19,11 @@
 #define EVENT_PREFIX "dev.cellos.events."
 /* Members `source`. All are the supervisor's words: it signs what the gate
  * told it in the name the original's proxies have. */
-#define EVENT_SOURCE	 "cellos-supervisor"
-#define EVENT_SOURCE_DNS "cellos-dns-proxy"
-#define EVENT_SOURCE_SNI "cellos-sni-proxy"
-#define EVENT_SOURCE_VM	 "cellos-host-firecracker" /* of both microVM walls */
+#define EVENT_SOURCE	   "cellos-supervisor"
+#define EVENT_SOURCE_DNS   "cellos-dns-proxy"
+#define EVENT_SOURCE_SNI   "cellos-sni-proxy"
+#define EVENT_SOURCE_VM	   "cellos-host-firecracker" /* of both microVM walls */
+#define EVENT_SOURCE_GUEST "/cellos-supervisor/host-telemetry"
 
 /* X(enum suffix, type without EVENT_PREFIX, ours, when it is written).
  * The man page cellos-events(7) and the contracts are checked against it. */
@@ -54,6 +55,18 @@
 	X(NETWORK_FLOW_DECISION,                                               \
 	  "cell.observability.v1.network_flow_decision", 0,                    \
 	  "a flow ended, or a rule is summed up, where a variable asks")       \
+	X(GUEST_SPAWNED, "cell.observability.guest.process_spawned", 0,        \
+	  "the agent of a machine says so, where spec.telemetry asks")         \
+	X(GUEST_EXITED, "cell.observability.guest.process_exited", 0,          \
+	  "the same")                                                          \
+	X(GUEST_INOTIFY, "cell.observability.guest.fs_inotify_fired", 0,       \
+	  "the same, of an agent that is not ours")                            \
+	X(GUEST_DENIED, "cell.observability.guest.capability_denied", 0,       \
+	  "the same, of an agent that is not ours")                            \
+	X(GUEST_CONNECT, "cell.observability.guest.net_connect_attempted", 0,  \
+	  "the same, of an agent that is not ours")                            \
+	X(AGENT_SILENCED, "cell.observability.v1.guest.agent_silenced", 0,     \
+	  "once, when that agent was not heard for 10 seconds")                \
 	X(NETWORK_ENFORCEMENT, "cell.observability.v1.network_enforcement", 0, \
 	  "after the command, with a network namespace")                       \
 	X(COMPLETED, "cell.command.v1.completed", 0, "the command has ended")  \
@@ -127,6 +140,15 @@ void event_manifest_failed(struct wbuf *b, const char *role,
 			   const char *expected, const char *actual,
 			   const char *manifest);
 void event_started(struct wbuf *b, const struct event_run *r);
+
+struct telemetry_frame;
+/** event_declared() - what a guest says of itself: nobody checked it
+ *  @received: RFC 3339, when it came */
+void event_declared(struct wbuf *b, const struct event_run *r,
+		    const struct telemetry_frame *f, const char *received);
+/** event_agent_silenced() - @elapsed_ms: since it was last heard */
+void event_agent_silenced(struct wbuf *b, const struct event_run *r,
+			  uint64_t window_ms, uint64_t elapsed_ms);
 /** event_container_security() - @status: text of /proc/<pid>/status, or NULL */
 void event_container_security(struct wbuf *b, const struct event_run *r,
 			      const char *status);

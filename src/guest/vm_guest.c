@@ -39,8 +39,8 @@ struct guest {
 	int port[VM_PORTS];
 	struct vm_told told;
 	int group;
-	int sysrq; /* test builds */
-	pid_t child;
+	int sysrq;	    /* test builds */
+	pid_t child, agent; /* 0: none */
 	int sigfd;
 	struct pump flow[3];
 	int tree[LIMIT_MOUNTS + 1]; /* held: the command's root has no way to
@@ -422,6 +422,9 @@ static void serve(struct guest *g)
 	 * written any more when it is read */
 	if (file_write(g->group, "cgroup.kill", "1", 1))
 		off("cgroup.kill", errno);
+	/* its kernel has told it all by now, and it has to be waited for */
+	if (g->agent > 0)
+		(void)kill(g->agent, SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 	flush(g);
@@ -452,6 +455,12 @@ static void set_up(struct guest *g)
 
 	if (r)
 		fault(g, (int)h->first, -r, what);
+	/* before there is a command it could be taken for */
+	if (h->has_agent) {
+		r = g->agent = vm_agent_start(&g->told);
+		if (r < 0)
+			fault(g, (int)h->first, -r, "telemetry");
+	}
 	g->group = vm_boot_group(h, &what);
 	if (g->group < 0)
 		fault(g, (int)h->first, -g->group, what);

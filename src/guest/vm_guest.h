@@ -17,6 +17,9 @@ bool vm_boot_has_sockets(void);
 /** vm_port_open() - of enum vm_port; waits for the device
  *  Return: a descriptor or -errno */
 int vm_port_open(int n) MUST_USE;
+/** vm_agent_start() - a process that declares what starts and ends here
+ *  @told: wiped in it; Return: its pid, or -errno */
+pid_t vm_agent_start(struct vm_told *told) MUST_USE;
 /** vm_boot_root() - the image at VM_GUEST_IMAGE and room at VM_FILES, in a root
  *  that can be left; 0 or -errno */
 int vm_boot_root(const struct vm_setup *h, const char **ret_what) MUST_USE;

@@ -38,7 +38,8 @@ static int open_socket(int n)
 	const struct sockaddr_vm to = {
 		.svm_family = AF_VSOCK,
 		.svm_cid = VMADDR_CID_HOST,
-		.svm_port = (unsigned)(VM_SOCK_FIRST + n),
+		.svm_port = n == VM_TELEMETRY ? (unsigned)VM_SOCK_TELEMETRY
+					      : (unsigned)(VM_SOCK_FIRST + n),
 	};
 	OWNED(fd_drop) int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 

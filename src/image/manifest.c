@@ -24,19 +24,14 @@ const char *manifest_role_file(enum manifest_role r)
 	return roles[r].file;
 }
 
-static bool is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 static struct slice next_field(struct slice *line)
 {
 	struct slice s;
 
-	while (line->n && is_space(*line->p))
+	while (line->n && ascii_is_space(*line->p))
 		line->p++, line->n--;
 	s = (struct slice){ line->p, 0 };
-	while (line->n && !is_space(*line->p))
+	while (line->n && !ascii_is_space(*line->p))
 		line->p++, line->n--, s.n++;
 	return s;
 }

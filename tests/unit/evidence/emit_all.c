@@ -14,6 +14,7 @@
 #include "evidence/event_net.h"
 #include "evidence/journal.h"
 #include "evidence/report.h"
+#include "wire/telemetry.h"
 
 #define ID   "3a5f7e54-420b-4ffb-90b8-852307748355"
 #define AT_B "2026-01-02T03:04:05.123Z"
@@ -197,6 +198,23 @@ static void put_all(const struct event_run *r)
 	put(EVENT_STARTED);
 	event_manifest_failed(&buf, "rootfs", HASH, HASH, "/m");
 	put_from(EVENT_MANIFEST_FAILED, EVENT_SOURCE_VM, "");
+	event_declared(&buf, r,
+		       &(struct telemetry_frame){ TELEMETRY_SPAWNED, 300,
+						  5000000000, "sh" },
+		       "2026-01-02T03:04:05Z");
+	put_from(EVENT_GUEST_SPAWNED, EVENT_SOURCE_GUEST,
+		 "2026-01-02T03:04:05Z");
+	for (int i = TELEMETRY_EXITED; i < TELEMETRY_ALIVE; i++) {
+		event_declared(&buf, r,
+			       &(struct telemetry_frame){
+				       (enum telemetry_probe)i, 0, 0, "" },
+			       "2026-01-02T03:04:05Z");
+		put_from((enum event_type)(EVENT_GUEST_SPAWNED + i),
+			 EVENT_SOURCE_GUEST, "2026-01-02T03:04:05Z");
+	}
+	event_agent_silenced(&buf, r, 10000, 10001);
+	put_from(EVENT_AGENT_SILENCED, EVENT_SOURCE_GUEST,
+		 "2026-01-02T03:04:05Z");
 	event_container_security(&buf, r, status);
 	put(EVENT_CONTAINER_SECURITY);
 	event_container_security(&buf, r, NULL);

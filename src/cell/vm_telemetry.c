@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What an agent in the guest declares, and that it is silent. The driver parses
+ * it, counts it, and passes records of one size on; nothing here waits.
+ */
+#include "cell/vm_int.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "wire/telemetry.h"
+
+#define SECOND_NS 1000000000ULL
+
+static void forward(struct machine *m, struct cell_telemetry r)
+{
+	struct vm_telemetry *t = &m->telemetry;
+
+	if (send(m->s->telemetry, &r, sizeof(r), MSG_NOSIGNAL | MSG_DONTWAIT) !=
+	    (ssize_t)sizeof(r))
+		t->dropped++;
+}
+
+/* Not at once: at the end of a run its agent ends before it does. */
+static void hang_up(struct machine *m)
+{
+	fd_drop(&m->port[VM_TELEMETRY]);
+	fd_drop(&m->listener[VM_TELEMETRY]);
+}
+
+/* Once: then there is nobody to wait for. */
+static void silenced(struct machine *m, uint64_t now)
+{
+	struct vm_telemetry *t = &m->telemetry;
+
+	t->is_silent = true;
+	forward(m, (struct cell_telemetry){ .kind = CELL_TELEMETRY_SILENT,
+					    .value = (now - t->heard_ns) /
+						     1000000 });
+	hang_up(m);
+}
+
+/* A second at a time, by number and by bytes */
+static bool has_room(struct machine *m, size_t bytes, uint64_t now)
+{
+	const struct cell_telemetry_rules *rules = &m->s->req->telemetry;
+	struct vm_telemetry *t = &m->telemetry;
+
+	if (now - t->second_ns >= SECOND_NS) {
+		t->second_ns = now;
+		t->events = 0;
+		t->bytes = 0;
+	}
+	if (t->events >= rules->events_per_second ||
+	    (rules->bytes_per_second &&
+	     bytes > rules->bytes_per_second - t->bytes))
+		return false;
+	t->events++;
+	t->bytes += bytes;
+	return true;
+}
+
+static void take_frame(struct machine *m, const struct telemetry_frame *f,
+		       size_t bytes, uint64_t now)
+{
+	struct cell_telemetry r = { .kind = CELL_TELEMETRY_EVENT,
+				    .probe = (uint8_t)f->probe,
+				    .pid = f->pid,
+				    .value = f->monotonic_ns };
+
+	m->telemetry.heard_ns = now;
+	if (f->probe == TELEMETRY_ALIVE ||
+	    !(m->s->req->telemetry.probes & 1u << f->probe))
+		return;
+	if (!has_room(m, bytes, now)) {
+		m->telemetry.dropped++;
+		return;
+	}
+	memcpy(r.comm, f->comm, sizeof(r.comm));
+	forward(m, r);
+}
+
+static void take(struct machine *m, uint64_t now)
+{
+	struct vm_telemetry *t = &m->telemetry;
+	ssize_t n = read(m->port[VM_TELEMETRY], t->buf + t->len,
+			 sizeof(t->buf) - t->len);
+	size_t at = 0;
+
+	if (n <= 0) {
+		if (n == 0 || (errno != EAGAIN && errno != EINTR))
+			hang_up(m);
+		return;
+	}
+	t->len += (size_t)n;
+	for (;;) {
+		struct telemetry_frame f;
+		ptrdiff_t used = telemetry_get(
+			(struct slice){ t->buf + at, t->len - at }, &f);
+
+		/* one that says nonsense is not listened to any more */
+		if (used < 0) {
+			hang_up(m);
+			return;
+		}
+		if (used == 0)
+			break;
+		take_frame(m, &f, (size_t)used, now);
+		at += (size_t)used;
+	}
+	memmove(t->buf, t->buf + at, t->len - at);
+	t->len -= at;
+}
+
+static void welcome(struct machine *m)
+{
+	int fd = accept4(m->listener[VM_TELEMETRY], NULL, NULL,
+			 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	m->port[VM_TELEMETRY] = fd;
+	/* the first one is the agent, whoever comes after is not */
+	fd_drop(&m->listener[VM_TELEMETRY]);
+}
+
+struct pollfd vm_telemetry_poll(const struct machine *m)
+{
+	return (struct pollfd){ m->port[VM_TELEMETRY] >= 0
+					? m->port[VM_TELEMETRY]
+					: m->listener[VM_TELEMETRY],
+				POLLIN, 0 };
+}
+
+void vm_telemetry_begin(struct machine *m)
+{
+	m->telemetry.heard_ns = clock_mono_ns();
+}
+
+void vm_telemetry_serve(struct machine *m, const struct pollfd *p)
+{
+	struct vm_telemetry *t = &m->telemetry;
+	const uint64_t now = clock_mono_ns();
+
+	if (!m->s->req->telemetry.probes || !t->heard_ns || t->is_silent)
+		return;
+	if (p->revents && m->port[VM_TELEMETRY] >= 0)
+		take(m, now);
+	else if (p->revents)
+		welcome(m);
+	if (!t->is_silent &&
+	    now - t->heard_ns >= CELL_TELEMETRY_WINDOW_MS * 1000000ULL)
+		silenced(m, now);
+}
+
+int vm_telemetry_ms(const struct machine *m)
+{
+	const struct vm_telemetry *t = &m->telemetry;
+	const uint64_t end =
+		t->heard_ns + CELL_TELEMETRY_WINDOW_MS * 1000000ULL;
+	const uint64_t now = clock_mono_ns();
+
+	if (!m->s->req->telemetry.probes || !t->heard_ns || t->is_silent)
+		return -1;
+	return now >= end ? 0 : (int)((end - now) / 1000000) + 1;
+}
+
+void vm_telemetry_end(struct machine *m)
+{
+	if (!m->s->req->telemetry.probes)
+		return;
+	/* what had come when the command ended */
+	if (m->port[VM_TELEMETRY] >= 0)
+		take(m, clock_mono_ns());
+	forward(m, (struct cell_telemetry){ .kind = CELL_TELEMETRY_DROPPED,
+					    .value = m->telemetry.dropped });
+}
