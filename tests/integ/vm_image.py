@@ -74,11 +74,12 @@ def put(root, path):
             shutil.copy2(path, here)
 
 
-def make_root(root):
+def put_packages(root, names):
+    """The files of packages, and what chooses among them."""
     for name in ("bin", "sbin", "lib", "lib64"):
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to("usr/" + name)
-    for line in query("dpkg", "-L", *closure(PACKAGES)).splitlines():
+    for line in query("dpkg", "-L", *names).splitlines():
         if not line.startswith("/") or line.startswith(LEFT_OUT) or \
                 (os.path.isdir(line) and not os.path.islink(line)):
             continue
@@ -95,6 +96,10 @@ def make_root(root):
     for name in ("python3", "awk", "sh", "gcc"):
         if os.path.lexists(f"/usr/bin/{name}"):
             put(root, f"/usr/bin/{name}")
+
+
+def make_root(root):
+    put_packages(root, closure(PACKAGES))
     for name, text in ETC.items():
         path = root / "etc" / name
         path.unlink(missing_ok=True)
