@@ -22,13 +22,19 @@ BUILD = pathlib.Path(os.environ.get("CELLOS_BUILD", SOURCE / "build")).resolve()
 TEST_BUILD = pathlib.Path(os.environ.get("CELLOS_TEST_BUILD",
                                          SOURCE / "build-test"))
 SANITIZED = os.environ.get("CELLOS_TEST_SANITIZED") == "1"
+# `./dev test --vm`: in a machine, each step of which is emulated.
+EMULATED = os.environ.get("CELLOS_TEST_VM") == "1"
+# Where tests that try many times try fewer.
+SLOW = SANITIZED or EMULATED
 # `./dev test --all`: machines of every kind, which take seconds each to boot.
 IS_ALL = os.environ.get("CELLOS_TEST_ALL") == "1"
 IS_ROOT = os.geteuid() == 0
-# Options of `run` for each wall that can be had here.
+# Options of `run` for each wall that can be had here; gVisor is its own kernel
+# on every host.
 GVISOR = ("--backend", "gvisor")
 QEMU = ("--backend", "qemu")
-WALLS = {"host": (), "gvisor": GVISOR} if IS_ROOT else {"host": ()}
+WALLS = {"host": (), "gvisor": GVISOR} if IS_ROOT and not EMULATED else {
+    "host": ()}
 # Deadlines of waiting, not of speed: see the tests that use them.
 SLACK = 3 if SANITIZED else 1
 EVIDENCE = "dev.cellos.events.cell.evidence.v1."

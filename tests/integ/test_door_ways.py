@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import SANITIZED, SLACK, TEST_BUILD
+from conftest import SLACK, SLOW, TEST_BUILD
 from door_clients import HERE
 from door_harness import (PYTHON, WorldCells,
                           connections, decisions, name, say, speak)
@@ -35,7 +35,7 @@ def client_dir(door):
 
 # -- r17: the first moment --
 
-STARTS = 100 if SANITIZED else 1000
+STARTS = 100 if SLOW else 1000
 LOOP = """
 i=0
 while [ $i -lt "$1" ]; do

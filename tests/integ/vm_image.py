@@ -33,8 +33,9 @@ def query(*argv):
                           stdout=subprocess.PIPE).stdout
 
 
-def closure(names):
-    """What is installed here of these packages and of all they need."""
+def closure(names, without="perl"):
+    """What is installed here of these packages and of all they need, but for
+    those whose name begins with a word."""
     rows = query("dpkg-query", "-W", "-f",
                  "${Package}\t${Provides}\t${Pre-Depends}, ${Depends}\n")
     needs, by_name = {}, {}
@@ -46,7 +47,7 @@ def closure(names):
     found, todo = set(), list(names)
     while todo:
         name = by_name.get(todo.pop())
-        if not name or name in found or name.startswith("perl"):
+        if not name or name in found or name.startswith(without):
             continue
         found.add(name)
         for text in needs[name]:
@@ -74,13 +75,13 @@ def put(root, path):
             shutil.copy2(path, here)
 
 
-def put_packages(root, names):
+def put_packages(root, names, left_out=LEFT_OUT):
     """The files of packages, and what chooses among them."""
     for name in ("bin", "sbin", "lib", "lib64"):
         (root / "usr" / name).mkdir(parents=True, exist_ok=True)
         (root / name).symlink_to("usr/" + name)
     for line in query("dpkg", "-L", *names).splitlines():
-        if not line.startswith("/") or line.startswith(LEFT_OUT) or \
+        if not line.startswith("/") or line.startswith(left_out) or \
                 (os.path.isdir(line) and not os.path.islink(line)):
             continue
         # what dpkg calls /bin/x lies in /usr/bin

@@ -15,10 +15,10 @@ sys.path.insert(0, str(HERE.parent / "integ"))
 import vm_image  # noqa: E402
 
 SOURCE = HERE.parents[1]
-# Beside those that ./dev names: what every Debian has.
-BASE = ["bash", "coreutils", "dash", "findutils", "grep", "sed", "tar", "gzip",
-        "mount", "kmod", "passwd", "login", "hostname", "libc-bin", "mawk",
-        "debianutils", "diffutils", "perl-base", "iputils-ping"]
+# Beside those that ./dev names, and those no Debian is without.
+BASE = ["kmod", "passwd", "mawk", "perl", "meson"]
+LEFT_OUT = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale",
+            "/usr/share/info", "/var", "/boot")
 # To the disk with the root; the others are loaded from there.
 EARLY = ["virtio_blk", "virtio_pci"]
 # Of /etc, what is this host's alone.
@@ -51,7 +51,7 @@ def put_modules(root, tree):
 
 
 def make_root(root, names):
-    vm_image.put_packages(root, names)
+    vm_image.put_packages(root, names, LEFT_OUT)
     for path in vm_image.query("dpkg", "-L", *names).splitlines():
         cache = f"{os.path.dirname(path)}/__pycache__"
         if path.endswith(".py") and os.path.isdir(cache):
@@ -111,22 +111,29 @@ def make_initrd(root, version, top, out):
 
 def make(packages, at):
     """The directory with kernel, initrd and root.ext4 of these packages."""
-    names = vm_image.closure([*BASE, *packages]) + ["perl-base"]
+    required = [line.split()[1] for line in vm_image.query(
+        "dpkg-query", "-W", "-f", "${Priority} ${Package}\n").splitlines()
+        if line.startswith("required ")]
+    names = vm_image.closure([*required, *BASE, *packages], without=())
     want = key(names)
     if (at / "key").exists() and (at / "key").read_text() == want:
         return
     print("making the machine's disk", flush=True)
-    shutil.rmtree(at, ignore_errors=True)
-    at.mkdir(parents=True)
+    at.mkdir(parents=True, exist_ok=True)
+    (at / "key").unlink(missing_ok=True)
     # links to files of this host: on its file system, if that can be
-    with tempfile.TemporaryDirectory(prefix="tmp", dir=at) as tmp:
+    with tempfile.TemporaryDirectory(dir=at) as tmp:
         tmp = pathlib.Path(tmp)
-        run("dpkg-deb", "-x", vm_image.KERNEL, tmp / "kernel")
+        run("dpkg-deb", "-x", vm_image.KERNEL, tmp / "package")
         make_root(tmp / "root", names)
-        version = put_modules(tmp / "root", tmp / "kernel")
-        shutil.copy(tmp / "kernel/boot" / f"vmlinuz-{version}", at / "kernel")
-        (tmp / "initrd").mkdir()
-        make_initrd(tmp / "root", version, tmp / "initrd", at / "initrd")
+        version = put_modules(tmp / "root", tmp / "package")
+        shutil.copy(tmp / "package/boot" / f"vmlinuz-{version}",
+                    tmp / "kernel")
+        (tmp / "early").mkdir()
+        make_initrd(tmp / "root", version, tmp / "early", tmp / "initrd")
         run("/sbin/mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-d",
-            tmp / "root", at / "root.ext4", SIZE)
+            tmp / "root", tmp / "root.ext4", SIZE)
+        # another machine may be running from the last ones
+        for name in ("kernel", "initrd", "root.ext4"):
+            (tmp / name).replace(at / name)
     (at / "key").write_text(want)
