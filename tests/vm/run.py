@@ -73,7 +73,8 @@ def unpack(path, results):
                 f = tar.extractfile(f"./{name}")
                 (results / name).write_bytes(f.read())
     except (KeyError, tarfile.ReadError) as e:
-        print(f"the machine left no results: {e}", flush=True)
+        print("the machine left no results:", str(e).splitlines()[0],
+              flush=True)
         return False
     return True
 
