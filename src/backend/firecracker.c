@@ -15,11 +15,6 @@
 #include "base/path.h"
 #include "sys/mount.h"
 
-#define KVM "/dev/kvm"
-#define KVM_REMEDY                                                           \
-	"load kvm_intel or kvm_amd, or pass the device in, and run as root " \
-	"or in the kvm group"
-
 static const char *binary_name(const struct cell_request *req)
 {
 	const char *name = req->firecracker.binary;
@@ -29,12 +24,12 @@ static const char *binary_name(const struct cell_request *req)
 
 static int need_kvm(struct err *e)
 {
-	OWNED(fd_drop) int fd = open(KVM, O_RDWR | O_CLOEXEC);
+	OWNED(fd_drop) int fd = open(VM_KVM, O_RDWR | O_CLOEXEC);
 
 	return fd >= 0 ? 0
 		       : err_set(e, ERR_HOST, errno,
-				 "firecracker: " KVM ", which it cannot do "
-				 "without; " KVM_REMEDY ", or use --backend "
+				 "firecracker: " VM_KVM ", which it cannot do "
+				 "without; " VM_KVM_REMEDY ", or use --backend "
 				 "qemu");
 }
 
@@ -105,8 +100,7 @@ size_t firecracker_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
 	n = host_need_program(needs, n, "firecracker",
 			      "install it, or name it in "
 			      "CELLOS_FIRECRACKER_BINARY");
-	n = vm_need_device(needs, n, "kvm", KVM, "machines", KVM_REMEDY);
-	needs[n - 1].required = true;
+	n = vm_need_kvm(needs, n, true);
 	n = vm_need_builder(needs, n);
 	return vm_need_tun(needs, n);
 }

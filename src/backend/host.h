@@ -105,6 +105,12 @@ int vm_plan(const struct cell_request *req, const char *vmm, const char *jailer,
 size_t vm_need_device(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
 		      const char *name, const char *path, const char *what,
 		      const char *remedy);
+#define VM_KVM "/dev/kvm"
+#define VM_KVM_REMEDY                                                        \
+	"load kvm_intel or kvm_amd, or pass the device in, and run as root " \
+	"or in the kvm group"
+size_t vm_need_kvm(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
+		   bool required);
 size_t vm_need_tun(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n);
 size_t vm_need_builder(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n);
 size_t qemu_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);

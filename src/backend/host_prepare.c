@@ -177,8 +177,11 @@ static bool is_ready(const struct backend_cell *c)
 static void wait_ready(struct backend_cell *c)
 {
 	uint64_t limit = plan_is_vm(c->plan) ? BOOT_LIMIT_MS : STAGING_LIMIT_MS;
-	uint64_t end = clock_mono_ns() + limit * 1000000;
+	uint64_t end;
 
+	if (c->req->boot_ms)
+		limit = c->req->boot_ms;
+	end = clock_mono_ns() + limit * 1000000;
 	while (!c->fault.set && !is_ready(c)) {
 		struct pollfd p[6] = {
 			{ c->child_sock, POLLIN, 0 },

@@ -37,6 +37,7 @@ size_t qemu_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
 	size_t n = host_needs(needs);
 
 	n = host_need_program(needs, n, VMM, "apt-get install qemu-system-x86");
+	n = vm_need_kvm(needs, n, false);
 	n = vm_need_builder(needs, n);
 	return vm_need_tun(needs, n);
 }

@@ -78,7 +78,7 @@ void vm_report(struct backend_cell *c, struct report_enforcement *r)
 	else
 		report_guest(c, r);
 	report_item_add(r, "accel", "",
-			c->plan->wall == CELL_WALL_FIRECRACKER
+			c->plan->wall == CELL_WALL_FIRECRACKER || c->req->kvm
 				? "kvm"
 				: "tcg: software emulation",
 			true);
@@ -113,6 +113,17 @@ size_t vm_need_device(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
 	if (fd < 0)
 		(void)snprintf(d->remedy, sizeof(d->remedy), "%s", remedy);
 	fd_drop(&fd);
+	return n;
+}
+
+size_t vm_need_kvm(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
+		   bool required)
+{
+	n = vm_need_device(needs, n, "kvm", VM_KVM,
+			   required ? "machines"
+				    : "machines at the speed of this host",
+			   VM_KVM_REMEDY);
+	needs[n - 1].required = required;
 	return n;
 }
 

@@ -107,6 +107,10 @@ struct cell_request {
 	const char *runsc;	   /* CELL_WALL_GVISOR: path, or a name to be
 				    * found in our PATH; NULL: "runsc" */
 	const struct image *image; /* of a machine: verified, open */
+	bool kvm; /* CELL_WALL_QEMU: it runs a stock kernel here; else the
+		   * machine is emulated */
+	unsigned boot_ms; /* a machine has to boot in; 0: as long as it takes,
+			   * within reason */
 	struct cell_firecracker firecracker;
 	struct cell_telemetry_rules telemetry; /* of a machine */
 	bool portable;			       /* only what is asked for */

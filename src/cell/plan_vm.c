@@ -112,14 +112,13 @@ static void plan_plain_devices(struct plan_builder *b)
 	plan_add(b, PLAN_DEVICE, "/dev/urandom", "/dev/urandom", NULL);
 }
 
-/* It opens its devices itself, by name */
-static void plan_firecracker(struct plan_builder *b)
+/* For a VMM that opens them itself, by name */
+static void plan_own_devices(struct plan_builder *b)
 {
 	plan_add_bind(b, "devices", "/dev",
 		      PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_NOEXEC | PLAN_F_DEV,
 		      "null, urandom, kvm, net/tun: the VMM's own nodes");
 	b->p->steps[b->p->n - 1].n = PLAN_SOURCE_DEVICES;
-	plan_private(b, "/run", 1048576, 01777);
 }
 
 /*
@@ -146,6 +145,17 @@ static void plan_jail(struct plan_builder *b)
 	s->flags |= PLAN_F_DEV;
 	s->why = "the VMM's own root is in it";
 	plan_add_n(b, PLAN_DIR, in_jail(b, "/run"), 0700, NULL);
+}
+
+static void plan_firecracker(struct plan_builder *b)
+{
+	if (b->req->firecracker.jailer) {
+		plan_jail(b);
+	} else {
+		plan_own_devices(b);
+		plan_private(b, "/run", 1048576, 01777);
+	}
+	plan_program(b, b->h->vmm, VM_BINARY, PLAN_SOURCE_VMM, "the VMM");
 }
 
 /* What the document shows of the host is beside the driver, which carries it,
@@ -207,15 +217,12 @@ int plan_vm(struct plan_builder *b, struct err *e)
 		return -1;
 	plan_begin(b);
 	plan_add_n(b, PLAN_DIR, "/dev", 0755, NULL);
-	if (b->p->wall != CELL_WALL_FIRECRACKER)
-		plan_plain_devices(b);
-	else if (b->req->firecracker.jailer)
-		plan_jail(b);
-	else
-		plan_firecracker(b);
 	if (b->p->wall == CELL_WALL_FIRECRACKER)
-		plan_program(b, b->h->vmm, VM_BINARY, PLAN_SOURCE_VMM,
-			     "the VMM");
+		plan_firecracker(b);
+	else if (b->req->kvm)
+		plan_own_devices(b);
+	else
+		plan_plain_devices(b);
 	plan_image(b);
 	plan_proc(b);
 	plan_add_n(b, PLAN_DIR, VM_MOUNTS, 0755, NULL);

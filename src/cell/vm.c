@@ -317,15 +317,7 @@ static void boot(struct machine *m)
 
 static void let_go(struct machine *m)
 {
-	struct cell_message go;
-	int unused;
-
-	while (!vm_turn(m, false, m->s->child_sock))
-		if (m->is_dead)
-			vm_boot_failed(m);
-	if (cell_recv(m->s->child_sock, &go, &unused, NULL) != 1 ||
-	    go.type != CELL_MSG_GO)
-		_exit(125);
+	vm_wait_go(m);
 	vm_order_send(m, (struct vm_order){ .word = VM_GO });
 	expect(m, VM_RUNNING);
 	vm_telemetry_begin(m);

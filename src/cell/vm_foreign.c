@@ -263,18 +263,11 @@ static void let_go(struct foreign *f)
 {
 	const struct cell_message ready = { .type = CELL_MSG_READY };
 	struct machine *m = f->m;
-	struct cell_message go;
 	char why[VM_WHY_SIZE] = "firecracker";
-	int unused;
 
 	if (cell_send(m->s->child_sock, &ready, -1))
 		_exit(125);
-	while (!vm_turn(m, false, m->s->child_sock))
-		if (m->is_dead)
-			vm_boot_failed(m);
-	if (cell_recv(m->s->child_sock, &go, &unused, NULL) != 1 ||
-	    go.type != CELL_MSG_GO)
-		_exit(125);
+	vm_wait_go(m);
 	vm_check(m, firecracker_go(&f->wait, why), why);
 	vm_telemetry_begin(m);
 	/* as exec would */

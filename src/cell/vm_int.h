@@ -82,6 +82,8 @@ enum cell_told vm_cause_of_end(const struct machine *m);
 void vm_begin(struct machine *m, struct stage *s, size_t step);
 /** vm_echo() - the console goes to the command's output, too; 0 or -errno */
 int vm_echo(struct machine *m) MUST_USE;
+/** vm_wait_go() - until the supervisor lets it go */
+void vm_wait_go(struct machine *m);
 /** vm_wait_vmm() - struct vm_wait's, of a machine */
 int vm_wait_vmm(void *arg, int fd, short events, uint64_t ns);
 /** vm_check() - @r of a part of the start of the VMM; 0: go on */

@@ -318,3 +318,16 @@ void vm_check(struct machine *m, int r, const char *why)
 	if (r)
 		vm_fail(m, m->step, -r, why);
 }
+
+void vm_wait_go(struct machine *m)
+{
+	struct cell_message go;
+	int unused;
+
+	while (!vm_turn(m, false, m->s->child_sock))
+		if (m->is_dead)
+			vm_boot_failed(m);
+	if (cell_recv(m->s->child_sock, &go, &unused, NULL) != 1 ||
+	    go.type != CELL_MSG_GO)
+		_exit(125);
+}

@@ -84,6 +84,19 @@ static int ports(const struct stage *s)
 	return s->req->telemetry.probes ? VM_PORTS_ALL : VM_PORTS;
 }
 
+#define ARGS                                         \
+	"console=ttyS0 quiet panic=-1 rdinit=/init " \
+	"cryptomgr.notests"
+
+static void put_command_line(struct args *a, const struct stage *s)
+{
+	if (s->req->kvm)
+		add_fmt(a, "-append", ARGS);
+	else
+		add_fmt(a, "-append", ARGS " tsc_early_khz=%" PRIu64,
+			tsc_khz());
+}
+
 static void put_args(struct args *a, const struct stage *s)
 {
 	static const char *const names[VM_PORTS_ALL] = {
@@ -95,8 +108,8 @@ static void put_args(struct args *a, const struct stage *s)
 	add_fmt(a, "-M",
 		"microvm,acpi=on,rtc=on,pit=off,pic=off,isa-serial=on,"
 		"auto-kernel-cmdline=off");
-	add_fmt(a, "-accel", "tcg,tb-size=64");
-	add_fmt(a, "-cpu", "max");
+	add_fmt(a, "-accel", s->req->kvm ? "kvm" : "tcg,tb-size=64");
+	add_fmt(a, "-cpu", s->req->kvm ? "host" : "max");
 	add_fmt(a, "-smp", "%" PRIu64, vm_cpus(s->req));
 	add_fmt(a, "-m", "%" PRIu64 "M", vm_memory_mib(s->req));
 	add(a, "-nodefaults");
@@ -108,11 +121,7 @@ static void put_args(struct args *a, const struct stage *s)
 		"resourcecontrol=deny");
 	add_fmt(a, "-kernel", VM_KERNEL);
 	add_fmt(a, "-initrd", VM_INITRD);
-	add_fmt(a, "-append",
-		"console=ttyS0 quiet panic=-1 rdinit=/init "
-		"cryptomgr.notests tsc_early_khz="
-		"%" PRIu64,
-		tsc_khz());
+	put_command_line(a, s);
 	add_fmt(a, "-blockdev",
 		"driver=file,node-name=file,filename=" VM_ROOT
 		",read-only=on,locking=off");

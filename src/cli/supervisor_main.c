@@ -127,9 +127,9 @@ static int run_cell(const struct document *d, struct config *c,
 	log_line(LOG_INFO, "cellos.supervisor.host",
 		 "host backend selected backend_kind=\"%s\"",
 		 backend_name(lc.backend));
-	if (wall_warning(wall))
+	if (wall_warning(&lc.request))
 		log_line(LOG_WARN, "cellos.supervisor.host", "%s",
-			 wall_warning(wall));
+			 wall_warning(&lc.request));
 	return lifecycle_run(&lc, &res, e);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "cli/kvm.h"
 #include "cli/lifecycle.h"
 #include "cli/run_setup.h"
 #include "cli/verb.h"
@@ -140,6 +141,7 @@ static void need_gate(struct doctor *d)
 static void examine(struct doctor *d)
 {
 	const struct backend *b = d->wall;
+	struct state_dirs dirs;
 	bool met = true;
 
 	d->n_needs = b->needs(d->needs);
@@ -147,6 +149,9 @@ static void examine(struct doctor *d)
 	for (size_t i = 0; i < d->n_needs; i++)
 		met = met && (d->needs[i].present || !d->needs[i].required);
 	d->tried = met;
+	/* what was found once may be another by now */
+	if (met && !state_dirs_find(&dirs, &d->e))
+		kvm_forget(&dirs);
 	d->works = met && trial(backend_name(d->wall), &d->e) == 0;
 	if (!d->works)
 		find_hints(d);

@@ -148,8 +148,8 @@ static int run_cell(const struct run_args *a)
 	    run_setup_reach(&s, journal, &e))
 		return verb_fail(&e, EXIT_RUN_FAILED);
 	gc_at_start(&s.dirs);
-	if (wall_warning(s.backend))
-		fprintf(stderr, "cellos: %s\n", wall_warning(s.backend));
+	if (wall_warning(&s.req))
+		fprintf(stderr, "cellos: %s\n", wall_warning(&s.req));
 	c = (struct lifecycle_config){
 		.backend = s.backend,
 		.request = s.req,

@@ -9,10 +9,12 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "cli/env.h"
 #include "cli/firecracker.h"
+#include "cli/kvm.h"
 #include "cli/signing.h"
 #include "cli/telemetry.h"
 #include "image/image.h"
@@ -147,9 +149,9 @@ static void open_image(const struct state_dirs *d, struct cell_request *req)
 			fire.rootfs);
 }
 
-const char *wall_warning(const struct backend *b)
+const char *wall_warning(const struct cell_request *req)
 {
-	return b->wall == CELL_WALL_QEMU
+	return req->wall == CELL_WALL_QEMU && !req->kvm
 		       ? "qemu: software emulation, without KVM: many times "
 			 "slower than this host"
 		       : NULL;
@@ -167,6 +169,7 @@ void wall_request(const struct backend *b, const struct state_dirs *d,
 		break;
 	case CELL_WALL_QEMU:
 		open_image(d, req);
+		req->kvm = geteuid() == 0 && kvm_is_usable(d, req);
 		break;
 	case CELL_WALL_FIRECRACKER:
 		req->firecracker = fire.vmm;

@@ -271,8 +271,9 @@ class Machines(Cells):
     def __init__(self, tmp, shared, door=False):
         super().__init__(tmp, door)
         self.state_dir.mkdir(mode=0o700)
-        for name in ("signing.key", "signing.pub.json"):
-            shutil.copy2(shared / name, self.state_dir)
+        for name in ("signing.key", "signing.pub.json", "kvm"):
+            if (shared / name).exists():
+                shutil.copy2(shared / name, self.state_dir)
         shutil.copytree(shared / "digests", self.state_dir / "digests")
         (self.state_dir / "images").symlink_to(shared / "images")
 

@@ -58,7 +58,14 @@ def pack(out, arguments):
                 tar.add(SOURCE / name, recursive=False)
         for name in (*BUILDS, root.vm_image.KERNEL):
             tar.add(SOURCE / name, filter=wanted)
-        script = f'exec {shlex.quote(str(root.HERE / "inside"))} "$1" ' + \
+        # somebody's own Firecracker, for the tests of that wall
+        fire = os.environ.get("CELLOS_TEST_FIRECRACKER")
+        own = SOURCE / "build-guest/firecracker"
+        script = ""
+        for name in ("firecracker", "jailer") if fire else ():
+            tar.add(f"{fire}/{name}", str(own.relative_to(SOURCE) / name))
+            script = f"export CELLOS_TEST_FIRECRACKER={shlex.quote(str(own))}\n"
+        script += f'exec {shlex.quote(str(root.HERE / "inside"))} "$1" ' + \
             shlex.join(arguments) + "\n"
         info = tarfile.TarInfo("run-tests")
         info.size = len(script.encode())

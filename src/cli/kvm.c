@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A machine is booted, and that is all. */
+#include "cli/kvm.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/backend.h"
+#include "base/fd.h"
+#include "base/uuid.h"
+#include "image/image.h"
+
+#define DEVICE "/dev/kvm"
+#define FILE_  "kvm" /* in the state directory */
+
+enum { TRIAL_MS = 5000 };
+
+static bool can_open(void)
+{
+	OWNED(fd_drop) int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+
+	return fd >= 0;
+}
+
+static bool boots(const struct cell_request *req)
+{
+	const struct backend *b = backend_of(req->wall);
+	static struct report_enforcement r; /* large */
+	static struct report_residue left;
+	static struct plan plan;
+	struct backend_cell *cell = NULL;
+	struct err e;
+	bool ok;
+
+	if (b->plan(req, &plan, &e))
+		return false;
+	ok = !b->create(req, &plan, &cell, &e) && !b->prepare(cell, &r, &e);
+	if (cell && b->destroy(cell, &left, &e))
+		ok = false;
+	plan_drop(&plan);
+	return ok;
+}
+
+/* The same image and limits, no document of anybody's */
+static bool try(const struct state_dirs *d, const struct cell_request *given)
+{
+	static struct slice words[] = { { "true", 4 } };
+	static struct spec_run run = { .argv = { .p = words, .n = 1 } };
+	static struct spec spec = { .id = { "kvm", 3 },
+				    .run = &run,
+				    .ttl_seconds = TRIAL_MS / 1000 };
+	static char *const none[] = { NULL };
+	char uuid[UUID_TEXT_SIZE];
+	struct cell_request req = { .spec = &spec,
+				    .run_uuid = uuid,
+				    .wall = given->wall,
+				    .image = given->image,
+				    .kvm = true,
+				    .boot_ms = TRIAL_MS,
+				    .cgroup_parent = given->cgroup_parent,
+				    .pids_max = given->pids_max,
+				    .envp = none,
+				    .in = CELL_STDIN_NULL,
+				    .limits = given->limits };
+	struct err e;
+	bool ok;
+
+	if (uuid_v4(uuid) || state_run_open(d, uuid, spec.id.p, "kvm", &req.state, &e))
+		return false;
+	ok = boots(&req);
+	state_run_close(&req.state);
+	return ok;
+}
+
+/* What an answer is for: another boot, another module may be loaded */
+static bool get_key(const struct image *im, char *buf, size_t size)
+{
+	OWNED(wbuf_drop) struct wbuf id = WBUF_INIT(256);
+
+	if (file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 0, &id))
+		return false;
+	(void)snprintf(buf, size, "%.36s %s ", wbuf_cstr(&id),
+		       im->manifest.digest[MANIFEST_KERNEL]);
+	return true;
+}
+
+bool kvm_is_usable(const struct state_dirs *d, const struct cell_request *req)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(512);
+	OWNED(fd_drop)
+	int state = open(d->state, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char text[160];
+	size_t n;
+	bool ok;
+
+	if (req->image->err.text[0] || !can_open() ||
+	    !get_key(req->image, text, sizeof(text)))
+		return false;
+	n = strlen(text);
+	if (!file_read(state, FILE_, O_NOFOLLOW, &b) && b.len > n &&
+	    !memcmp(b.p, text, n))
+		return !strcmp(wbuf_cstr(&b) + n, "usable\n");
+	ok = try(d, req);
+	(void)snprintf(text + n, sizeof(text) - n, "%s\n",
+		       ok ? "usable" : "unusable");
+	if (file_replace(state, FILE_, 0600, text, strlen(text))) {
+		/* then it is tried the next time, too */
+	}
+	return ok;
+}
+
+void kvm_forget(const struct state_dirs *d)
+{
+	char path[4200];
+
+	(void)snprintf(path, sizeof(path), "%s/" FILE_, d->state);
+	(void)unlink(path);
+}
