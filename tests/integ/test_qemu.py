@@ -100,6 +100,25 @@ if IS_ROOT:
         assert "sha256:" + first["rootfsDigestSha256"] == built["rootfs"]
         assert before.left() == []
 
+    def test_kvm_is_tried_once_a_boot(vm, before):
+        """What is kept is of this boot and kernel; anything else is no
+        answer, and a trial leaves nothing."""
+        kept = vm.state_dir / "kvm"
+        kept.write_text("another-boot 00 usable\n")
+        r = vm.run("true")
+        assert r.rc == 0, r
+        accel = r.item("accel")["got"]
+        boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text()
+        digest = r.one("lifecycle.v1.started")["kernelDigestSha256"]
+        if not os.path.exists("/dev/kvm"):
+            assert accel == "tcg: software emulation"
+            assert kept.read_text().startswith("another-boot")
+        else:
+            word = "usable" if accel == "kvm" else "unusable"
+            assert kept.read_text() == f"{boot.strip()} {digest} {word}\n"
+        assert (r.err == "") == (accel == "kvm"), r
+        assert before.left() == []
+
     @of_the_guest
     @pytest.mark.parametrize("script, rc, code", [
         ("exit 42", 42, 42), ("exit 137", 137, 137), ("kill -9 $$", 137, -1)])
@@ -625,10 +644,12 @@ if IS_ROOT:
         assert r.rc == 125 and "manifest.sig is no signature" in r.err, r
 
     @pytest.mark.parametrize("name, text", [
-        ("none", "/images/none; make it with `cellos image build`: No such"),
+        ("none", "/images/none/manifest; make it with `cellos image build`: "
+         "No such"),
         ("../x", "\"../x\" is neither a name (letters, digits, . _ -) nor an "
          "absolute path"),
-        ("/nowhere", "image: /nowhere; make it with `cellos image build`: ")])
+        ("/nowhere", "image: /nowhere/manifest; make it with `cellos image "
+         "build`: ")])
     def test_an_image_that_is_not_there(vm, name, text):
         r = boot(vm, name)
         assert r.rc == 125 and text in r.err, r
