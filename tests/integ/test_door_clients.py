@@ -5,11 +5,16 @@ address, from hosts with IPv4, with IPv6, with both."""
 
 import pytest
 
-from conftest import WALLS
+from conftest import SANITIZED, WALLS as ALL_WALLS
 from door_clients import CLIENTS, HERE, PYTHON, Kit
 from door_harness import WorldCells, connections, decisions, dns_queries
 from world import VARIANTS, name
 from world_files import OWN4, OWN6, WEB4, WEB6
+
+
+# What a sandbox of runsc's sends is the gate's as any other's: a sanitized gate
+# hears it once.
+WALLS = {"host": ()} if SANITIZED else ALL_WALLS
 
 
 @pytest.fixture(scope="module")

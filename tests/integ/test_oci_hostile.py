@@ -398,14 +398,14 @@ if IS_ROOT:
         assert (rc, out) == (1, 'layer 0: "l": cannot be made: File name too '
                              "long (os error 36)")
 
-    @pytest.mark.skipif(not IS_ALL, reason="half a gigabyte of entries")
-    def test_entries(box):
-        one = tar(entry(".wh..wh.aufs", b""))[:512]
-        data = one * (1 << 20) + bytes(1024)
-        box.layout.image(data, how="zstd")
-        assert box.unpack(max=1 << 31)[0] == 0
-        box.layout.image(one + data, how="zstd")
-        box.says("layer 0: more than 1048576 entries in all", max=1 << 31)
+    if IS_ALL:    # half a gigabyte of entries
+        def test_entries(box):
+            one = tar(entry(".wh..wh.aufs", b""))[:512]
+            data = one * (1 << 20) + bytes(1024)
+            box.layout.image(data, how="zstd")
+            assert box.unpack(max=1 << 31)[0] == 0
+            box.layout.image(one + data, how="zstd")
+            box.says("layer 0: more than 1048576 entries in all", max=1 << 31)
 
     # -- the rest of an entry --
 

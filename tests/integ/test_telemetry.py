@@ -8,7 +8,8 @@ import struct
 
 import pytest
 
-from conftest import IS_ROOT, QEMU, SLACK, Before, Machines
+from conftest import (IS_ALL, IS_ROOT, QEMU, SANITIZED, SLACK, Before,
+                      Machines)
 from test_firecracker import WALL, Fire
 
 DECLARED = "cell.observability.guest."
@@ -47,6 +48,11 @@ def totals(r):
     return {i["name"]: int(i["got"]) for i in items}
 
 
+def slow(test):
+    """A machine that boots, or seconds of silence."""
+    return test if IS_ALL and not SANITIZED else None
+
+
 if IS_ROOT:
     @pytest.fixture
     def vm(tmp_path, image):
@@ -77,6 +83,7 @@ if IS_ROOT:
         assert vm.verify(r.events_path).rc == 0
         assert before.left() == []
 
+    @slow
     def test_only_what_is_asked_for(vm):
         """Of what it declares, what the document names; at its rate."""
         script = "for i in $(seq 300); do /bin/true; done"
@@ -90,6 +97,7 @@ if IS_ROOT:
         assert got["telemetry.events"] == len(seen) < 300
         assert got["telemetry.events"] + got["telemetry.dropped"] >= 300
 
+    @slow
     def test_the_command_cannot_reach_the_agent(vm):
         """It is another user, and its way out is nobody's."""
         code = """if True:
@@ -112,6 +120,7 @@ if IS_ROOT:
         assert (r.rc, r.out.split()) == (0, ["1", "13", "2", "97"]), r
         assert silenced(r) == []
 
+    @slow
     def test_an_agent_that_ends(tmp_path, hooked_image):
         (tmp_path / "odd").mkdir()
         c = Machines(tmp_path / "odd", hooked_image)
@@ -186,6 +195,7 @@ if IS_ROOT:
         text = pathlib.Path(r.events_path).read_text()
         assert '"other"' not in text
 
+    @slow
     def test_it_is_silent_once(fire):
         env = fire.vmm(telemetry=GOOD)
         r = fire.run_document(asking(fire, ["sleep", "12"]), flags=WALL,
