@@ -301,8 +301,8 @@ if IS_ROOT:
         p = subprocess.run(
             [*strace.prefix(["open,openat:error=ENOENT"], follow=False),
              "-P", "/dev/kvm", *vm.argv(["true"])],
-            env=vm.environ(vm.vmm()), capture_output=True, text=True,
-            timeout=60 * SLACK)
+            env=vm.environ({**vm.vmm(), **strace.env}), text=True,
+            capture_output=True, timeout=60 * SLACK)
         assert p.returncode == 125 and strace.hit, p
         assert "firecracker: /dev/kvm, which it cannot do without; load " \
             "kvm_intel or kvm_amd, or pass the device in, and run as root " \

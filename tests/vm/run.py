@@ -63,7 +63,7 @@ def pack(out, arguments):
         own = SOURCE / "build-guest/firecracker"
         script = ""
         for name in ("firecracker", "jailer") if fire else ():
-            tar.add(f"{fire}/{name}", str(own.relative_to(SOURCE) / name))
+            tar.add(f"{fire}/{name}", str(own / name))
             script = f"export CELLOS_TEST_FIRECRACKER={shlex.quote(str(own))}\n"
         script += f'exec {shlex.quote(str(root.HERE / "inside"))} "$1" ' + \
             shlex.join(arguments) + "\n"
