@@ -47,8 +47,10 @@ struct backend_watch {
 
 struct backend {
 	enum cell_wall wall;
-	/** needs() - probe this host; for doctor. Return: how many */
-	size_t (*needs)(struct backend_need needs[BACKEND_NEEDS_MAX]);
+	/** needs() - probe this host; for doctor
+	 *  @req: only the programs it names. Return: how many */
+	size_t (*needs)(const struct cell_request *req,
+			struct backend_need needs[BACKEND_NEEDS_MAX]);
 	/** plan() - the ordered steps for this request on this host */
 	int (*plan)(const struct cell_request *req, struct plan *ret,
 		    struct err *e);

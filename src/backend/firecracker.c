@@ -93,11 +93,12 @@ int firecracker_devices(const struct plan *p)
 	return fd_take(&dir);
 }
 
-size_t firecracker_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
+size_t firecracker_needs(const struct cell_request *req,
+			 struct backend_need needs[BACKEND_NEEDS_MAX])
 {
-	size_t n = host_needs(needs);
+	size_t n = host_needs(req, needs);
 
-	n = host_need_program(needs, n, "firecracker",
+	n = host_need_program(needs, n, binary_name(req),
 			      "install it, or name it in "
 			      "CELLOS_FIRECRACKER_BINARY");
 	n = vm_need_kvm(needs, n, true);

@@ -148,12 +148,12 @@ size_t host_need_program(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
 	return n;
 }
 
-size_t gvisor_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
+size_t gvisor_needs(const struct cell_request *req,
+		    struct backend_need needs[BACKEND_NEEDS_MAX])
 {
-	static const struct cell_request none = { 0 };
-	size_t n = host_needs(needs);
+	size_t n = host_needs(req, needs);
 
-	return host_need_program(needs, n, runsc_name(&none),
+	return host_need_program(needs, n, runsc_name(req),
 				 "apt-get install runsc, or name it in "
 				 "CELLOS_GVISOR_RUNSC_BIN");
 }

@@ -69,7 +69,8 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	      struct cell_exit *ret, struct err *e);
 int host_destroy(struct backend_cell *c, struct report_residue *r,
 		 struct err *e);
-size_t host_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
+size_t host_needs(const struct cell_request *req,
+		  struct backend_need needs[BACKEND_NEEDS_MAX]);
 /** host_give_socket() - hand the gate what pid 1 made; takes @fd, sets the
  *  fault if it cannot be given */
 void host_give_socket(struct backend_cell *c, const struct cell_message *m,
@@ -113,9 +114,11 @@ size_t vm_need_kvm(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
 		   bool required);
 size_t vm_need_tun(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n);
 size_t vm_need_builder(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n);
-size_t qemu_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
+size_t qemu_needs(const struct cell_request *req,
+		  struct backend_need needs[BACKEND_NEEDS_MAX]);
 int qemu_plan(const struct cell_request *req, struct plan *ret, struct err *e);
-size_t firecracker_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
+size_t firecracker_needs(const struct cell_request *req,
+			 struct backend_need needs[BACKEND_NEEDS_MAX]);
 int firecracker_plan(const struct cell_request *req, struct plan *ret,
 		     struct err *e);
 /** firecracker_devices() - a detached tree of the nodes the VMM of this plan
@@ -123,7 +126,8 @@ int firecracker_plan(const struct cell_request *req, struct plan *ret,
 int firecracker_devices(const struct plan *p) MUST_USE;
 /** gvisor_report() - what of a sandbox's processes can be read */
 void gvisor_report(struct backend_cell *c, struct report_enforcement *r);
-size_t gvisor_needs(struct backend_need needs[BACKEND_NEEDS_MAX]);
+size_t gvisor_needs(const struct cell_request *req,
+		    struct backend_need needs[BACKEND_NEEDS_MAX]);
 int gvisor_plan(const struct cell_request *req, struct plan *ret,
 		struct err *e);
 /** host_report() - the read-back: fills @r, sets the fault on a mismatch */

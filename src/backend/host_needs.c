@@ -343,10 +343,12 @@ static void need_ids(struct backend_need *v, size_t *n)
 	    "then cells run as under an unprivileged user");
 }
 
-size_t host_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
+size_t host_needs(const struct cell_request *req,
+		  struct backend_need needs[BACKEND_NEEDS_MAX])
 {
 	size_t n = 0;
 
+	(void)req;
 	if (need_namespaces(needs, &n))
 		need_door(needs, &n);
 	need_filters(needs, &n);

@@ -32,9 +32,10 @@ int qemu_plan(const struct cell_request *req, struct plan *ret, struct err *e)
 	return vm_plan(req, vmm, NULL, ret, e);
 }
 
-size_t qemu_needs(struct backend_need needs[BACKEND_NEEDS_MAX])
+size_t qemu_needs(const struct cell_request *req,
+		  struct backend_need needs[BACKEND_NEEDS_MAX])
 {
-	size_t n = host_needs(needs);
+	size_t n = host_needs(req, needs);
 
 	n = host_need_program(needs, n, VMM, "apt-get install qemu-system-x86");
 	n = vm_need_kvm(needs, n, false);

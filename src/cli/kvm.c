@@ -67,7 +67,8 @@ static bool try(const struct state_dirs *d, const struct cell_request *given)
 	struct err e;
 	bool ok;
 
-	if (uuid_v4(uuid) || state_run_open(d, uuid, spec.id.p, "kvm", &req.state, &e))
+	if (uuid_v4(uuid) ||
+	    state_run_open(d, uuid, spec.id.p, "kvm", &req.state, &e))
 		return false;
 	ok = boots(&req);
 	state_run_close(&req.state);

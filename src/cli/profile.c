@@ -124,8 +124,9 @@ static void probe_files(char *buf, size_t size)
 /* What a full cell cannot do without on this host, with the remedies */
 static void explain_needs(void)
 {
+	static const struct cell_request none = { 0 };
 	struct backend_need needs[BACKEND_NEEDS_MAX];
-	size_t n = backend_of(CELL_WALL_HOST)->needs(needs);
+	size_t n = backend_of(CELL_WALL_HOST)->needs(&none, needs);
 
 	for (size_t i = 0; i < n && i < BACKEND_NEEDS_MAX; i++)
 		if (needs[i].required && !needs[i].present)

@@ -17,6 +17,7 @@
 #include "cli/lifecycle.h"
 #include "cli/run_setup.h"
 #include "cli/verb.h"
+#include "cli/wall.h"
 #include "wire/json_out.h"
 
 enum { HINTS_MAX = 4, TRIAL_MS = 10000 };
@@ -141,10 +142,12 @@ static void need_gate(struct doctor *d)
 static void examine(struct doctor *d)
 {
 	const struct backend *b = d->wall;
+	struct cell_request req = { 0 };
 	struct state_dirs dirs;
 	bool met = true;
 
-	d->n_needs = b->needs(d->needs);
+	wall_programs(b, &req);
+	d->n_needs = b->needs(&req, d->needs);
 	need_gate(d);
 	for (size_t i = 0; i < d->n_needs; i++)
 		met = met && (d->needs[i].present || !d->needs[i].required);

@@ -157,6 +157,18 @@ const char *wall_warning(const struct cell_request *req)
 		       : NULL;
 }
 
+void wall_programs(const struct backend *b, struct cell_request *req)
+{
+	struct firecracker_config c;
+	struct err e;
+
+	if (b->wall == CELL_WALL_GVISOR)
+		req->runsc = env_path("CELLOS_GVISOR_RUNSC_BIN");
+	if (b->wall == CELL_WALL_FIRECRACKER &&
+	    !firecracker_config(false, false, &c, &e))
+		req->firecracker = c.vmm;
+}
+
 void wall_request(const struct backend *b, const struct state_dirs *d,
 		  struct cell_request *req)
 {

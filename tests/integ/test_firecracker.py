@@ -415,7 +415,18 @@ if IS_ROOT:
         r = vm.verb("plan", *WALL, "--", "true", env=env)
         steps = [x.split()[1] for x in r.out.splitlines()]
         assert r.rc == 0 and steps.count("vmm") == 1, r
-        assert "/dev/kvm" not in r.err
+        r = vm.verb("doctor", *WALL, env=env)
+        lines = [" ".join(x.split()) for x in r.out.splitlines()]
+        path = str(vm.tmp / "vmm")
+        assert f"ok {path[:31]} {path}" in lines, r
+        assert "ok kvm machines: /dev/kvm" in lines
+        assert "A full cell works here, behind firecracker." in lines
+        r = vm.verb("doctor", *WALL, env={
+            "CELLOS_FIRECRACKER_BINARY": "/nowhere/firecracker"})
+        lines = [" ".join(x.split()) for x in r.out.splitlines()]
+        assert r.rc == 1
+        assert "MISSING /nowhere/firecracker No such file or directory (os " \
+            "error 2)" in lines, r
 
     # -- a guest after the original's contract --
 
