@@ -114,10 +114,6 @@ static int make_limits(struct backend_cell *c)
 					    .cpu_quota = q->cpu_quota,
 					    .cpu_period = q->cpu_period,
 					    .pids_max = q->pids_max };
-	if (q->memory_max && plan_is_vm(c->plan))
-		/* around the whole machine; the guest keeps the command's */
-		c->limits.memory_max =
-			(vm_memory_mib(q) + VM_SPACE_MIB) * 1048576;
 	if (plan_is_vm(c->plan))
 		c->limits.pids_max += VM_THREADS;
 	if (c->stage.drop & STAGE_DROP_PIDS)
@@ -125,6 +121,11 @@ static int make_limits(struct backend_cell *c)
 	r = cgroup_host_find(q->cgroup_parent, &h);
 	if (r)
 		return host_fault_set(c, PLAN_CGROUP, -r, q->cgroup_parent);
+	/* around the whole machine; the guest keeps the command's */
+	if (plan_is_vm(c->plan) &&
+	    (q->memory_max || h.parent[CGROUP_MEMORY][0]))
+		c->limits.memory_max =
+			(vm_memory_mib(q) + VM_SPACE_MIB) * 1048576;
 	if (!h.parent[CGROUP_PIDS][0] && !q->pids_asked) {
 		/* the default may fall back; it is reported so */
 		c->stage.nproc = q->pids_max;
@@ -196,6 +197,22 @@ static int open_image(struct backend_cell *c, const struct plan_step *p)
 	return tree < 0 ? tree : 0;
 }
 
+/* One that was verified is that one; a jailer runs as root. */
+static int open_program(struct backend_cell *c, const struct plan_step *p)
+{
+	OWNED(fd_drop) int own = -1;
+	int fd = c->req->image->vmm, tree;
+
+	if (p->n == PLAN_SOURCE_JAILER)
+		fd = own = image_open_file(p->src);
+	else if (fd < 0)
+		return open_source(c, p);
+	if (fd < 0)
+		return fd;
+	tree = c->stage.source[p->n] = mount_tree_open(fd, "", false);
+	return tree < 0 ? tree : 0;
+}
+
 static int make_devices(struct backend_cell *c)
 {
 	int tree = firecracker_devices(c->plan);
@@ -216,7 +233,9 @@ static int open_sources(struct backend_cell *c)
 			continue;
 		r = p->n >= PLAN_SOURCE_IMAGE	  ? open_image(c, p)
 		    : p->n == PLAN_SOURCE_DEVICES ? make_devices(c)
-						  : open_source(c, p);
+		    : p->n == PLAN_SOURCE_VMM || p->n == PLAN_SOURCE_JAILER
+			    ? open_program(c, p)
+			    : open_source(c, p);
 		if (r)
 			return host_fault_set(c, PLAN_SOURCE, -r, p->src);
 	}

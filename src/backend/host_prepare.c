@@ -28,6 +28,7 @@ const char *host_name(const struct backend_cell *c)
 enum {
 	STAGING_LIMIT_MS = 20000,
 	BOOT_LIMIT_MS = 120000,
+	BOOT_LEAST_MS = 30000, /* whatever the lifetime */
 	REAP_LIMIT_MS = 10000
 };
 
@@ -177,8 +178,11 @@ static bool is_ready(const struct backend_cell *c)
 static void wait_ready(struct backend_cell *c)
 {
 	uint64_t limit = plan_is_vm(c->plan) ? BOOT_LIMIT_MS : STAGING_LIMIT_MS;
+	const uint64_t ttl = c->req->spec->ttl_seconds * 1000;
 	uint64_t end;
 
+	if (plan_is_vm(c->plan) && limit > ttl && ttl)
+		limit = ttl > BOOT_LEAST_MS ? ttl : BOOT_LEAST_MS;
 	if (c->req->boot_ms)
 		limit = c->req->boot_ms;
 	end = clock_mono_ns() + limit * 1000000;

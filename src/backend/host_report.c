@@ -12,6 +12,7 @@
 #include "backend/host.h"
 #include "base/fd.h"
 #include "base/names.h"
+#include "image/image.h"
 #include "wire/b64.h"
 
 static const char *const ns_names[] = { "pid", "ipc",  "net",	"uts",
@@ -202,7 +203,8 @@ static void report_probes(struct backend_cell *c, struct report_enforcement *r)
 
 	if (!c->plan->full ||
 	    (plan_is_sandbox(c->plan) && !plan_is_vm(c->plan)) ||
-	    !stage_is_checked(&c->stage))
+	    !stage_is_checked(&c->stage) ||
+	    (plan_is_vm(c->plan) && c->req->image->is_foreign))
 		return;
 	for (size_t i = 0; i < self_test_count; i++) {
 		if (!self_test_applies(i, c->req->door, plan_is_vm(c->plan)))

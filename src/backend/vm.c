@@ -59,20 +59,28 @@ static void report_foreign(struct report_enforcement *r)
 			false);
 }
 
-void vm_report(struct backend_cell *c, struct report_enforcement *r)
+/* Hashed through the descriptor that the machine boots from */
+static void report_artifact(const struct image *im, enum manifest_role role,
+			    struct report_enforcement *r)
 {
+	const char *digest = im->manifest.digest[role];
 	char text[8 + MANIFEST_HEX], name[32];
 
+	if (im->fd[role] < 0)
+		return;
+	(void)snprintf(name, sizeof(name), "image.%s",
+		       manifest_role_word(role));
+	(void)snprintf(text, sizeof(text), "sha256:%s", digest);
+	report_item_add(r, name, "", digest[0] ? text : "not verified",
+			digest[0] != '\0');
+}
+
+void vm_report(struct backend_cell *c, struct report_enforcement *r)
+{
 	report_item_add(r, "vmm", "",
 			c->plan->steps[plan_find(c->plan, PLAN_VMM)].src, true);
-	/* hashed through the descriptors that the machine boots from */
-	for (int i = 0; i < IMAGE_FILES && c->req->image; i++) {
-		(void)snprintf(name, sizeof(name), "image.%s",
-			       manifest_role_word((enum manifest_role)i));
-		(void)snprintf(text, sizeof(text), "sha256:%s",
-			       c->req->image->manifest.digest[i]);
-		report_item_add(r, name, "", text, true);
-	}
+	for (int i = 0; i < IMAGE_FILES && c->req->image; i++)
+		report_artifact(c->req->image, (enum manifest_role)i, r);
 	if (c->req->image && c->req->image->is_foreign)
 		report_foreign(r);
 	else

@@ -409,6 +409,16 @@ static int door_step(const struct stage *s, const struct plan_step *p)
 	return r ? r : cell_send(s->init_sock, &m, -1);
 }
 
+/* @n2: whose it is, if not ours */
+static int dir_step(const struct plan_step *p)
+{
+	int r = make_dirs(rel(p->dst), (mode_t)p->n);
+
+	return r || !p->n2 ? r
+			   : last_errno(chown(rel(p->dst), (uid_t)p->n2,
+					      (gid_t)p->n2));
+}
+
 int apply_step(struct stage *s, const struct plan_step *p)
 {
 	switch (p->op) {
@@ -428,7 +438,7 @@ int apply_step(struct stage *s, const struct plan_step *p)
 	case PLAN_TMPFS:
 		return tmpfs_step(p, s->plan->full);
 	case PLAN_DIR:
-		return make_dirs(rel(p->dst), (mode_t)p->n);
+		return dir_step(p);
 	case PLAN_SYMLINK:
 		return last_errno(symlink(p->src, rel(p->dst)));
 	case PLAN_FILE:

@@ -326,6 +326,9 @@ int stage_lock_helper(const struct stage *s, uid_t uid, bool has_declared)
 		r = set_rlimits(s);
 	if (!r)
 		r = enter_landlock(s, landlock_abi(), has_declared);
+	/* a change of ids may have made it so (fs.suid_dumpable) */
+	if (!r)
+		r = last_errno(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
 	return r ? r : enter_filters();
 }
 

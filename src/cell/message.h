@@ -77,14 +77,15 @@ struct cell_telemetry {
 	uint8_t kind;  /* enum below */
 	uint8_t probe; /* EVENT: enum telemetry_probe */
 	uint32_t pid;
-	uint64_t value; /* EVENT: CLOCK_MONOTONIC of the guest; SILENT: ms
-			 * since it was heard; DROPPED: how many */
+	uint64_t value;	  /* EVENT: CLOCK_MONOTONIC of the guest; SILENT: ms
+			   * since it was heard */
+	uint64_t dropped; /* events left out so far */
 	char comm[17];
 };
 enum {
 	CELL_TELEMETRY_EVENT,
 	CELL_TELEMETRY_SILENT, /* once: no word in the window */
-	CELL_TELEMETRY_DROPPED /* last */
+	CELL_TELEMETRY_LAST    /* there is no more */
 };
 
 /** cell_send() - with a descriptor if @fd >= 0; 0 or -errno */

@@ -10,7 +10,7 @@
 #include "cell/door.h"
 #include "cell/plan_int.h"
 #include "cell/tree.h"
-#include "cell/vm.h"
+#include "cell/vm_start.h"
 #include "image/image.h"
 
 enum { JAIL_BYTES = 64 << 20 }; /* the jailer copies the VMM */
@@ -50,8 +50,9 @@ static int foreign_can(const struct plan_builder *b, struct err *e)
 	const char *what = s->authority.n_mounts	 ? "a mount"
 			   : s->run->working_directory.p ? "a "
 							   "workingDirectory"
-			   : s->authority.secret_refs.n	 ? "a secret"
-							 : NULL;
+			   : b->req->pids_asked		? "a limit of processes"
+			   : s->authority.secret_refs.n ? "a secret"
+							: NULL;
 	OWNED(wbuf_drop) struct wbuf args = WBUF_INIT(VM_ARGS_MAX);
 
 	if (what)
@@ -225,7 +226,9 @@ int plan_vm(struct plan_builder *b, struct err *e)
 		plan_plain_devices(b);
 	plan_image(b);
 	plan_proc(b);
-	plan_add_n(b, PLAN_DIR, VM_MOUNTS, 0755, NULL);
+	/* its owner alone: the VMM is another user of the same root */
+	plan_add_n(b, PLAN_DIR, VM_MOUNTS, 0700, "the driver's, not the VMM's");
+	b->p->steps[b->p->n - 1].n2 = vm_driver_id(b->p);
 	at = b->p->n;
 	plan_add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
 	plan_add(b, PLAN_READONLY, NULL, "/", NULL);

@@ -25,6 +25,7 @@
 #include "wire/json_out.h"
 
 enum { FRAME = 36, CODE = 4, CALLERS = 8, CALL_MS = 5000, OFF_MS = 2000 };
+enum { TURN_MS = 100, LAST_TURNS = 64 };
 
 /* One that has connected; whoever sends nonsense is hung up on, and the next
  * one is heard. */
@@ -155,7 +156,8 @@ static void welcome(struct foreign *f)
 		hang_up(c);
 }
 
-static void serve_callers(struct foreign *f)
+/* Return: has something happened */
+static bool serve_callers(struct foreign *f)
 {
 	struct epoll_event ev[CALLERS + 1];
 	const uint64_t now = clock_mono_ns();
@@ -173,6 +175,7 @@ static void serve_callers(struct foreign *f)
 	for (size_t k = 0; k < CALLERS; k++)
 		if (f->callers[k].fd >= 0 && now > f->callers[k].until_ns)
 			hang_up(&f->callers[k]);
+	return n > 0;
 }
 
 /* -- the run -- */
@@ -186,10 +189,8 @@ static void over(struct foreign *f)
 
 	vm_telemetry_end(f->m);
 	/* it powers off, and what it says until then is heard */
-	while (!f->m->is_dead && clock_mono_ns() < end)
+	while (f->m->port[0] >= 0 && clock_mono_ns() < end)
 		(void)vm_turn_for(f->m, false, -1, 0, OFF_MS / 10);
-	if (f->m->is_dead)
-		vm_drain(f->m);
 	driver_end(f->m->s, CELL_TOLD_ENDED, code << 8);
 }
 
@@ -206,8 +207,9 @@ static void end_of_vmm(struct foreign *f)
 	enum cell_told told;
 
 	/* its last word may be in the socket still */
-	for (int i = 0; i < 2 && !f->is_over; i++)
-		serve_callers(f);
+	for (int i = 0; i < LAST_TURNS && !f->is_over; i++)
+		if (!serve_callers(f))
+			break;
 	if (f->is_over)
 		over(f);
 	vm_drain(f->m);
@@ -225,8 +227,8 @@ static void serve(struct foreign *f)
 	char why[VM_WHY_SIZE];
 
 	for (;;) {
-		(void)vm_turn_for(f->m, false, f->epoll, POLLIN, 100);
-		serve_callers(f);
+		(void)vm_turn_for(f->m, false, f->epoll, POLLIN, TURN_MS);
+		(void)serve_callers(f);
 		if (f->is_over)
 			over(f);
 		if (f->m->is_dead)
@@ -240,6 +242,26 @@ static void serve(struct foreign *f)
 			/* then it is killed when its time is up */
 		}
 	}
+}
+
+/* For the VMM, while the guest is heard: its exit may be the answer. */
+static int wait_vmm(void *arg, int fd, short events, uint64_t ns)
+{
+	struct foreign *f = arg;
+
+	while (!f->m->is_dead) {
+		const uint64_t now = clock_mono_ns();
+
+		if (now >= ns)
+			return -ETIMEDOUT;
+		if (vm_turn_for(f->m, false, fd, events,
+				ns - now < TURN_MS * 1000000ULL
+					? (int)((ns - now) / 1000000) + 1
+					: TURN_MS))
+			return 0;
+		(void)serve_callers(f);
+	}
+	return -EPIPE;
 }
 
 static void tell(struct foreign *f)
@@ -264,14 +286,20 @@ static void let_go(struct foreign *f)
 	const struct cell_message ready = { .type = CELL_MSG_READY };
 	struct machine *m = f->m;
 	char why[VM_WHY_SIZE] = "firecracker";
+	int r;
 
 	if (cell_send(m->s->child_sock, &ready, -1))
 		_exit(125);
 	vm_wait_go(m);
-	vm_check(m, firecracker_go(&f->wait, why), why);
-	vm_telemetry_begin(m);
+	r = firecracker_go(&f->wait, why);
+	/* one that says no has not started; of any other nobody knows */
+	if (r == -EPROTO)
+		vm_check(m, r, why);
 	/* as exec would */
 	(void)close(m->s->child_sock);
+	if (r)
+		_exit(125);
+	vm_telemetry_begin(m);
 }
 
 void vm_foreign_main(struct machine *m)
@@ -281,7 +309,7 @@ void vm_foreign_main(struct machine *m)
 	int r;
 
 	f.m = m;
-	f.wait = (struct vm_wait){ vm_wait_vmm, m, m->api };
+	f.wait = (struct vm_wait){ wait_vmm, &f, m->api };
 	for (size_t i = 0; i < CALLERS; i++)
 		f.callers[i].fd = -1;
 	f.epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -30,7 +30,8 @@ struct machine {
 	size_t step; /* VMM */
 	pid_t vmm;
 	int sigfd;
-	int api;  /* connection to the VMM's; -1 */
+	int api; /* connection to the VMM's; -1 */
+	bool echo_waits;
 	int echo; /* where the console goes besides; -1 */
 	int port[VM_PORTS_ALL], listener[VM_PORTS_ALL];
 	struct vm_telemetry telemetry;

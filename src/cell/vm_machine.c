@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 
 enum {
 	POLLS = 4,
+	DRAIN_READS = 64,
 	END_MS = 2000, /* between the end of a channel and that of its VMM */
 };
 
@@ -30,16 +32,32 @@ void vm_fail(const struct machine *m, size_t step, int sys, const char *what)
 
 /* -- the console -- */
 
-/* The older half makes room. */
-static void vm_take_log(struct machine *m)
+/* Where it is passed on it is read as fast as that takes it: a reader who
+ * sleeps must not hold up anything else. */
+static bool echo_is_full(const struct machine *m)
 {
+	struct pollfd p = { m->echo, POLLOUT, 0 };
+
+	return m->echo >= 0 && poll(&p, 1, 0) == 0;
+}
+
+/* The older half makes room. Return: has it read something */
+static bool vm_take_log(struct machine *m)
+{
+	size_t most;
 	ssize_t n;
 
 	if (m->log_len == VM_LOG_MAX) {
 		m->log_len = VM_LOG_MAX / 2;
 		memmove(m->log, m->log + VM_LOG_MAX / 2, m->log_len);
 	}
-	n = read(m->port[0], m->log + m->log_len, VM_LOG_MAX - m->log_len);
+	most = VM_LOG_MAX - m->log_len;
+	if (m->echo >= 0 && most > PIPE_BUF)
+		most = PIPE_BUF; /* as many as a pipe takes at once */
+	m->echo_waits = echo_is_full(m);
+	if (m->echo_waits)
+		return false;
+	n = read(m->port[0], m->log + m->log_len, most);
 	/* nobody reads it any more: it is still kept here */
 	if (n > 0 && m->echo >= 0 &&
 	    fd_write_all(m->echo, m->log + m->log_len, (size_t)n))
@@ -48,6 +66,7 @@ static void vm_take_log(struct machine *m)
 		m->log_len += (size_t)n;
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		fd_drop(&m->port[0]);
+	return n > 0;
 }
 
 static bool log_has(const struct machine *m, const char *text)
@@ -107,25 +126,27 @@ void vm_boot_failed(struct machine *m)
 
 /* -- the guest's words -- */
 
-static void take_record(struct machine *m)
+/* Return: has it read something */
+static bool take_record(struct machine *m)
 {
 	ssize_t n;
 
 	if (m->has_record)
-		return;
+		return false;
 	n = read(m->port[VM_CONTROL], (char *)&m->rec + m->rec_len,
 		 sizeof(m->rec) - m->rec_len);
 	if (n <= 0) {
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			fd_drop(&m->port[VM_CONTROL]);
-		return;
+		return false;
 	}
 	m->rec_len += (size_t)n;
 	if (m->rec_len < sizeof(m->rec))
-		return;
+		return true;
 	m->rec_len = 0;
 	m->has_record = true;
 	m->rec.text[sizeof(m->rec.text) - 1] = '\0';
+	return true;
 }
 
 /* Orders are few and short: they find room, or the VMM is not well. */
@@ -194,7 +215,8 @@ bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 		{ m->sigfd, POLLIN, 0 },
 		{ m->port[VM_CONTROL],
 		  (short)(POLLIN | (m->setup.len ? POLLOUT : 0)), 0 },
-		{ m->port[0], POLLIN, 0 },
+		m->echo_waits ? (struct pollfd){ m->echo, POLLOUT, 0 }
+			      : (struct pollfd){ m->port[0], POLLIN, 0 },
 		{ extra, events, 0 },
 	};
 
@@ -209,11 +231,11 @@ bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 	if (poll(p, POLLS + 4, ms) < 0 && errno != EINTR)
 		_exit(125);
 	if (p[2].revents)
-		vm_take_log(m);
+		(void)vm_take_log(m);
 	if (p[1].revents & POLLOUT)
 		send_setup(m);
 	if (p[1].revents & (POLLIN | POLLHUP | POLLERR))
-		take_record(m);
+		(void)take_record(m);
 	for (size_t i = 0; i < 3; i++)
 		if (p[POLLS + i].revents)
 			pump_serve(&m->flow[i]);
@@ -232,10 +254,13 @@ bool vm_turn(struct machine *m, bool is_running, int extra)
 /* What was written before the end is still in the sockets. */
 void vm_drain(struct machine *m)
 {
-	while (m->port[0] >= 0)
-		vm_take_log(m);
-	while (m->port[VM_CONTROL] >= 0 && !m->has_record)
-		take_record(m);
+	/* others may hold the other ends, and even write: what is there now */
+	for (int i = 0; i < DRAIN_READS && m->port[0] >= 0; i++)
+		if (!vm_take_log(m))
+			break;
+	for (int i = 0; i < DRAIN_READS && m->port[VM_CONTROL] >= 0; i++)
+		if (m->has_record || !take_record(m))
+			break;
 }
 
 /* Its channel has an end. A VMM that ends closes it, and is reaped then; of one

@@ -17,13 +17,12 @@
 
 #define SECOND_NS 1000000000ULL
 
-static void forward(struct machine *m, struct cell_telemetry r)
+/* Return: false: there is no room for it now */
+static bool forward(struct machine *m, struct cell_telemetry r)
 {
-	struct vm_telemetry *t = &m->telemetry;
-
-	if (send(m->s->telemetry, &r, sizeof(r), MSG_NOSIGNAL | MSG_DONTWAIT) !=
-	    (ssize_t)sizeof(r))
-		t->dropped++;
+	r.dropped = m->telemetry.dropped;
+	return send(m->s->telemetry, &r, sizeof(r),
+		    MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof(r);
 }
 
 /* Not at once: at the end of a run its agent ends before it does. */
@@ -38,11 +37,12 @@ static void silenced(struct machine *m, uint64_t now)
 {
 	struct vm_telemetry *t = &m->telemetry;
 
-	t->is_silent = true;
-	forward(m, (struct cell_telemetry){ .kind = CELL_TELEMETRY_SILENT,
-					    .value = (now - t->heard_ns) /
-						     1000000 });
-	hang_up(m);
+	t->is_silent =
+		forward(m, (struct cell_telemetry){
+				   .kind = CELL_TELEMETRY_SILENT,
+				   .value = (now - t->heard_ns) / 1000000 });
+	if (t->is_silent)
+		hang_up(m);
 }
 
 /* A second at a time, by number and by bytes */
@@ -82,7 +82,7 @@ static void take_frame(struct machine *m, const struct telemetry_frame *f,
 		return;
 	}
 	memcpy(r.comm, f->comm, sizeof(r.comm));
-	forward(m, r);
+	m->telemetry.dropped += !forward(m, r);
 }
 
 static void take(struct machine *m, uint64_t now)
@@ -131,10 +131,11 @@ static void welcome(struct machine *m)
 
 struct pollfd vm_telemetry_poll(const struct machine *m)
 {
-	return (struct pollfd){ m->port[VM_TELEMETRY] >= 0
-					? m->port[VM_TELEMETRY]
-					: m->listener[VM_TELEMETRY],
-				POLLIN, 0 };
+	int fd = m->port[VM_TELEMETRY] >= 0 ? m->port[VM_TELEMETRY]
+					    : m->listener[VM_TELEMETRY];
+
+	/* what it says before the command runs waits */
+	return (struct pollfd){ m->telemetry.heard_ns ? fd : -1, POLLIN, 0 };
 }
 
 void vm_telemetry_begin(struct machine *m)
@@ -172,11 +173,15 @@ int vm_telemetry_ms(const struct machine *m)
 
 void vm_telemetry_end(struct machine *m)
 {
-	if (!m->s->req->telemetry.probes)
+	if (!m->s->req->telemetry.probes || m->telemetry.is_silent)
 		return;
 	/* what had come when the command ended */
 	if (m->port[VM_TELEMETRY] >= 0)
 		take(m, clock_mono_ns());
-	forward(m, (struct cell_telemetry){ .kind = CELL_TELEMETRY_DROPPED,
-					    .value = m->telemetry.dropped });
+	hang_up(m);
+	m->telemetry.is_silent = true;
+	if (!forward(m,
+		     (struct cell_telemetry){ .kind = CELL_TELEMETRY_LAST })) {
+		/* then the totals say so */
+	}
 }

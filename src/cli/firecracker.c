@@ -108,7 +108,7 @@ static int get_ids(struct firecracker_config *c, struct err *e)
 		unsigned long long n;
 
 		*ids[i].to = JAIL_ID;
-		if (text && text_u64(text, &n) && n <= UINT32_MAX)
+		if (text && text_u64(text, &n) && n < UINT32_MAX)
 			*ids[i].to = (unsigned)n;
 		if (*ids[i].to == 0)
 			return err_set(e, ERR_PLAIN, 0,

@@ -2,6 +2,7 @@
 /* A machine is booted, and that is all. */
 #include "cli/kvm.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/uuid.h"
 #include "image/image.h"
 
@@ -24,27 +26,41 @@ static bool can_open(void)
 	return fd >= 0;
 }
 
-static bool boots(const struct cell_request *req)
+enum answer { NO, YES, UNKNOWN };
+
+/* UNKNOWN: something else was in the way, and may not be the next time */
+static enum answer boots(const struct cell_request *req)
 {
 	const struct backend *b = backend_of(req->wall);
 	static struct report_enforcement r; /* large */
 	static struct report_residue left;
 	static struct plan plan;
 	struct backend_cell *cell = NULL;
+	enum answer a = UNKNOWN;
 	struct err e;
-	bool ok;
 
 	if (b->plan(req, &plan, &e))
-		return false;
-	ok = !b->create(req, &plan, &cell, &e) && !b->prepare(cell, &r, &e);
+		return UNKNOWN;
+	if (b->create(req, &plan, &cell, &e) == 0) {
+		if (b->prepare(cell, &r, &e) == 0)
+			a = YES;
+		else if (r.sys == ETIMEDOUT ||
+			 !strcmp(r.stage, plan_op_word(PLAN_VMM)))
+			a = NO;
+	}
+	if (a != YES)
+		log_line(LOG_WARN, "cellos.host.kvm",
+			 "a machine did not boot by KVM: %s",
+			 e.cause[0] ? e.cause : e.text);
 	if (cell && b->destroy(cell, &left, &e))
-		ok = false;
+		a = UNKNOWN;
 	plan_drop(&plan);
-	return ok;
+	return a;
 }
 
 /* The same image and limits, no document of anybody's */
-static bool try(const struct state_dirs *d, const struct cell_request *given)
+static enum answer try(const struct state_dirs *d,
+		       const struct cell_request *given)
 {
 	static struct slice words[] = { { "true", 4 } };
 	static struct spec_run run = { .argv = { .p = words, .n = 1 } };
@@ -64,18 +80,18 @@ static bool try(const struct state_dirs *d, const struct cell_request *given)
 				    .envp = none,
 				    .in = CELL_STDIN_NULL,
 				    .limits = given->limits };
+	enum answer a;
 	struct err e;
-	bool ok;
 
 	if (uuid_v4(uuid) ||
 	    state_run_open(d, uuid, spec.id.p, "kvm", &req.state, &e))
-		return false;
-	ok = boots(&req);
+		return UNKNOWN;
+	a = boots(&req);
 	state_run_close(&req.state);
-	return ok;
+	return a;
 }
 
-/* What an answer is for: another boot, another module may be loaded */
+/* What an answer is for */
 static bool get_key(const struct image *im, char *buf, size_t size)
 {
 	OWNED(wbuf_drop) struct wbuf id = WBUF_INIT(256);
@@ -93,8 +109,8 @@ bool kvm_is_usable(const struct state_dirs *d, const struct cell_request *req)
 	OWNED(fd_drop)
 	int state = open(d->state, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char text[160];
+	enum answer a;
 	size_t n;
-	bool ok;
 
 	if (req->image->err.text[0] || !can_open() ||
 	    !get_key(req->image, text, sizeof(text)))
@@ -103,13 +119,14 @@ bool kvm_is_usable(const struct state_dirs *d, const struct cell_request *req)
 	if (!file_read(state, FILE_, O_NOFOLLOW, &b) && b.len > n &&
 	    !memcmp(b.p, text, n))
 		return !strcmp(wbuf_cstr(&b) + n, "usable\n");
-	ok = try(d, req);
+	a = try(d, req);
 	(void)snprintf(text + n, sizeof(text) - n, "%s\n",
-		       ok ? "usable" : "unusable");
-	if (file_replace(state, FILE_, 0600, text, strlen(text))) {
+		       a == YES ? "usable" : "unusable");
+	if (a != UNKNOWN &&
+	    file_replace(state, FILE_, 0600, text, strlen(text))) {
 		/* then it is tried the next time, too */
 	}
-	return ok;
+	return a == YES;
 }
 
 void kvm_forget(const struct state_dirs *d)

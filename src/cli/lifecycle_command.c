@@ -53,8 +53,9 @@ static void on_telemetry(void *arg, const struct cell_telemetry *t)
 	if (l->failed)
 		return;
 	clock_text(now, clock_wall(), CLOCK_FORM_C);
-	if (t->kind == CELL_TELEMETRY_DROPPED) {
-		l->telemetry_dropped = t->value;
+	if (t->dropped > l->telemetry_dropped)
+		l->telemetry_dropped = t->dropped;
+	if (t->kind == CELL_TELEMETRY_LAST) {
 		l->has_telemetry = true;
 	} else if (t->kind == CELL_TELEMETRY_SILENT) {
 		event_agent_silenced(&l->body, &l->run,
@@ -258,14 +259,17 @@ static void lost_error(const struct life *l, struct err *e)
 static void telemetry_totals(struct life *l)
 {
 	NO_INIT struct report_enforcement r;
-	char text[24];
+	char text[48];
 
-	if (!l->has_telemetry || l->failed)
+	if (!l->req.telemetry.probes || !l->res->started || l->failed)
 		return;
 	report_begin(&r, REPORT_ENDED, backend_name(l->c->backend));
 	(void)snprintf(text, sizeof(text), "%" PRIu64, l->telemetry_events);
 	report_item_add(&r, "telemetry.events", "", text, true);
-	(void)snprintf(text, sizeof(text), "%" PRIu64, l->telemetry_dropped);
+	/* a machine that was ended had more to say, perhaps */
+	(void)snprintf(text, sizeof(text), "%" PRIu64 "%s",
+		       l->telemetry_dropped,
+		       l->has_telemetry ? "" : " or more");
 	report_item_add(&r, "telemetry.dropped", "", text, true);
 	life_enforcement(l, &r);
 }

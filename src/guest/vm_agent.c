@@ -11,10 +11,12 @@
 #include <linux/connector.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -123,13 +125,16 @@ static int take_event(int to, const struct proc_event *ev)
 	return 0;
 }
 
+/* Return: 1: there was nothing */
 static int take(int from, int to)
 {
 	char buf[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
-	ssize_t n = recv(from, buf, sizeof(buf), 0);
+	ssize_t n = recv(from, buf, sizeof(buf), MSG_DONTWAIT);
 	size_t left;
 	int r = 0;
 
+	if (n < 0 && errno == EAGAIN)
+		return 1;
 	if (n < 0) /* ENOBUFS: too much at once; it goes on */
 		return errno == EINTR || errno == ENOBUFS ? 0 : -errno;
 	left = (size_t)n;
@@ -170,13 +175,19 @@ static void agent_main(int to) NORETURN;
 static void agent_main(int to)
 {
 	OWNED(fd_drop) int from = listen_to_processes();
-	struct pollfd p = { from, POLLIN, 0 };
+	struct pollfd p[2] = { { from, POLLIN, 0 }, { -1, POLLIN, 0 } };
+	sigset_t end;
 	int r = from < 0 ? from : give_up();
 
+	(void)sigemptyset(&end);
+	(void)sigaddset(&end, SIGTERM);
+	if (!r && sigprocmask(SIG_BLOCK, &end, NULL) < 0)
+		r = -errno;
+	p[1].fd = signalfd(-1, &end, SFD_CLOEXEC);
 	if (!r)
 		r = say(to, TELEMETRY_ALIVE, (uint32_t)getpid(), NAME);
-	while (!r) {
-		int n = poll(&p, 1, ALIVE_MS);
+	while (r >= 0) {
+		int n = poll(p, 2, ALIVE_MS);
 
 		if (n < 0 && errno != EINTR)
 			r = -errno;
@@ -184,6 +195,12 @@ static void agent_main(int to)
 			r = say(to, TELEMETRY_ALIVE, (uint32_t)getpid(), NAME);
 		else if (n > 0)
 			r = take(from, to);
+		/* pid 1 wants it to end, with what is there */
+		if (p[1].revents) {
+			while (r == 0)
+				r = take(from, to);
+			_exit(0);
+		}
 	}
 	_exit(3);
 }

@@ -33,7 +33,7 @@
 #include "sys/netns.h"
 #include "sys/pump.h"
 
-enum { POLLS = 2 };
+enum { POLLS = 2, AGENT_END_MS = 500 };
 
 struct guest {
 	int port[VM_PORTS];
@@ -410,6 +410,21 @@ static void flush(struct guest *g)
 	}
 }
 
+/* Its kernel has told it all by now: it passes that on, if somebody takes it.
+ */
+static void end_agent(pid_t agent)
+{
+	const struct timespec step = { .tv_nsec = 1000000 };
+
+	(void)kill(agent, SIGTERM);
+	for (int i = 0; i < AGENT_END_MS; i++) {
+		if (waitpid(agent, NULL, WNOHANG))
+			return;
+		(void)nanosleep(&step, NULL);
+	}
+	(void)kill(agent, SIGKILL);
+}
+
 static void serve(struct guest *g) NORETURN;
 static void serve(struct guest *g)
 {
@@ -422,9 +437,8 @@ static void serve(struct guest *g)
 	 * written any more when it is read */
 	if (file_write(g->group, "cgroup.kill", "1", 1))
 		off("cgroup.kill", errno);
-	/* its kernel has told it all by now, and it has to be waited for */
 	if (g->agent > 0)
-		(void)kill(g->agent, SIGKILL);
+		end_agent(g->agent);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
 	flush(g);

@@ -121,10 +121,9 @@ bool image_is_name(struct slice name)
 	return true;
 }
 
-static int open_at(int dir, const char *name)
+int image_open_file(const char *path)
 {
-	int fd = openat(dir, name,
-			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0)
@@ -137,7 +136,6 @@ static int open_at(int dir, const char *name)
 	return S_ISREG(st.st_mode) ? -EPERM : -EINVAL;
 }
 
-/* Its signature is of @raw */
 static int check_signature(struct slice text, struct slice sig,
 			   const uint8_t public_key[32])
 {
@@ -208,7 +206,7 @@ static int check(struct image *im, enum manifest_role role, int fd,
 static int take(struct image *im, enum manifest_role role, const char *path,
 		int known)
 {
-	int fd = im->fd[role] = open_at(AT_FDCWD, path);
+	int fd = im->fd[role] = image_open_file(path);
 
 	if (fd < 0)
 		return err_set(&im->err, ERR_PLAIN, -fd,
@@ -251,20 +249,23 @@ int image_open(const char *dir, const uint8_t public_key[32], int known,
 	return 0;
 }
 
-/* The VMM is opened anew when it is shown to the cell: by then this user could
- * only be root, who may do anything. */
+/* Shown to the cell by this very descriptor */
 static int check_vmm(const char *path, int known, struct image *im)
 {
-	OWNED(fd_drop) int fd = open_at(AT_FDCWD, path);
-
 	if (!im->manifest.digest[MANIFEST_FIRECRACKER][0])
 		return 0;
-	if (fd < 0)
-		return err_set(&im->err, ERR_PLAIN, -fd,
+	if (!path)
+		return err_set(&im->err, ERR_PLAIN, 0,
+			       "image: %s lists a firecracker; name it in "
+			       "CELLOS_FIRECRACKER_BINARY",
+			       im->fault.manifest);
+	im->vmm = image_open_file(path);
+	if (im->vmm < 0)
+		return err_set(&im->err, ERR_PLAIN, -im->vmm,
 			       "image: %s, which has to be a file that only "
 			       "root may write",
 			       path);
-	return check(im, MANIFEST_FIRECRACKER, fd, path, known);
+	return check(im, MANIFEST_FIRECRACKER, im->vmm, path, known);
 }
 
 int image_open_files(const struct image_files *f, const uint8_t public_key[32],

@@ -36,6 +36,7 @@ struct image_fault {
 
 struct image {
 	int fd[IMAGE_FILES]; /* by role, read-only; -1 */
+	int vmm;	     /* a VMM that was verified; -1 */
 	struct manifest manifest;
 	struct image_fault fault;
 	bool is_foreign; /* its guest is one after the original's contract, with
@@ -43,7 +44,11 @@ struct image {
 	struct err err;	 /* why it cannot be booted; "" if it can */
 };
 
-#define IMAGE_INIT ((struct image){ .fd = { -1, -1, -1 } })
+#define IMAGE_INIT ((struct image){ .fd = { -1, -1, -1 }, .vmm = -1 })
+
+/** image_open_file() - a regular file that root alone may write; a descriptor,
+ *  -EINVAL or -EPERM if it is none, or another -errno */
+int image_open_file(const char *path) MUST_USE;
 
 /**
  * image_open() - verify and hold open

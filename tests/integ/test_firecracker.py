@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -654,3 +655,65 @@ if IS_ROOT:
         assert r.rc == 1, r
         assert (text or "/spec/run/argv and /spec/id do not fit into the "
                 "kernel's command line of 2048 bytes") in r.err, r
+
+    # -- found by a reviewer --
+
+    @pytest.mark.parametrize("jail", [False, True])
+    def test_the_vmm_does_not_see_what_is_shown(vm, jail):
+        """A socket of this host's that anybody may connect to, for one."""
+        shown = vm.tmp / "shown"
+        shown.mkdir()
+        with socket.socket(socket.AF_UNIX) as s:
+            s.bind(str(shown / "sock"))
+            s.listen()
+            (shown / "sock").chmod(0o777)
+            env = vm.vmm(peek="/mounts/0/sock") if not jail else vm.jailed()
+            r = vm.run("true", ro=[shown], env=env)
+            assert r.rc == 0, r
+            s.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                s.accept()
+
+    def test_a_process_that_stays(vm, before, foreign):
+        """The VMM has ended, and with it the run, whoever else holds its
+        console."""
+        r = of(vm, ["sh", "-c", "exit 6"], foreign, dict(guest="forks"))
+        assert r.one("command.v1.completed")["exitCode"] == 6, r
+        assert before.left() == []
+
+    def test_nobody_reads_the_console(vm, before, foreign):
+        env = manifest(vm, {**foreign, **vm.vmm(guest="chatty")})
+        events = vm.events_path()
+        p = subprocess.Popen(
+            [vm.supervisor, vm.document(["sh", "-c", "exit 3"])],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=vm.environ({**env, "CELL_OS_USE_NOOP_SINK": "1",
+                            "CELL_OS_JSONL_EVENTS": events}))
+        try:
+            assert p.wait(timeout=30 * SLACK) == 1
+        finally:
+            p.kill()
+            p.stdout.close()
+        done, = [json.loads(x)["data"] for x in open(events)
+                 if "command.v1.completed" in x]
+        assert done["exitCode"] == 3
+        assert before.left() == []
+
+    def test_what_was_not_verified_is_said_not_to_be(vm, foreign):
+        r = of(vm, ["true"], {**foreign, **NO_MANIFEST, **TWO})
+        told = r.enforcement()
+        items = {i["name"]: (i["got"], i["enforced"]) for i in told["items"]}
+        assert items["image.kernel"] == ("not verified", False)
+        assert items["image.rootfs"] == ("not verified", False)
+        assert "image.initrd" not in items
+        # nothing was tried in it, so nothing is said of it
+        assert told["probes"] == []
+
+    def test_a_jailer_of_somebody_else(vm, before):
+        """It runs as root: root's alone it has to be."""
+        env = vm.jailed()
+        os.chown(env["CELLOS_FIRECRACKER_JAILER_BINARY"], 1000, 1000)
+        r = vm.run("true", env=env)
+        assert r.rc == 125 and "source: " in r.err, r
+        assert "Operation not permitted" in r.err, r
+        assert before.left() == []
