@@ -9,6 +9,7 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -204,6 +205,8 @@ static void allow_filter(void)
 static void sockets(scmp_filter_ctx c)
 {
 	static const char *const calls[] = { "socket", "socketpair" };
+	static const unsigned loaded[] = { IPPROTO_DCCP, IPPROTO_SCTP,
+					   115 /* L2TP */ };
 	int nr;
 
 	for (size_t i = 0; i < 2; i++) {
@@ -225,6 +228,13 @@ static void sockets(scmp_filter_ctx c)
 				      SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
 				      SCMP_A2(SCMP_CMP_NE, NETLINK_ROUTE, 0)),
 		     "netlink");
+	/*
+	 * None of those the kernel loads a module for, whoever asks: what comes
+	 * of them passes no door, and waits for an answer.
+	 */
+	for (size_t i = 0; i < sizeof(loaded) / sizeof(*loaded); i++)
+		rule1(c, SCMP_ACT_ERRNO(EPROTONOSUPPORT), "socket",
+		      SCMP_A2(SCMP_CMP_MASKED_EQ, LOW32, loaded[i]));
 }
 
 static void set_id_bits(scmp_filter_ctx c)

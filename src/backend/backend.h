@@ -48,7 +48,7 @@ struct backend_watch {
 struct backend {
 	enum cell_wall wall;
 	/** needs() - probe this host; for doctor
-	 *  @req: only the programs it names. Return: how many */
+	 *  @req: only the programs and the group it names. Return: how many */
 	size_t (*needs)(const struct cell_request *req,
 			struct backend_need needs[BACKEND_NEEDS_MAX]);
 	/** plan() - the ordered steps for this request on this host */

@@ -302,7 +302,7 @@ static void need_filters(struct backend_need *v, size_t *n)
 	    "Linux 5.13)");
 }
 
-static void need_cgroups(struct backend_need *v, size_t *n)
+static void need_cgroups(const char *parent, struct backend_need *v, size_t *n)
 {
 	static const char *const names[] = { "cgroup-memory", "cgroup-cpu",
 					     "cgroup-pids" };
@@ -314,7 +314,7 @@ static void need_cgroups(struct backend_need *v, size_t *n)
 	struct cgroup_host h = { 0 };
 	char text[200];
 
-	if (cgroup_host_find(NULL, &h)) {
+	if (cgroup_host_find(parent, &h)) {
 		/* nothing found is what the entries below say */
 	}
 	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
@@ -348,11 +348,10 @@ size_t host_needs(const struct cell_request *req,
 {
 	size_t n = 0;
 
-	(void)req;
 	if (need_namespaces(needs, &n))
 		need_door(needs, &n);
 	need_filters(needs, &n);
-	need_cgroups(needs, &n);
+	need_cgroups(req->cgroup_parent, needs, &n);
 	need_ids(needs, &n);
 	return n;
 }

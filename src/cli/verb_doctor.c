@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "cli/env.h"
 #include "cli/kvm.h"
 #include "cli/lifecycle.h"
 #include "cli/run_setup.h"
@@ -144,9 +145,12 @@ static void examine(struct doctor *d)
 	const struct backend *b = d->wall;
 	struct cell_request req = { 0 };
 	struct state_dirs dirs;
+	char parent[PATH_MAX];
 	bool met = true;
 
 	wall_programs(b, &req);
+	req.cgroup_parent =
+		env_nonblank("CELLOS_CGROUP_PARENT", parent, sizeof(parent));
 	d->n_needs = b->needs(&req, d->needs);
 	need_gate(d);
 	for (size_t i = 0; i < d->n_needs; i++)

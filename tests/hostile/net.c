@@ -40,6 +40,11 @@ SOCKET_PROBE(alg, AF_ALG, SOCK_SEQPACKET, 0)
 SOCKET_PROBE(raw_icmp, AF_INET, SOCK_RAW, IPPROTO_ICMP)
 SOCKET_PROBE(raw_tcp, AF_INET, SOCK_RAW, IPPROTO_RAW)
 SOCKET_PROBE(raw_icmp6, AF_INET6, SOCK_RAW, IPPROTO_ICMPV6)
+SOCKET_PROBE(dccp, AF_INET, SOCK_DCCP, IPPROTO_DCCP)
+SOCKET_PROBE(sctp, AF_INET6, SOCK_STREAM, IPPROTO_SCTP)
+/* EPERM where only capabilities stand in the way */
+SOCKET_PROBE(raw_sctp, AF_INET, SOCK_RAW, IPPROTO_SCTP)
+SOCKET_PROBE(raw_l2tp, AF_INET6, SOCK_RAW, 115)
 SOCKET_PROBE(nl_route, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)
 SOCKET_PROBE(nl_audit, AF_NETLINK, SOCK_RAW, NETLINK_AUDIT)
 SOCKET_PROBE(nl_netfilter, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)
@@ -328,6 +333,10 @@ static const char *link_add(const char *arg)
 const struct probe net_probes[] = {
 	{ "packet-raw", packet_raw },
 	{ "packet-dgram", packet_dgram },
+	{ "dccp", dccp },
+	{ "sctp", sctp },
+	{ "raw-sctp", raw_sctp },
+	{ "raw-l2tp", raw_l2tp },
 	{ "vsock", vsock },
 	{ "vsock-dgram", vsock_dgram },
 	{ "vsock-pair", pair_vsock },

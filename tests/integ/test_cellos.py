@@ -666,7 +666,9 @@ def test_without_a_gate_program(cells):
     installed = str(alone / "../libexec/cellos-gate")
     r = cells.verb("doctor")
     assert r.rc == 1 and r.out.endswith("A full cell does not work here.\n")
-    line, remedy = [x for x in r.out.splitlines() if "gate" in x][:2]
+    lines = r.out.splitlines()
+    at, = [i for i, x in enumerate(lines) if x.split()[1:2] == ["gate"]]
+    line, remedy = lines[at:at + 2]
     assert line == f"MISSING   {'gate':22} {installed}: No such file or " \
         "directory (os error 2)"
     assert remedy.split("-> ")[1] == \

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Limits: what was asked for is what the kernel says and what it does."""
 
+import json
+import os
+import pathlib
+
 import pytest
 
 from conftest import IS_ROOT
@@ -124,3 +128,20 @@ def test_a_bad_value_runs_nothing(cells, tmp_path, flag, value):
     assert r.rc == 125, r
     assert flag in r.err and value in r.err, r
     assert not (rw / "ran").exists()
+
+
+def test_doctor_tells_of_the_group_that_is_named(cells):
+    def memory(env=None):
+        r = cells.verb("doctor", "--json", env=env)
+        need, = [n for n in json.loads(r.out)["needs"]
+                 if n["name"] == "cgroup-memory"]
+        assert need["present"], r
+        return need["detail"].split(" ", 1)
+
+    tree, at = memory()
+    own = pathlib.Path(at) / f"cellos-test-{os.getpid()}"
+    own.mkdir()
+    try:
+        assert memory({"CELLOS_CGROUP_PARENT": str(own)}) == [tree, str(own)]
+    finally:
+        own.rmdir()

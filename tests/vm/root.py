@@ -57,6 +57,10 @@ def make_root(root, names):
         if path.endswith(".py") and os.path.isdir(cache):
             for name in os.listdir(cache):
                 vm_image.put(root, f"{cache}/{name}")
+    # npm renews itself there, behind the back of its package
+    for top, dirs, files in os.walk("/usr/lib/node_modules"):
+        for name in (*dirs, *files):
+            vm_image.put(root, f"{top}/{name}")
     # a copy: what is linked above is this host's own
     shutil.rmtree(root / "etc")
     shutil.copytree("/etc", root / "etc", symlinks=True,
