@@ -25,6 +25,8 @@ int vm_plan(const struct cell_request *req, const char *vmm, const char *jailer,
 		*e = req->image->err;
 		return -1;
 	}
+	/* a layer over workingDirectory is a copy in the guest */
+	h.overlay = true;
 	h.vmm = vmm;
 	h.jailer = jailer;
 	return plan_build(req, &h, ret, e);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <linux/mount.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,16 @@ static bool fs_known(const char *name)
 		return false;
 	(void)snprintf(word, sizeof(word), "\t%s\n", name);
 	return strstr(wbuf_cstr(&b), word) != NULL;
+}
+
+/* As a module it may not be loaded yet: this loads it. */
+static bool fs_loads(const char *name)
+{
+	int fd = (int)syscall(SYS_fsopen, name, FSOPEN_CLOEXEC);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return fd >= 0;
 }
 
 static bool kernel_at_least(unsigned major, unsigned minor)
@@ -217,7 +228,7 @@ int host_caps_probe(const struct cell_request *req, struct host_caps *ret,
 	if (names_a_dir(req)) {
 		look(&ret->paths[ret->n_paths++],
 		     req->spec->run->working_directory.p, ret->is_root);
-		ret->overlay = fs_known("overlay");
+		ret->overlay = fs_known("overlay") || fs_loads("overlay");
 	}
 	r = req->image_root ? image_top(req->image_root, ret) : host_top(ret);
 	if (r)

@@ -219,7 +219,7 @@ class Vmm:
             return True
         c.sendall(b"HTTP/1.1 204 \r\nServer: Firecracker API\r\n"
                   b"Connection: keep-alive\r\n\r\n")
-        if "/actions" in self.told:
+        if "/actions" in self.told and not self.started:
             self.started = True
             args = self.told["/boot-source"].get("boot_args", "")
             kind = Foreign if "cellos.argv=" in args else Guest

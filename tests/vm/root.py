@@ -16,7 +16,7 @@ import vm_image  # noqa: E402
 
 SOURCE = HERE.parents[1]
 # Beside those that ./dev names, and those no Debian is without.
-BASE = ["kmod", "passwd", "mawk", "perl", "meson"]
+BASE = ["kmod", "libc6-dev", "passwd", "mawk", "perl", "meson"]
 LEFT_OUT = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale",
             "/usr/share/info", "/var", "/boot")
 # To the disk with the root; the others are loaded from there.
