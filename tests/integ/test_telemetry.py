@@ -10,7 +10,7 @@ import pytest
 
 from conftest import (IS_ALL, IS_ROOT, QEMU, SANITIZED, SLACK, Before,
                       Machines)
-from test_firecracker import WALL, Fire
+from test_firecracker import WALL, Fire, kvm  # noqa: F401
 
 DECLARED = "cell.observability.guest."
 TELEMETRY = {"channel": "vsock-cbor", "events": ["process.spawn"],
@@ -145,7 +145,7 @@ if IS_ROOT:
     # -- one that is not ours, or lies --
 
     @pytest.fixture
-    def fire(tmp_path, image):
+    def fire(tmp_path, image, kvm):
         c = Fire(tmp_path, image)
         yield c
         c.close()
