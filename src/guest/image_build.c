@@ -2,10 +2,12 @@
 /* From a kernel, our init and a directory to an image. */
 #include "guest/image_build.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,6 +247,42 @@ static int put_in_place(const char *dir, const char *out, struct err *e)
 	return 0;
 }
 
+/* Return: the builder whose work @name is, if it is one beside @base; 0 */
+static pid_t builder_of(const char *name, const char *base)
+{
+	const size_t n = strlen(base);
+	char *end;
+	long pid;
+
+	if (strncmp(name, base, n) != 0 || name[n] != '.')
+		return 0;
+	pid = strtol(name + n + 1, &end, 10);
+	return *end || pid <= 0 || pid > INT32_MAX ? 0 : (pid_t)pid;
+}
+
+/* What builders that were killed have left beside @out: gigabytes, perhaps */
+static void drop_dead(const char *out)
+{
+	const char *slash = strrchr(out, '/');
+	char parent[PATH_MAX];
+	struct dirent *de;
+	DIR *d;
+
+	(void)snprintf(parent, sizeof(parent), "%.*s",
+		       slash > out ? (int)(slash - out) : 1, out);
+	d = opendir(parent);
+	while (d && (de = readdir(d))) {
+		const pid_t pid = builder_of(de->d_name, slash + 1);
+
+		if (pid && kill(pid, 0) < 0 && errno == ESRCH &&
+		    drop_tree(dirfd(d), de->d_name, NULL, NULL)) {
+			/* somebody else's then */
+		}
+	}
+	if (d)
+		(void)closedir(d);
+}
+
 int image_build(const struct image_build *b, struct manifest *ret,
 		struct wbuf *ret_oci, struct err *e)
 {
@@ -259,6 +297,7 @@ int image_build(const struct image_build *b, struct manifest *ret,
 	if (snprintf(dir, sizeof(dir), "%s.%ld", b->out, (long)getpid()) >
 	    PATH_MAX - 32)
 		return err_set(e, ERR_PLAIN, ENAMETOOLONG, "%s", b->out);
+	drop_dead(b->out);
 	drop(dir);
 	if (mkdir(dir, 0700) < 0)
 		return err_set(e, ERR_PLAIN, errno, "%s", dir);

@@ -5,6 +5,7 @@ the image specification says, to the mode of every file."""
 import os
 import pathlib
 import signal
+import shutil
 import subprocess
 import tarfile
 
@@ -382,10 +383,19 @@ WorkingDir, Entrypoint, Cmd and Env of the image are not applied
         assert sorted(os.listdir(state / "images")) == ["default"]
         assert sorted(os.listdir(state / "images/default")) == [
             "init", "initrd", "kernel", "manifest", "manifest.sig", "root"]
-        # the same again is the same
+        # the same again is the same; what a dead builder left goes
         roots = (state / "images/default/root").read_bytes()
+        with subprocess.Popen(["true"]) as dead:
+            pass
+        left = [state / f"images/default.{x}" for x in (
+            dead.pid, os.getpid(), "1x", "x")]
+        for path in left:
+            (path / "unpacked").mkdir(parents=True)
         r = build(box, kernel, "--oci", f"{box.layout.path}:v1:0")
         assert r.returncode == 0, r
+        assert [p.exists() for p in left] == [False, True, True, True]
+        for path in left[1:]:
+            shutil.rmtree(path)
         assert (state / "images/default/root").read_bytes() == roots
         if SANITIZED:
             return    # its init is a dynamic program
