@@ -157,7 +157,7 @@ static void examine(struct doctor *d)
 		met = met && (d->needs[i].present || !d->needs[i].required);
 	d->tried = met;
 	/* what was found once may be another by now */
-	if (met && !state_dirs_find(&dirs, &d->e))
+	if (met && b->wall == CELL_WALL_QEMU && !state_dirs_find(&dirs, &d->e))
 		kvm_forget(&dirs);
 	d->works = met && trial(backend_name(d->wall), &d->e) == 0;
 	if (!d->works)
