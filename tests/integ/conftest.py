@@ -373,6 +373,24 @@ def parent(pid):
     return int(text[text.rindex(")") + 2:].split()[1])
 
 
+def started(p):
+    """Of a command that says "up" first."""
+    line = p.stdout.readline()
+    assert line == "up\n", (line, p.communicate(timeout=20))
+
+
+def kill_at_moments(c, before, moments, **kw):
+    """A runner killed after so many milliseconds leaves what gc removes."""
+    for ms in moments:
+        p = c.start("sleep", "1000", **kw)
+        with pytest.raises(subprocess.TimeoutExpired):
+            p.wait(timeout=ms / 1000)
+        p.kill()
+        p.communicate()
+    assert c.gc().rc == 0
+    assert before.left() == []
+
+
 def cgroups(uuids):
     """Every cgroup of these runs, in any hierarchy."""
     found = set()

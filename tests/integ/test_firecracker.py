@@ -16,7 +16,8 @@ import subprocess
 import pytest
 
 from conftest import (IS_ALL, IS_ROOT, SANITIZED, SLACK, Before, Machines,
-                      descendants, parent, wait_until)
+                      descendants, kill_at_moments, parent, started,
+                      wait_until)
 
 SERVER = pathlib.Path(__file__).with_name("firecracker_server.py")
 JAILER = SERVER.with_name("firecracker_jailer.py")
@@ -41,6 +42,9 @@ def calls(mem=608, cpus=1, door=False):
         ["/vsock", '{"guest_cid":3,"uds_path":"/run/channel"}'],
         ["/actions", '{"action_type":"InstanceStart"}'],
     ]
+
+
+DOOR = ("--allow", "10.9.9.9:443")
 
 
 class Fire(Machines):
@@ -237,16 +241,8 @@ if IS_ROOT:
         assert before.left() == []
 
     def test_the_runner_is_killed_with_a_jail(vm, before):
-        env = vm.jailed()
-        for ms in (5, 15, 30, 60, 120, 200, 350, 600):
-            p = vm.start("sleep", "1000", flags=["--allow", "10.9.9.9:443"],
-                         env=env)
-            with pytest.raises(subprocess.TimeoutExpired):
-                p.wait(timeout=ms / 1000)
-            p.kill()
-            p.communicate()
-        assert vm.gc().rc == 0
-        assert before.left() == []
+        kill_at_moments(vm, before, (5, 15, 30, 60, 120, 200, 350, 600),
+                        flags=DOOR, env=vm.jailed())
 
     # -- a VMM that misbehaves --
 
@@ -363,10 +359,6 @@ if IS_ROOT:
 
     # -- it ends, or does not --
 
-    def started(p):
-        line = p.stdout.readline()
-        assert line == "up\n", (line, p.communicate(timeout=20))
-
     def vmm_of(p):
         def look():
             for pid in descendants(p.pid):
@@ -412,16 +404,9 @@ if IS_ROOT:
         assert before.left() == []
 
     def test_the_runner_is_killed_at_any_moment(vm, before):
-        env = vm.vmm()
-        for ms in (3, 6, 10, 15, 20, 30, 50, 80, 120, 200, 300, 500):
-            p = vm.start("sleep", "1000", flags=["--allow", "10.9.9.9:443"],
-                         env=env)
-            with pytest.raises(subprocess.TimeoutExpired):
-                p.wait(timeout=ms / 1000)
-            p.kill()
-            p.communicate()
-        assert vm.gc().rc == 0
-        assert before.left() == []
+        kill_at_moments(
+            vm, before, (3, 6, 10, 15, 20, 30, 50, 80, 120, 200, 300, 500),
+            flags=DOOR, env=vm.vmm())
 
     def test_plan_and_doctor(vm):
         env = vm.vmm()

@@ -15,8 +15,8 @@ import pytest
 
 import vm_image
 from conftest import (BUILD, IS_ROOT, QEMU, SANITIZED, SLACK, Before, Cells,
-                      Machines, assert_same_events, descendants, parent,
-                      wait_until)
+                      Machines, assert_same_events, descendants,
+                      kill_at_moments, parent, started, wait_until)
 
 VMM = "/usr/bin/qemu-system-x86_64"
 LOUD = "cellos: qemu: software emulation, without KVM: many times slower " \
@@ -63,10 +63,6 @@ if IS_ROOT:
     @pytest.fixture
     def before(vm):
         return Before(vm)
-
-    def started(p):
-        line = p.stdout.readline()
-        assert line == "up\n", (line, p.communicate(timeout=20))
 
     # -- a command --
 
@@ -481,14 +477,8 @@ if IS_ROOT:
 
     def test_the_runner_is_killed_at_any_moment(vm, before):
         """Some before there is a VMM, some while it boots, some after."""
-        for ms in (5, 15, 30, 60, 120, 500, 1500, 3000, 5000):
-            p = vm.start("sleep", "1000")
-            with pytest.raises(subprocess.TimeoutExpired):
-                p.wait(timeout=ms / 1000)
-            p.kill()
-            p.communicate()
-        assert vm.gc().rc == 0
-        assert before.left() == []
+        kill_at_moments(vm, before,
+                        (5, 15, 30, 60, 120, 500, 1500, 3000, 5000))
 
     @pytest.mark.parametrize("op", ["vmm", "pivot-root", "bind"])
     def test_a_step_that_fails(hooked, image, tmp_path, op):
