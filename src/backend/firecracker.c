@@ -12,7 +12,7 @@
 
 #include "backend/host.h"
 #include "base/fd.h"
-#include "base/path.h"
+#include "cell/vm.h"
 #include "sys/mount.h"
 
 static const char *binary_name(const struct cell_request *req)
@@ -36,29 +36,21 @@ static int need_kvm(struct err *e)
 int firecracker_plan(const struct cell_request *req, struct plan *ret,
 		     struct err *e)
 {
-	char found[PATH_MAX], vmm[PATH_MAX], jailer[PATH_MAX];
-	int r = path_search(binary_name(req), found);
+	const char *jail = req->firecracker.jailer;
+	char vmm[PATH_MAX], jailer[PATH_MAX];
 
-	if (!r)
-		r = path_real(found, vmm);
-	if (r)
-		return err_set(e, ERR_HOST, -r,
-			       "firecracker: %s; install it, or name it in "
-			       "CELLOS_FIRECRACKER_BINARY",
-			       binary_name(req));
-	if (req->firecracker.jailer)
-		r = path_search(req->firecracker.jailer, found);
-	if (!r && req->firecracker.jailer)
-		r = path_real(found, jailer);
-	if (r)
-		return err_set(e, ERR_HOST, -r,
-			       "firecracker: jailer %s; install it, or name "
-			       "it in CELLOS_FIRECRACKER_JAILER_BINARY",
-			       req->firecracker.jailer);
+	if (host_program("firecracker:", binary_name(req),
+			 "install it, or name it in "
+			 "CELLOS_FIRECRACKER_BINARY",
+			 vmm, e) ||
+	    (jail && host_program("firecracker: jailer", jail,
+				  "install it, or name it in "
+				  "CELLOS_FIRECRACKER_JAILER_BINARY",
+				  jailer, e)))
+		return -1;
 	if (need_kvm(e))
 		return -1;
-	return vm_plan(req, vmm, req->firecracker.jailer ? jailer : NULL, ret,
-		       e);
+	return vm_plan(req, vmm, jail ? jailer : NULL, ret, e);
 }
 
 /* Nodes nobody but the VMM may open */

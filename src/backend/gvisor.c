@@ -33,15 +33,13 @@ int gvisor_plan(const struct cell_request *req, struct plan *ret, struct err *e)
 			       "gvisor: %s; install cellos-init of the same "
 			       "build beside cellos, or in ../libexec",
 			       found);
-	if (!r)
-		r = path_search(runsc_name(req), found);
-	if (!r)
-		r = path_real(found, runsc);
 	if (r)
-		return err_set(e, ERR_HOST, -r,
-			       "gvisor: %s; install it (apt-get install "
-			       "runsc), or name it in CELLOS_GVISOR_RUNSC_BIN",
-			       runsc_name(req));
+		return err_set(e, ERR_HOST, -r, "gvisor: %s", found);
+	if (host_program("gvisor:", runsc_name(req),
+			 "install it (apt-get install runsc), or name it in "
+			 "CELLOS_GVISOR_RUNSC_BIN",
+			 runsc, e))
+		return -1;
 	if (host_caps_probe(req, &h, e))
 		return -1;
 	h.runsc = runsc;
@@ -128,6 +126,18 @@ void gvisor_report(struct backend_cell *c, struct report_enforcement *r)
 }
 
 /* -- what it needs -- */
+
+int host_program(const char *what, const char *name, const char *remedy,
+		 char ret[PATH_MAX], struct err *e)
+{
+	char found[PATH_MAX];
+	int r = path_search(name, found);
+
+	if (!r)
+		r = path_real(found, ret);
+	return r ? err_set(e, ERR_HOST, -r, "%s %s; %s", what, name, remedy)
+		 : 0;
+}
 
 size_t host_need_program(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
 			 const char *name, const char *remedy)

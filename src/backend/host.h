@@ -6,6 +6,7 @@
 #ifndef CELLOS_BACKEND_HOST_H
 #define CELLOS_BACKEND_HOST_H
 
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -93,6 +94,15 @@ void host_report_user(struct backend_cell *c, struct report_enforcement *r,
 		      const char *name, uid_t uid);
 /** host_report_driver() - the same of the driver of a machine */
 void host_report_driver(struct backend_cell *c, struct report_enforcement *r);
+/**
+ * host_program() - a program of this host that a wall starts
+ * @what:   "gvisor:", ...: whose, for the message
+ * @name:   a path, or a name to be found in PATH
+ * @remedy: what to do without it
+ * @ret:    its path, without links
+ */
+int host_program(const char *what, const char *name, const char *remedy,
+		 char ret[PATH_MAX], struct err *e) MUST_USE;
 /** host_need_program() - one more need, of a program in PATH or a path
  *  Return: how many needs there are now */
 size_t host_need_program(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
@@ -106,7 +116,6 @@ int vm_plan(const struct cell_request *req, const char *vmm, const char *jailer,
 size_t vm_need_device(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
 		      const char *name, const char *path, const char *what,
 		      const char *remedy);
-#define VM_KVM "/dev/kvm"
 #define VM_KVM_REMEDY                                                        \
 	"load kvm_intel or kvm_amd, or pass the device in, and run as root " \
 	"or in the kvm group"

@@ -4,26 +4,22 @@
 #include <string.h>
 
 #include "backend/host.h"
-#include "base/path.h"
 
 #define VMM "qemu-system-x86_64"
 
 int qemu_plan(const struct cell_request *req, struct plan *ret, struct err *e)
 {
-	char found[PATH_MAX], vmm[PATH_MAX];
-	int r = path_search(VMM, found);
+	char vmm[PATH_MAX];
 
 #ifndef __x86_64__
 	return err_set(e, ERR_HOST, 0,
 		       "qemu: this processor has no machine \"microvm\"; use "
 		       "--backend host");
 #endif
-	if (!r)
-		r = path_real(found, vmm);
-	if (r)
-		return err_set(e, ERR_HOST, -r,
-			       "qemu: " VMM "; install it (apt-get install "
-			       "qemu-system-x86)");
+	if (host_program("qemu:", VMM,
+			 "install it (apt-get install qemu-system-x86)", vmm,
+			 e))
+		return -1;
 	if (strncmp(vmm, "/usr/", 5) != 0)
 		return err_set(e, ERR_HOST, 0,
 			       "qemu: %s lies outside of /usr, which is all of "

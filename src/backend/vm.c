@@ -11,6 +11,7 @@
 
 #include "backend/host.h"
 #include "base/fd.h"
+#include "cell/vm.h"
 #include "image/image.h"
 
 int vm_plan(const struct cell_request *req, const char *vmm, const char *jailer,

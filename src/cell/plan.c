@@ -448,15 +448,21 @@ static void plan_programs(struct plan_builder *b)
 /* Of every whole cell: up to a root with the host's or an image's programs */
 void plan_begin(struct plan_builder *b)
 {
+	/* a jailer makes devices, which nobody may in a user namespace */
+	const bool jailed = b->req->firecracker.jailer != NULL;
+
 	b->p->full = true;
-	b->p->ns = CELL_NS_ALL;
+	b->p->ns = CELL_NS_ALL & ~(jailed ? (unsigned)CELL_NS_USER : 0);
 	plan_add(b, PLAN_STATE, NULL, b->req->run_uuid,
 		 "resource list, locked");
 	plan_add(b, PLAN_CGROUP, NULL, NULL, "limits, read back");
 	plan_add(b, PLAN_SOURCE, NULL, NULL, "host paths the cell will show");
-	plan_add(b, PLAN_CLONE, "user mnt pid ipc uts net", NULL, NULL);
+	plan_add(b, PLAN_CLONE,
+		 jailed ? "mnt pid ipc uts net" : "user mnt pid ipc uts net",
+		 NULL, NULL);
 	plan_add(b, PLAN_IDMAP, NULL, NULL,
-		 "the workload is nobody on the host");
+		 jailed ? "none: the jailer makes devices"
+			: "the workload is nobody on the host");
 	plan_add(b, PLAN_CGROUP_NS, NULL, NULL, NULL);
 	plan_add(b, PLAN_LOOPBACK, NULL, "lo", "no other link, no route out");
 	if (b->req->door && plan_is_sandbox(b->p))

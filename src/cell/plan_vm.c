@@ -71,15 +71,12 @@ static int foreign_can(const struct plan_builder *b, struct err *e)
 	return 0;
 }
 
-/* Where the VMM's file @name is, as the cell sees it */
-static const char *in_jail(struct plan_builder *b, const char *name)
+static const char *in_vmm(struct plan_builder *b, const char *name)
 {
 	char path[128];
 
-	if (!b->req->firecracker.jailer)
-		return name;
-	(void)snprintf(path, sizeof(path), VM_JAIL "/firecracker/%s/root%s",
-		       b->req->run_uuid, name);
+	if (!vm_vmm_path(b->req, name, path, sizeof(path)))
+		b->failed = true;
 	return plan_keep(b, path);
 }
 
@@ -91,7 +88,7 @@ static void plan_image(struct plan_builder *b)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (b->req->image->fd[i] < 0)
 			continue; /* a foreign guest has no initrd */
-		plan_add_bind(b, "image", in_jail(b, names[i]),
+		plan_add_bind(b, "image", in_vmm(b, names[i]),
 			      PLAN_F_FROM_FD | PLAN_F_RO | PLAN_F_NOEXEC |
 				      PLAN_F_FILE,
 			      "as verified");
@@ -130,14 +127,7 @@ static void plan_jail(struct plan_builder *b)
 {
 	struct plan_step *s;
 
-	b->p->ns &= ~(unsigned)CELL_NS_USER;
 	b->p->sentry_uid = b->req->firecracker.jail_uid;
-	for (size_t i = 0; i < b->p->n; i++) {
-		if (b->p->steps[i].op == PLAN_CLONE)
-			b->p->steps[i].src = "mnt pid ipc uts net";
-		if (b->p->steps[i].op == PLAN_IDMAP)
-			b->p->steps[i].why = "none: the jailer makes devices";
-	}
 	plan_plain_devices(b);
 	plan_program(b, b->h->jailer, VM_JAILER, PLAN_SOURCE_JAILER,
 		     "makes the VMM's own root and drops its own");
@@ -145,7 +135,7 @@ static void plan_jail(struct plan_builder *b)
 	s = &b->p->steps[b->p->n - 1];
 	s->flags |= PLAN_F_DEV;
 	s->why = "the VMM's own root is in it";
-	plan_add_n(b, PLAN_DIR, in_jail(b, "/run"), 0700, NULL);
+	plan_add_n(b, PLAN_DIR, in_vmm(b, "/run"), 0700, NULL);
 }
 
 static void plan_firecracker(struct plan_builder *b)

@@ -32,6 +32,8 @@
 #define VM_JAILER "/jailer"
 #define VM_JAIL	  "/jail"
 
+#define VM_KVM "/dev/kvm"
+
 /* Told the guest's init as an environment variable on the kernel's command
  * line: by what it talks to the driver. Unset: by virtio-serial. */
 #define VM_TRANSPORT	  "CELLOS_CHANNEL"

@@ -124,19 +124,13 @@ static void become_vmm(const struct stage *s, int log)
 	stage_fail(s->child_sock, plan_find(s->plan, PLAN_VMM), -r, name);
 }
 
-/* Beneath the VMM's root, as the cell sees it */
-static int vmm_path(const struct stage *s, const char *name,
-		    struct sockaddr_un *ret)
+static int vmm_socket(const struct stage *s, const char *name,
+		      struct sockaddr_un *ret)
 {
-	int n = s->req->firecracker.jailer
-			? snprintf(ret->sun_path, sizeof(ret->sun_path),
-				   VM_JAIL "/firecracker/%s/root%s",
-				   s->req->run_uuid, name)
-			: snprintf(ret->sun_path, sizeof(ret->sun_path), "%s",
-				   name);
-
 	ret->sun_family = AF_UNIX;
-	return n < (int)sizeof(ret->sun_path) ? 0 : -ENAMETOOLONG;
+	return vm_vmm_path(s->req, name, ret->sun_path, sizeof(ret->sun_path))
+		       ? 0
+		       : -ENAMETOOLONG;
 }
 
 /* Where the VMM connects to for what its guest connects to */
@@ -150,7 +144,7 @@ static int listen_at(const struct stage *s, int port)
 	int r;
 
 	(void)snprintf(name, sizeof(name), VM_CHANNEL "_%d", port);
-	r = vmm_path(s, name, &at);
+	r = vmm_socket(s, name, &at);
 	if (!r &&
 	    (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) < 0 ||
 	     listen(fd, 4) < 0))
@@ -194,7 +188,7 @@ int firecracker_connect(const struct stage *s, const struct vm_wait *w,
 			char why[VM_WHY_SIZE])
 {
 	struct sockaddr_un at;
-	int r = vmm_path(s, VM_API, &at);
+	int r = vmm_socket(s, VM_API, &at);
 
 	return r ? r : vm_api_connect(w, &at, why);
 }

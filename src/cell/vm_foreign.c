@@ -249,19 +249,14 @@ static int wait_vmm(void *arg, int fd, short events, uint64_t ns)
 {
 	struct foreign *f = arg;
 
-	while (!f->m->is_dead) {
-		const uint64_t now = clock_mono_ns();
+	for (;;) {
+		const uint64_t turn = clock_mono_ns() + TURN_MS * 1000000ULL;
+		int r = vm_wait_vmm(f->m, fd, events, turn < ns ? turn : ns);
 
-		if (now >= ns)
-			return -ETIMEDOUT;
-		if (vm_turn_for(f->m, false, fd, events,
-				ns - now < TURN_MS * 1000000ULL
-					? (int)((ns - now) / 1000000) + 1
-					: TURN_MS))
-			return 0;
+		if (r != -ETIMEDOUT || turn >= ns)
+			return r;
 		(void)serve_callers(f);
 	}
-	return -EPIPE;
 }
 
 static void tell(struct foreign *f)

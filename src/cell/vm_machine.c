@@ -219,6 +219,7 @@ bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 			      : (struct pollfd){ m->port[0], POLLIN, 0 },
 		{ extra, events, 0 },
 	};
+	const int silence = vm_telemetry_ms(m);
 
 	if (m->has_record)
 		p[1].fd = -1; /* its end would be told again and again */
@@ -226,8 +227,8 @@ bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 		p[POLLS + i] = is_running ? pump_poll(&m->flow[i])
 					  : (struct pollfd){ .fd = -1 };
 	p[POLLS + 3] = vm_telemetry_poll(m);
-	if (vm_telemetry_ms(m) >= 0 && (ms < 0 || ms > vm_telemetry_ms(m)))
-		ms = vm_telemetry_ms(m);
+	if (silence >= 0 && (ms < 0 || ms > silence))
+		ms = silence;
 	if (poll(p, POLLS + 4, ms) < 0 && errno != EINTR)
 		_exit(125);
 	if (p[2].revents)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 
 #include "base/fd.h"
@@ -29,6 +30,17 @@ uint64_t vm_cpus(const struct cell_request *req)
 		n = req->cpu_quota / req->cpu_period +
 		    (req->cpu_quota % req->cpu_period != 0);
 	return n > CPUS_MAX ? CPUS_MAX : n;
+}
+
+bool vm_vmm_path(const struct cell_request *req, const char *name, char *buf,
+		 size_t size)
+{
+	int n = req->firecracker.jailer
+			? snprintf(buf, size, VM_JAIL "/firecracker/%s/root%s",
+				   req->run_uuid, name)
+			: snprintf(buf, size, "%s", name);
+
+	return n >= 0 && (size_t)n < size;
 }
 
 uid_t vm_driver_id(const struct plan *p)

@@ -13,6 +13,10 @@
 /** vm_memory_mib() - of the whole machine: what the command may have, and what
  *  its kernel takes */
 uint64_t vm_memory_mib(const struct cell_request *req);
+/** vm_vmm_path() - where the VMM's file @name is, as the cell sees it: beneath
+ *  its jail, if it has one; false: it does not fit */
+bool vm_vmm_path(const struct cell_request *req, const char *name, char *buf,
+		 size_t size);
 /** vm_driver_id() - who the driver is, in the cell */
 uid_t vm_driver_id(const struct plan *p);
 /** vm_cpus() - as many as the command may use at once, at least 1 */

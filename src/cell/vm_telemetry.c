@@ -129,6 +129,12 @@ static void welcome(struct machine *m)
 	fd_drop(&m->listener[VM_TELEMETRY]);
 }
 
+static bool is_expected(const struct machine *m)
+{
+	return m->s->req->telemetry.probes && m->telemetry.heard_ns &&
+	       !m->telemetry.is_silent;
+}
+
 struct pollfd vm_telemetry_poll(const struct machine *m)
 {
 	int fd = m->port[VM_TELEMETRY] >= 0 ? m->port[VM_TELEMETRY]
@@ -146,10 +152,11 @@ void vm_telemetry_begin(struct machine *m)
 void vm_telemetry_serve(struct machine *m, const struct pollfd *p)
 {
 	struct vm_telemetry *t = &m->telemetry;
-	const uint64_t now = clock_mono_ns();
+	uint64_t now;
 
-	if (!m->s->req->telemetry.probes || !t->heard_ns || t->is_silent)
+	if (!is_expected(m))
 		return;
+	now = clock_mono_ns();
 	if (p->revents && m->port[VM_TELEMETRY] >= 0)
 		take(m, now);
 	else if (p->revents)
@@ -161,13 +168,12 @@ void vm_telemetry_serve(struct machine *m, const struct pollfd *p)
 
 int vm_telemetry_ms(const struct machine *m)
 {
-	const struct vm_telemetry *t = &m->telemetry;
-	const uint64_t end =
-		t->heard_ns + CELL_TELEMETRY_WINDOW_MS * 1000000ULL;
-	const uint64_t now = clock_mono_ns();
+	uint64_t end, now;
 
-	if (!m->s->req->telemetry.probes || !t->heard_ns || t->is_silent)
+	if (!is_expected(m))
 		return -1;
+	end = m->telemetry.heard_ns + CELL_TELEMETRY_WINDOW_MS * 1000000ULL;
+	now = clock_mono_ns();
 	return now >= end ? 0 : (int)((end - now) / 1000000) + 1;
 }
 

@@ -119,23 +119,22 @@ static int get_ids(struct firecracker_config *c, struct err *e)
 	return 0;
 }
 
-static int get_manifest(struct firecracker_config *c, struct err *e)
+static int get_manifest(const struct firecracker_config *c, struct err *e)
 {
-	const bool one = is_one(PREFIX "ALLOW_NO_MANIFEST");
-	const bool really = is_one(PREFIX "ALLOW_NO_MANIFEST_REALLY");
+	/* both of the two, or neither: get_two_flags() */
+	const bool opted_out = is_one(PREFIX "ALLOW_NO_MANIFEST");
 
-	c->is_unverified = one && really;
-	if (c->manifest && c->is_unverified)
+	if (c->manifest && opted_out)
 		return err_set(e, ERR_PLAIN, 0,
 			       "firecracker init: " PREFIX "MANIFEST and "
 			       "its opt-out, " PREFIX
 			       "ALLOW_NO_MANIFEST[_REALLY], are mutually "
 			       "exclusive");
-	if (c->kernel && !c->manifest && !c->is_unverified)
+	if (c->kernel && !c->manifest && !opted_out)
 		return err_set(e, ERR_PLAIN, 0,
 			       "firecracker init: " PREFIX
 			       "MANIFEST is not set");
-	if (c->is_unverified)
+	if (opted_out)
 		log_line(LOG_WARN, TARGET,
 			 "MANIFEST VERIFICATION DISABLED: the kernel and the "
 			 "root of the guest are what they happen to be");

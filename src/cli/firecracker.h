@@ -12,8 +12,8 @@ struct firecracker_config {
 	struct cell_firecracker vmm;
 	/* NULL: those of an image of this host's */
 	const char *kernel, *rootfs;
-	const char *manifest; /* NULL: beside them, or not asked for: */
-	bool is_unverified;
+	const char
+		*manifest; /* NULL: that of an image, or there is to be none */
 	bool has_network;
 	bool is_portable;
 };

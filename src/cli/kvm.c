@@ -12,16 +12,16 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/uuid.h"
+#include "cell/vm.h"
 #include "image/image.h"
 
-#define DEVICE "/dev/kvm"
-#define FILE_  "kvm" /* in the state directory */
+#define FILE_ "kvm" /* in the state directory */
 
 enum { TRIAL_MS = 5000 };
 
 static bool can_open(void)
 {
-	OWNED(fd_drop) int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	OWNED(fd_drop) int fd = open(VM_KVM, O_RDWR | O_CLOEXEC);
 
 	return fd >= 0;
 }
