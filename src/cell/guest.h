@@ -23,6 +23,14 @@
 #define GUEST_GO      "go"
 #define GUEST_ENV     "env" /* NAME=VALUE, each with its NUL; gone at READY */
 
+/* What our pid 1 holds, and is bounded by: to make another user of the command,
+ * and to stop it. */
+#define GUEST_CAPS(X)  \
+	X(CAP_KILL)    \
+	X(CAP_SETGID)  \
+	X(CAP_SETPCAP) \
+	X(CAP_SETUID)
+
 enum guest_word { GUEST_READY = 1, GUEST_FAULT, GUEST_RUNNING, GUEST_ENDED };
 
 struct guest_record {

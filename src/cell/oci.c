@@ -38,11 +38,11 @@ static void args(struct json_out *j, const struct cell_request *req,
 	json_out_end(j, ']');
 }
 
-/* What our pid 1 needs to make another user of the command, and to stop it. */
 static void capabilities(struct json_out *j)
 {
-	static const char *const own[] = { "CAP_KILL", "CAP_SETGID",
-					   "CAP_SETPCAP", "CAP_SETUID" };
+#define X(cap) #cap,
+	static const char *const own[] = { GUEST_CAPS(X) };
+#undef X
 	static const char *const sets[] = { "bounding", "effective",
 					    "permitted" };
 
