@@ -34,11 +34,16 @@ struct backend_need {
 };
 enum { BACKEND_NEEDS_MAX = 32 };
 
+/* The longest that what was told by a gate or an agent is not yet written */
+enum { BACKEND_LATE_MS = 200 };
+
 struct backend_watch {
 	/* A watched system call was refused; once per number and run. */
 	void (*violation)(void *arg, const struct report_enforcement *r);
 	/* A guest's agent declared something, or nothing for too long. */
 	void (*telemetry)(void *arg, const struct cell_telemetry *t);
+	/* What gate or agent told is BACKEND_LATE_MS old: to be written. */
+	void (*flush)(void *arg);
 	void *arg;
 	int signer_pidfd;    /* readable: the signer died; -1 */
 	uint64_t timeout_ms; /* from start(); the cell is ended then */

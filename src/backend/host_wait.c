@@ -32,6 +32,7 @@ struct watch {
 	const struct backend_watch *w;
 	enum phase phase;
 	uint64_t next_ns; /* when the phase ends by itself */
+	uint64_t late_ns; /* when what was told has to be written; 0: nothing */
 	bool timed_out;
 	int stopped_by;	  /* signal to the runner */
 	const char *lost; /* enforcement was lost: why */
@@ -170,8 +171,19 @@ static bool take_telemetry(struct watch *t)
 	return true;
 }
 
+static void is_told(struct watch *t)
+{
+	if (!t->late_ns)
+		t->late_ns = add_ms(clock_mono_ns(), BACKEND_LATE_MS);
+}
+
 static void expire(struct watch *t)
 {
+	if (t->late_ns && clock_mono_ns() >= t->late_ns) {
+		t->late_ns = 0;
+		if (t->w->flush)
+			t->w->flush(t->w->arg);
+	}
 	if (clock_mono_ns() < t->next_ns)
 		return;
 	if (t->phase == RUNNING && t->c->ended)
@@ -192,6 +204,8 @@ static int poll_ms(const struct watch *t)
 
 	if (t->phase == RUNNING && t->c->ended && t->c->relay.end_ns)
 		next = t->c->relay.end_ns;
+	if (t->late_ns && t->late_ns < next)
+		next = t->late_ns;
 	if (next == UINT64_MAX)
 		return -1;
 	if (now >= next)
@@ -248,6 +262,8 @@ static bool turn(struct watch *t)
 		lose(t, "the gate was lost");
 	if (p[6].revents)
 		(void)take_telemetry(t);
+	if (p[5].revents || p[6].revents)
+		is_told(t);
 	relay_serve(&c->relay, p + POLLS, n);
 	expire(t);
 	return !p[0].revents && !is_over(t);

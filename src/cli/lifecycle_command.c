@@ -75,6 +75,17 @@ static void on_telemetry(void *arg, const struct cell_telemetry *t)
 		end_unrecorded(l);
 }
 
+static void on_flush(void *arg)
+{
+	struct life *l = arg;
+
+	if (l->failed)
+		return;
+	life_flush(l);
+	if (l->failed)
+		end_unrecorded(l);
+}
+
 /*
  * The original's plain path gave the bare text of the system; its isolated
  * path, and every full cell, names the step.
@@ -132,6 +143,7 @@ static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
 	struct backend_watch w = {
 		.violation = on_violation,
 		.telemetry = on_telemetry,
+		.flush = on_flush,
 		.arg = l,
 		.signer_pidfd = signer_pidfd(l->c->signer),
 		.timeout_ms = d->ms,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -28,12 +29,16 @@ enum {
 	SCAN = 65536
 };
 
-#define LOCK_LIMIT_NS 3000000000u
+/* Somebody who holds the lock for longer, or does not read a pipe, must not
+ * hang the run: its deadline would wait as well. */
+enum { WAIT_S = 3 };
+#define WAIT_NS (WAIT_S * 1000000000ull)
 
 struct journal {
 	struct journal_config c;
 	int fd; /* -1: nothing is written */
 	bool is_regular, is_redacting, is_over, is_closed;
+	bool is_stalled;    /* its reader did not take the last lines */
 	bool is_ending;	    /* the signer made the final link */
 	uint64_t n;	    /* events given to the signer */
 	size_t pending;	    /* of them, not yet in a link */
@@ -49,6 +54,14 @@ static int write_fail(const struct journal *j, int sys, struct err *e)
 {
 	char os[128];
 
+	if (sys == ETIMEDOUT) {
+		(void)err_set(e, ERR_SINK, 0,
+			      "sink stalled: %s did not take it in %d s",
+			      j->c.path, WAIT_S);
+		if (e)
+			e->sys = sys;
+		return -1;
+	}
 	if (sys != ENOSPC && sys != EDQUOT && sys != EFBIG)
 		return err_set(e, ERR_SINK, sys, "write %s", j->c.path);
 	err_os_text(sys, os, sizeof(os));
@@ -127,9 +140,25 @@ static int heal(struct journal *j, struct err *e)
 	return 0;
 }
 
-/* All owed lines or, of a regular file, none. Return: 0 or errno */
+/* Until a pipe takes more; one that did not in time is not waited for again.
+ * Return: 0 or errno */
+static int wait_writable(struct journal *j, uint64_t end)
+{
+	struct pollfd p = { .fd = j->fd, .events = POLLOUT };
+	uint64_t now = clock_mono_ns();
+	int ms = now < end ? (int)((end - now) / 1000000) : 0;
+
+	if (poll(&p, 1, j->is_stalled ? 0 : ms) < 0 && errno != EINTR)
+		return errno;
+	j->is_stalled = !ms || (j->is_stalled && !p.revents);
+	return j->is_stalled ? ETIMEDOUT : 0;
+}
+
+/* All owed lines or, of a regular file, none; of a pipe what it took is owed no
+ * more. Return: 0 or errno */
 static int write_owed(struct journal *j)
 {
+	uint64_t end = j->is_regular ? 0 : clock_mono_ns() + WAIT_NS;
 	size_t at = 0;
 	ssize_t w;
 	int sys = 0;
@@ -138,6 +167,12 @@ static int write_owed(struct journal *j)
 		w = write(j->fd, j->owed.p + at, j->owed.len - at);
 		if (w < 0 && errno == EINTR)
 			continue;
+		if (w < 0 && errno == EAGAIN) {
+			sys = wait_writable(j, end);
+			if (sys)
+				break;
+			continue;
+		}
 		if (w <= 0) {
 			sys = w < 0 ? errno : ENOSPC;
 			break;
@@ -147,6 +182,10 @@ static int write_owed(struct journal *j)
 	/* if even this fails, the next append heals the tail */
 	if (sys && at && j->is_regular && ftruncate(j->fd, j->end) < 0)
 		sys = errno;
+	if (sys && at && !j->is_regular) {
+		j->owed.len -= at;
+		memmove(j->owed.p, j->owed.p + at, j->owed.len);
+	}
 	return sys;
 }
 
@@ -165,12 +204,11 @@ static int write_healed(struct journal *j, struct err *e)
 	return 0;
 }
 
-/* Others hold it for one write. Somebody who holds it longer must not hang the
- * run: its deadline would wait as well. */
+/* Others hold it for one write. */
 static int lock_bounded(int fd)
 {
 	struct timespec pause = { 0, 500000 };
-	uint64_t end = clock_mono_ns() + LOCK_LIMIT_NS;
+	uint64_t end = clock_mono_ns() + WAIT_NS;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
@@ -272,7 +310,7 @@ static int sync_now(const struct journal *j, struct err *e)
 static int open_file(struct journal *j, struct err *e)
 {
 	OWNED(fd_drop) int fd = -1;
-	int flags = O_APPEND | O_CLOEXEC | O_NOCTTY;
+	int flags = O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	char self[64];
 	struct stat st;
 
@@ -289,7 +327,7 @@ static int open_file(struct journal *j, struct err *e)
 	j->is_regular = S_ISREG(st.st_mode);
 	if (S_ISFIFO(st.st_mode)) {
 		(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-		j->fd = open(self, O_WRONLY | O_CLOEXEC);
+		j->fd = open(self, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
 	}
 	if (j->fd < 0)
 		j->fd = fd_take(&fd);

@@ -133,6 +133,54 @@ def test_the_gate_is_gone_with_the_cell(door):
     assert door.gc().rc == 0
 
 
+def test_what_was_told_is_soon_in_the_file(door):
+    """Of a run that has a long way to go, and then is killed."""
+    door.world.need("nginx")
+    p = door.start("bash", "-c", f"curl -sS http://{ALLOWED}/ >/dev/null; "
+                   "echo done; exec sleep 600",
+                   flags=["--allow", f"{ALLOWED}:80/http"])
+    assert p.stdout.readline() == "done\n"
+
+    def told():
+        return [e["data"] for e in events_of(p.events_path)
+                if e["type"].endswith("evidence.v1.connection")]
+    assert wait_until(told, 10)
+    os.kill(p.pid, signal.SIGKILL)
+    p.communicate(timeout=30 * SLACK)
+    flow, = told()
+    assert (flow["host"], flow["verdict"]) == (ALLOWED, "allow"), flow
+    assert door.gc().rc == 0
+
+
+def test_a_reader_that_sleeps_does_not_stop_the_clock(door, tmp_path, mark):
+    """What a cell is denied fills a pipe that nobody reads: the cell ends, and
+    so does the run."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        code = f"""if True:
+            import socket
+            mark = "{mark}"
+            while True:
+                try:
+                    socket.create_connection(("198.51.100.9", 81), 1)
+                except OSError:
+                    pass
+            """
+        r = subprocess.run(
+            [*door.host.enter, *door.argv(
+                [PYTHON, "-c", code], events=str(fifo),
+                flags=["--timeout", "5s", "--allow", f"{API}:443"])],
+            env=door.environ(), stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, timeout=60 * SLACK)
+    finally:
+        os.close(reader)
+    assert r.returncode == 125, r
+    assert f"sink stalled: {fifo} did not take it in 3 s" in r.stderr
+    assert not processes(mark)
+
+
 # -- upstreams that do not answer --
 
 def test_an_upstream_that_hangs_holds_up_nobody_else(door):

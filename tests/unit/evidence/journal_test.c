@@ -416,6 +416,61 @@ static void test_fifo(void **state)
 	signer_stop(&s);
 }
 
+static void drain(int fd, struct wbuf *b)
+{
+	char buf[4096];
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		wbuf_put(b, buf, (size_t)n);
+	assert_true(n < 0 && errno == EAGAIN);
+}
+
+/* A reader that sleeps costs an event its place, and not the run its end. */
+static void test_fifo_that_nobody_reads(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(1 << 20);
+	struct signer *s = plain();
+	struct journal *j;
+	char want[128], got[128];
+	struct err e;
+	int fd, n = 0;
+
+	(void)state;
+	assert_int_equal(mkfifo(path, 0600), 0);
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_true(fcntl(fd, F_SETPIPE_SZ, 4096) == 4096);
+	j = opened(s, path, &run, 1 << 20);
+	(void)alarm(30);
+	while (!emit(j, 1500, &e))
+		assert_true(++n < 10);
+	assert_int_equal(e.sys, ETIMEDOUT);
+	(void)snprintf(want, sizeof(want),
+		       "event sink: sink stalled: %s did not take it in 3 s",
+		       path);
+	assert_string_equal(e.text, want);
+	/* each waits no more: ten times the limit would end us */
+	for (int i = 0; i < 30; i++)
+		assert_int_equal(journal_flush(j, &e), -1);
+	(void)alarm(0);
+	do
+		drain(fd, &b);
+	while (journal_flush(j, &e));
+	drain(fd, &b);
+	assert_int_equal(fcntl(fd, F_SETPIPE_SZ, 65536), 65536);
+	assert_int_equal(journal_close(j, &e), 0);
+	drain(fd, &b);
+	assert_int_equal(unlink(path), 0);
+	spill(path, b.p, b.len);
+	judged(path, got, sizeof(got));
+	assert_string_equal(got, "4: unsigned");
+	journal_free(&j);
+	fd_drop(&fd);
+	assert_int_equal(unlink(path), 0);
+	signer_stop(&s);
+}
+
 static void test_no_file(void **state)
 {
 	struct signer *s = plain();
@@ -518,6 +573,7 @@ int main(void)
 		cmocka_unit_test(test_in_flight),
 		cmocka_unit_test(test_full_tmpfs),
 		cmocka_unit_test(test_fifo),
+		cmocka_unit_test(test_fifo_that_nobody_reads),
 		cmocka_unit_test(test_no_file),
 		cmocka_unit_test(test_cannot_open),
 		cmocka_unit_test(test_redacts),
