@@ -135,7 +135,7 @@ void flow_end(struct flow *f, bool abort)
 	flow_way_drop(all, &f->up);
 	flow_way_drop(all, &f->down);
 	flow_dial_drop(&f->dial);
-	wbuf_drop(&f->in);
+	flow_keep_none(f);
 	if (f->holds_pin)
 		pins_release(f->g->pins, &f->rec.question, &f->rec.dial);
 	if (f->prev)

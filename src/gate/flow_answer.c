@@ -117,7 +117,7 @@ void flow_linger(struct flow *f)
 	flow_will_reset(f->server.fd);
 	loop_close(f->g->loop, &f->server);
 	flow_dial_drop(&f->dial);
-	wbuf_drop(&f->in);
+	flow_keep_none(f);
 	f->state = FLOW_LINGERS;
 	f->n_first = 0;
 	if (shutdown(f->client.fd, SHUT_WR) < 0 ||

@@ -23,6 +23,9 @@
 
 enum {
 	FLOW_MAX = 8192, /* connections */
+	/* bytes of all clients together that wait to be judged or sent; one
+	 * that has begun may take as much again as it has */
+	FLOW_HELD_MAX = 16 << 20,
 	FLOW_UDP_MAX = 1024,
 	FLOW_LISTENERS_MAX = 16,
 	FLOW_FDS = 3,		/* of one: two sockets, and half a pipe */
@@ -133,6 +136,7 @@ struct flows {
 	} spent[GATE_RULES_MAX]; /* bytes of the rules */
 	int pipes[FLOW_PIPES_KEPT][2];
 	size_t n_pipes;
+	size_t held; /* memory of every flow's @in */
 	struct wbuf joined;
 	char scratch[FLOW_SCRATCH];
 };
@@ -244,8 +248,11 @@ void flow_budget_take(struct flow_budget *b, uint64_t n);
 void flow_way_drop(struct flows *all, struct flow_way *w);
 /** flow_unjudged() - the client's bytes behind those that are ready */
 struct slice flow_unjudged(const struct flow *f);
-/** flow_keep() - forget what was sent, append @n bytes; false without memory */
+/** flow_keep() - forget what was sent, append @n bytes; false: no memory, or
+ *  all flows hold FLOW_HELD_MAX */
 bool flow_keep(struct flow *f, const void *p, size_t n) MUST_USE;
+/** flow_keep_none() - forget all of it */
+void flow_keep_none(struct flow *f);
 
 /* -- flow_http.c -- */
 

@@ -273,11 +273,12 @@ void flow_peek_readable(struct flow *f)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0 || !flow_keep(f, scratch, (size_t)n)) {
+	if (n <= 0)
 		deny(f, GATE_REASON_UNKNOWN_PROTOCOL);
-		return;
-	}
-	look(f);
+	else if (!flow_keep(f, scratch, (size_t)n))
+		deny(f, GATE_REASON_TABLE_FULL);
+	else
+		look(f);
 }
 
 void flow_sniff(struct flow *f)

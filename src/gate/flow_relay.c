@@ -363,9 +363,21 @@ static void forget_sent(struct flow *f)
 
 bool flow_keep(struct flow *f, const void *p, size_t n)
 {
+	struct flows *all = f->g->flows;
+	size_t cap = f->in.cap;
+
 	forget_sent(f);
+	if (cap - f->in.len <= n && all->held >= FLOW_HELD_MAX)
+		return false;
 	wbuf_put(&f->in, p, n);
+	all->held += f->in.cap - cap;
 	return !f->in.failed;
+}
+
+void flow_keep_none(struct flow *f)
+{
+	f->g->flows->held -= f->in.cap;
+	wbuf_drop(&f->in);
 }
 
 /* MOVED with f->ready: the server takes no more now */
@@ -396,7 +408,7 @@ static enum moved send_ready(struct ends *e)
 	}
 	/* a flow that rests holds no buffer */
 	if (f->sent == f->in.len) {
-		wbuf_drop(&f->in);
+		flow_keep_none(f);
 		f->sent = 0;
 	}
 	return MOVED;

@@ -328,6 +328,43 @@ static void test_stalled_ones_cost_little_and_delay_nobody(void **state)
 	expect_allowed(c, 2);
 }
 
+/* What all of them have shown so far is bounded, and given back. */
+static void test_long_ones_share_16_mib(void **state)
+{
+	enum { FEW = 16, MANY = 300 };
+	int c[MANY];
+	size_t before, denied = 0;
+
+	(void)state;
+	make(&other, "api.example.com", 60000);
+	cut(&other, 16384, &hello);
+	world_turn();
+	before = mallinfo2().uordblks;
+	for (size_t i = 0; i < MANY; i++) {
+		c[i] = connect_gate();
+		world_send(c[i], hello.b, hello.n - 1);
+	}
+	world_ms(50);
+	/* one buffer more than the sum, and the flows themselves */
+	assert_in_range(mallinfo2().uordblks - before, 0, 18 << 20);
+	for (size_t i = 0; i < world.n_told; i++)
+		denied += world.told[i].type == GATE_FLOW &&
+			  world.told[i].flow.reason == GATE_REASON_TABLE_FULL;
+	assert_in_range(denied, MANY - 256, MANY - 250);
+	assert_int_equal(world.n_told, 2 * denied);
+	/* who has begun goes on */
+	world_send(c[0], hello.b + hello.n - 1, 1);
+	expect_allowed(c[0], 2 * denied + 2);
+	for (size_t i = 1; i < MANY; i++)
+		(void)close(c[i]);
+	world_told(2 * MANY);
+	for (size_t i = 0; i < FEW; i++) {
+		c[i] = connect_gate();
+		world_send(c[i], hello.b, hello.n);
+		expect_allowed(c[i], 2 * (MANY + i + 1));
+	}
+}
+
 static void test_unreachable_is_told_as_before(void **state)
 {
 	int c = connect_gate();
@@ -527,6 +564,7 @@ int main(void)
 		TEST(test_silence_ends),
 		TEST(test_a_hello_that_stops),
 		TEST(test_stalled_ones_cost_little_and_delay_nobody),
+		TEST(test_long_ones_share_16_mib),
 		TEST(test_unreachable_is_told_as_before),
 		TEST(test_second_hello_with_the_same_name),
 		TEST(test_second_hello_with_another_name),
