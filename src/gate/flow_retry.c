@@ -67,6 +67,20 @@ static enum flow_judged hold(struct flow *f)
 	return FLOW_HELD;
 }
 
+/* A ServerHello up to its random, in one record, that asks for nothing */
+static bool is_answer(const struct flow *f)
+{
+	struct slice len = { (const char *)f->first + 3, 2 };
+	uint32_t n;
+
+	return f->n_first >= RANDOM_AT + sizeof(RETRY) &&
+	       cursor_uint(&len, 2, &n) &&
+	       n >= RANDOM_AT - RECORD_HEADER + sizeof(RETRY) &&
+	       memcmp(f->first + RANDOM_AT, RETRY, sizeof(RETRY)) != 0;
+}
+
+/* Whatever else comes first, an alert or less than a random, may be followed
+ * by a request for the hello. */
 static void see_server_hello(struct flow *f, bool at_end)
 {
 	bool may_be = (f->n_first < 1 || f->first[0] == HANDSHAKE) &&
@@ -76,12 +90,8 @@ static void see_server_hello(struct flow *f, bool at_end)
 	if (may_be && !at_end && f->n_first < RANDOM_AT + sizeof(RETRY))
 		return;
 	f->see = NULL;
-	f->judge = NULL;
-	if (may_be && f->n_first >= RANDOM_AT + sizeof(RETRY) &&
-	    !memcmp(f->first + RANDOM_AT, RETRY, sizeof(RETRY))) {
-		f->hello = (struct tls_hello_reader){ 0 };
-		f->judge = judge_second;
-	}
+	f->hello = (struct tls_hello_reader){ 0 };
+	f->judge = may_be && is_answer(f) ? NULL : judge_second;
 }
 
 void flow_retry_watch(struct flow *f)

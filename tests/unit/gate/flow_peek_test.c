@@ -420,6 +420,42 @@ static void test_second_hello_with_the_same_name(void **state)
 	assert_int_equal(world.n_told, 1);
 }
 
+/* Of the server, before or in the way of what asks for it */
+static void test_second_hello_behind_other_words(void **state)
+{
+	static const char *const words[] = {
+		"\x15\x03\x03\x00\x02\x01\x70",		/* a warning */
+		"\x16\x03\x03\x00\x04\x02\x00\x00\x56", /* cut in two */
+		"\x16\x03\x03\x00\x04\x00\x00\x00\x00", /* HelloRequest */
+	};
+	static const size_t lens[] = { 7, 9, 9 };
+	char b;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		int c, s;
+
+		make(&hello, "api.example.com", 0);
+		c = connect_gate();
+		world_send(c, hello.b, hello.n);
+		s = world_accept(listener);
+		expect_bytes(s, hello.b, hello.n);
+		world_send(s, words[i], lens[i]);
+		world_send(s, retry, sizeof(retry));
+		expect_bytes(c, words[i], lens[i]);
+		expect_bytes(c, retry, sizeof(retry));
+		make(&hello, "other.example.com", 0);
+		world_send(c, hello.b, hello.n);
+		expect_alert(c);
+		assert_true(world_read(s, &b, 1) <= 0);
+		world_told(3 * (i + 1));
+		assert_int_equal(world_last(GATE_FLOW)->reason,
+				 GATE_REASON_SNI_MISS);
+		(void)close(c);
+		(void)close(s);
+	}
+}
+
 static void test_second_hello_with_another_name(void **state)
 {
 	int c, s = retried(&c);
@@ -567,6 +603,7 @@ int main(void)
 		TEST(test_long_ones_share_16_mib),
 		TEST(test_unreachable_is_told_as_before),
 		TEST(test_second_hello_with_the_same_name),
+		TEST(test_second_hello_behind_other_words),
 		TEST(test_second_hello_with_another_name),
 		TEST(test_second_hello_sent_early),
 		TEST(test_the_servers_word_without_pipes),
