@@ -206,7 +206,8 @@ static void sockets(scmp_filter_ctx c)
 {
 	static const char *const calls[] = { "socket", "socketpair" };
 	static const unsigned loaded[] = { IPPROTO_DCCP, IPPROTO_SCTP,
-					   115 /* L2TP */ };
+					   115 /* L2TP */,
+					   256 /* SMC, Linux 6.11 */ };
 	int nr;
 
 	for (size_t i = 0; i < 2; i++) {

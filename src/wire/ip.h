@@ -60,10 +60,12 @@ enum ip_class {
 	IP_LOOPBACK,	/* 127/8, ::1 */
 	IP_LINK_LOCAL,	/* 169.254/16 (the metadata services among them),
 			   fe80::/10 */
-	IP_METADATA,	/* fd00:ec2::254, 100.100.100.200, 168.63.129.16 */
+	IP_METADATA,	/* fd00:ec2::254, 100.100.100.200, 168.63.129.16,
+			   192.0.0.192 */
 	IP_MULTICAST,	/* 224/4, ff00::/8, limited broadcast, 240/4 reserved */
 	IP_PRIVATE,	/* RFC 1918, fc00::/7, fec0::/10 */
-	IP_SHARED,	/* 100.64/10 */
+	IP_SHARED,	/* 100.64/10, 192.0.0/24, 198.18/15: of no host in the
+			   Internet, but perhaps of one near (RFC 6890) */
 	IP_MAPPED,	/* ::ffff:0:0/96, ::/96 */
 	IP_TRANSLATED,	/* 64:ff9b::/96, 64:ff9b:1::/48, 2002::/16, 2001::/32 */
 	IP_CLASS_NUM

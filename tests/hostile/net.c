@@ -45,6 +45,7 @@ SOCKET_PROBE(sctp, AF_INET6, SOCK_STREAM, IPPROTO_SCTP)
 /* EPERM where only capabilities stand in the way */
 SOCKET_PROBE(raw_sctp, AF_INET, SOCK_RAW, IPPROTO_SCTP)
 SOCKET_PROBE(raw_l2tp, AF_INET6, SOCK_RAW, 115)
+SOCKET_PROBE(smc, AF_INET, SOCK_STREAM, 256)
 SOCKET_PROBE(nl_route, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)
 SOCKET_PROBE(nl_audit, AF_NETLINK, SOCK_RAW, NETLINK_AUDIT)
 SOCKET_PROBE(nl_netfilter, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)
@@ -337,6 +338,7 @@ const struct probe net_probes[] = {
 	{ "sctp", sctp },
 	{ "raw-sctp", raw_sctp },
 	{ "raw-l2tp", raw_l2tp },
+	{ "smc", smc },
 	{ "vsock", vsock },
 	{ "vsock-dgram", vsock_dgram },
 	{ "vsock-pair", pair_vsock },

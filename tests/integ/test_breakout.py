@@ -70,7 +70,7 @@ TABLE = [(name, "", EPERM) for name in FORBIDDEN] + [
     # Families that do not live in network namespaces, or that nobody needs.
     # nothing the kernel would load a module for
     *((x, "", "EPROTONOSUPPORT") for x in ("dccp", "sctp", "raw-sctp",
-                                           "raw-l2tp")),
+                                           "raw-l2tp", "smc")),
     ("vsock", "", NOFAM), ("vsock-dgram", "", NOFAM), ("vsock-pair", "", NOFAM),
     ("alg", "", NOFAM), ("xdp", "", NOFAM), ("key-socket", "", NOFAM),
     ("bluetooth", "", NOFAM), ("tipc", "", NOFAM), ("rds", "", NOFAM),
