@@ -28,10 +28,13 @@ static bool end_init(const struct state_file *f, struct report_residue *r)
 	pidfd = pidfd_open_pid(f->info.init);
 	if (pidfd < 0 || pidfd_start_time(f->info.init) != f->init_start)
 		return true;
+	p = (struct pollfd){ .fd = pidfd, .events = POLLIN };
+	/* dead, and only not yet waited for */
+	if (poll(&p, 1, 0) == 1)
+		return true;
 	if (pidfd_signal(pidfd, SIGKILL) == 0)
 		report_residue_left(r, "killed: cell init, pid %ld",
 				    (long)f->info.init);
-	p = (struct pollfd){ .fd = pidfd, .events = POLLIN };
 	/* bounded: a process in an uninterruptible call is reported instead */
 	return poll(&p, 1, 2000) == 1;
 }

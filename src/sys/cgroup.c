@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -312,6 +314,28 @@ bool cgroup_leaf_oom(const struct cgroup_leaf *l)
 	return p && strtoul(p + 9, NULL, 10) > 0;
 }
 
+/* Nothing of that name, in a place where it could be seen: another mount over
+ * the control groups' hides them, and they live on. */
+static bool is_gone(const char *path)
+{
+	char up[CGROUP_PATH_MAX];
+	struct statfs fs;
+	char *end;
+
+	if (errno != ENOENT || strlen(path) >= sizeof(up))
+		return false;
+	(void)strcpy(up, path);
+	do {
+		end = strrchr(up, '/');
+		if (!end || end == up)
+			return false;
+		*end = '\0';
+	} while (statfs(up, &fs) < 0 && errno == ENOENT);
+	errno = ENOENT;
+	return fs.f_type == CGROUP_SUPER_MAGIC ||
+	       fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 int cgroup_dir_remove(const char *path)
 {
 	/* A dead process may stay counted for a moment: EBUSY is retried, up
@@ -319,15 +343,17 @@ int cgroup_dir_remove(const char *path)
 	struct timespec pause = { 0, 200000 };
 	char kill_file[CGROUP_PATH_MAX + 32];
 
-	if (rmdir(path) == 0 || errno == ENOENT)
+	if (rmdir(path) == 0 || is_gone(path))
 		return 0;
+	if (errno == ENOENT)
+		return -ENOENT;
 	(void)snprintf(kill_file, sizeof(kill_file), "%s/cgroup.kill", path);
 	if (file_write(AT_FDCWD, kill_file, "1", 1)) {
 		/* v1, or before Linux 5.14: the pid namespace did the killing
 		 */
 	}
 	for (int i = 0; i < 10; i++) {
-		if (rmdir(path) == 0 || errno == ENOENT)
+		if (rmdir(path) == 0 || is_gone(path))
 			return 0;
 		if (errno != EBUSY)
 			return -errno;

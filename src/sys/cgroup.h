@@ -91,7 +91,9 @@ bool cgroup_leaf_oom(const struct cgroup_leaf *l);
 /** cgroup_leaf_remove() - kill what is left (v2), remove every part
  *  Return: how many directories are still there */
 int cgroup_leaf_remove(struct cgroup_leaf *l);
-/** cgroup_dir_remove() - the same for one directory by path (gc) */
+/** cgroup_dir_remove() - the same for one directory by path (gc)
+ *  Return: 0, also if it is gone; -ENOENT: it cannot be seen from here, and may
+ *  be there */
 int cgroup_dir_remove(const char *path) MUST_USE;
 
 #endif

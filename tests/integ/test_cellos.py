@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, SLACK, SOURCE
+from conftest import BUILD, IS_ROOT, SLACK, SOURCE
 
 VERBS = ["run", "validate", "plan", "verify", "keygen", "image", "ps", "kill",
          "gc",
@@ -519,6 +519,26 @@ def test_gc_after_a_killed_runner(cells):
         ("gc", info["runUuid"])]
     # the dead run's own journal stays as it is
     assert cells.verify(p.events_path).rc == 3
+
+
+if IS_ROOT:  # who else may mount
+    def test_gc_where_control_groups_cannot_be_seen(cells):
+        """As in ip netns exec, whose /sys is another: nothing is said to be
+        gone, and the next one clears it."""
+        p = cells.start("sleep", "600")
+        until(lambda: running(cells))
+        p.kill()
+        p.wait()
+        finish(p)
+        r = cells.call(["unshare", "-m", "--propagation", "private", "sh",
+                        "-c", 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"',
+                        "sh", cells.cellos, "gc", "--json"])
+        found, = json.loads(r.out)
+        left = [x for x in found["found"] if x.startswith("cgroup ")]
+        assert left and all(x.endswith(": ENOENT") for x in left), found
+        found, = json.loads(cells.gc().out)
+        assert [x for x in found["found"] if x.startswith("removed: cgroup ")]
+        assert json.loads(cells.gc().out) == []
 
 
 # -- plan, doctor --
