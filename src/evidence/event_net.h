@@ -112,6 +112,7 @@ void event_network_flow_decision(struct wbuf *b, const struct event_run *r,
 
 /* X(id, word): one of them, or @count of them not told one by one */
 #define EVENT_CONNECTION_KINDS(X) \
+	X(OPENED, "opened")       \
 	X(FLOW, "flow")           \
 	X(REFUSED, "refused")     \
 	X(QUERIES, "queries")     \

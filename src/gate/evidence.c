@@ -198,32 +198,6 @@ static const char *l7_word(enum gate_reason r)
 	return l7_words[r] ? l7_words[r] : "l7_unknown_protocol";
 }
 
-static int decision(const struct gate_evidence *ev, const struct gate_record *r,
-		    struct wbuf *b)
-{
-	const struct gate_flow *f = &r->flow;
-	char id[UUID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
-	const struct event_l7 d = {
-		.is_live = true,
-		.allow = gate_reason_allows(f->reason),
-		.decision_id = id,
-		.reason = l7_word(f->reason),
-		.host = name_of(f->sni.len ? &f->sni : &f->host),
-	};
-	int x;
-
-	/* let through by its address: no name was judged */
-	if (f->reason == GATE_REASON_ADDRESS_RULE ||
-	    f->reason == GATE_REASON_NAME_RULE)
-		return 0;
-	x = uuid_v4(id);
-	if (x)
-		return x;
-	event_l7_egress_decision(b, ev->run, &d);
-	return tell(ev, EVENT_L7_EGRESS_DECISION, EVENT_SOURCE_SNI,
-		    event_ms_text(time, r->wall_ms, CLOCK_FORM_B), b);
-}
-
 /* NULL: the original has no word for it */
 static const char *l4_word(uint8_t l4)
 {
@@ -287,7 +261,7 @@ static int connection(const struct gate_evidence *ev,
 		kind == EVENT_KIND_REFUSED || kind == EVENT_KIND_PACKETS;
 	struct event_connection c = {
 		.kind = kind,
-		.count = r->count,
+		.count = r->type == GATE_AGGREGATE ? r->count : 0,
 		.allow = !is_packet && flow_passed(f),
 		.reason = gate_reason_word(f->reason),
 		.protocol = is_packet ? NULL : protocol_word(f->protocol),
@@ -302,25 +276,53 @@ static int connection(const struct gate_evidence *ev,
 	if (f->rule >= 0 && (uint32_t)f->rule < ev->policy->n_rules)
 		c.rule_ref = policy_rule_ref(&ev->policy->rules[f->rule], ref);
 	/* the rest is of one and not of all of them */
-	if (kind == EVENT_KIND_FLOW || kind == EVENT_KIND_REFUSED)
+	if (r->type != GATE_AGGREGATE)
 		c.source = (struct event_endpoint){ f->src, f->src_port };
 	if (!is_packet) {
 		c.up = f->up;
 		c.down = f->down;
 	}
-	if (kind == EVENT_KIND_FLOW) {
+	if (kind == EVENT_KIND_OPENED || kind == EVENT_KIND_FLOW) {
 		if (f->is_dialled)
 			c.dialled = (struct event_endpoint){ f->dial,
 							     f->dial_port };
+		c.opened_at = event_ms_text(opened, f->opened_ms, CLOCK_FORM_B);
+	}
+	if (kind == EVENT_KIND_FLOW) {
 		c.has_early_data = f->has_early_data;
 		c.requests = f->requests;
-		c.opened_at = event_ms_text(opened, f->opened_ms, CLOCK_FORM_B);
 		c.duration_ms = f->duration_ms;
 		c.unverified = unverified(f);
 	}
 	event_connection(b, ev->run, &c);
 	return tell(ev, EVENT_CONNECTION, NULL,
 		    event_ms_text(time, r->wall_ms, CLOCK_FORM_A), b);
+}
+
+static int decision(const struct gate_evidence *ev, const struct gate_record *r,
+		    struct wbuf *b)
+{
+	const struct gate_flow *f = &r->flow;
+	char id[UUID_TEXT_SIZE], time[CLOCK_TEXT_SIZE];
+	const struct event_l7 d = {
+		.is_live = true,
+		.allow = gate_reason_allows(f->reason),
+		.decision_id = id,
+		.reason = l7_word(f->reason),
+		.host = name_of(f->sni.len ? &f->sni : &f->host),
+	};
+	int x;
+
+	/* let through by its address: no name was judged */
+	if (f->reason == GATE_REASON_ADDRESS_RULE ||
+	    f->reason == GATE_REASON_NAME_RULE)
+		return connection(ev, r, EVENT_KIND_OPENED, b);
+	x = uuid_v4(id);
+	if (x)
+		return x;
+	event_l7_egress_decision(b, ev->run, &d);
+	return tell(ev, EVENT_L7_EGRESS_DECISION, EVENT_SOURCE_SNI,
+		    event_ms_text(time, r->wall_ms, CLOCK_FORM_B), b);
 }
 
 static int realtime(const struct gate_evidence *ev, const struct gate_record *r,

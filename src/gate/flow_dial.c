@@ -55,8 +55,7 @@ static void connected(struct flow *f)
 		f->holds_pin = true;
 	}
 	flow_dial_drop(&f->dial);
-	if (f->may_tls || f->may_http)
-		flow_decision(f, f->rec.reason);
+	flow_decision(f, f->rec.reason);
 	flow_count_allowed(g, &f->rec);
 	flow_relay_begin(f);
 }

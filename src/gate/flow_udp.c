@@ -251,6 +251,7 @@ static enum gate_reason allow(struct udp_flow *f, const struct verdict *v,
 		pins_hold(g->pins, &f->rec.question, &f->rec.dial);
 		f->holds_pin = true;
 	}
+	record_flow(g, GATE_DECISION, &f->rec);
 	flow_count_allowed(g, &f->rec);
 	return v->reason;
 }

@@ -45,7 +45,8 @@ struct gate_order {
 enum gate_record_type {
 	GATE_READY = 1,
 	GATE_QUERY,	/* one DNS query, with its outcome */
-	GATE_DECISION,	/* a connection was judged by the name it showed */
+	GATE_DECISION,	/* what the client wants was judged, and if it is let
+			 * through nothing has passed yet */
 	GATE_FLOW,	/* a connection or datagram flow has ended, or was
 			 * refused */
 	GATE_REFUSED,	/* a packet the filter refused (nflog) */

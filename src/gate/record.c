@@ -254,16 +254,21 @@ static void on_second(struct loop_timer *t)
 	flush(loop_of(t, struct recorder, second));
 }
 
-/* Is there room for one more to be told this second? */
-static bool may_tell(struct recorder *c)
+/* Is there room for one more to be told this second? A quarter is kept for what
+ * is let through, which a flood of anything else must not hide. */
+static bool may_tell(struct recorder *c, bool passes)
 {
 	uint64_t now = clock_mono_ns();
+	uint32_t max = c->gate->policy->events_per_second;
+
+	if (!passes)
+		max -= max / 4;
 
 	if (now - c->second_began >= SECOND_NS) {
 		c->second_began = now;
 		c->told = 0;
 	}
-	if (c->told >= c->gate->policy->events_per_second)
+	if (c->told >= max)
 		return false;
 	c->told++;
 	return true;
@@ -279,7 +284,7 @@ void record_query(struct gate *g, const struct gate_query *q)
 	if (!c->is_open)
 		return;
 	r.wall_ms = clock_wall_ms();
-	if (may_tell(c))
+	if (may_tell(c, false))
 		put(c, &r);
 	else
 		aggregate(c, &r, 1, 0, 0);
@@ -289,7 +294,7 @@ void record_flow(struct gate *g, enum gate_record_type type,
 		 const struct gate_flow *f)
 {
 	struct recorder *c = g->recorder;
-	bool is_told = c->is_open && may_tell(c);
+	bool is_told = c->is_open && may_tell(c, gate_reason_allows(f->reason));
 	NO_INIT struct gate_record r;
 
 	/* the flow's own record, at its end, counts the decision */

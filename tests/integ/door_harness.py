@@ -85,8 +85,9 @@ def dns_queries(r):
 
 
 def connections(r):
-    """Our own records, one a flow."""
-    return [e["data"] for e in r.of_type("evidence.v1.connection")]
+    """Our own records, one a flow: without those of its begin."""
+    return [e["data"] for e in r.of_type("evidence.v1.connection")
+            if e["data"]["kind"] != "opened"]
 
 
 # -- saying bytes from inside a cell: door_speaker.py --

@@ -152,6 +152,38 @@ def test_what_was_told_is_soon_in_the_file(door):
     assert door.gc().rc == 0
 
 
+def test_what_passes_is_told_before_it_does(door):
+    """Also where no name is judged, and the gate dies before its end."""
+    door.world.need("hanging")
+    code = f"""if True:
+        import socket, sys
+        s = socket.create_connection(("{OWN4}", 9001), 10)
+        s.send(b"it is out")
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        u.connect(("{OWN4}", 9001))
+        u.send(b"this too")
+        print("sent", flush=True)
+        sys.stdin.read()
+        """
+    p = door.start(PYTHON, "-c", code, stdin=subprocess.PIPE,
+                   flags=["-i", "--allow", f"{OWN4}:9001",
+                          "--allow", f"{OWN4}:9001/udp"])
+    assert p.stdout.readline() == "sent\n"
+
+    def told():
+        return [(e["data"]["kind"], e["data"]["protocol"],
+                 e["data"]["dialled"], e["data"]["verdict"])
+                for e in events_of(p.events_path)
+                if e["type"].endswith("evidence.v1.connection")]
+    assert wait_until(lambda: len(told()) == 2, 10), told()
+    os.kill(gate_of(p), signal.SIGKILL)
+    p.communicate(timeout=30 * SLACK)
+    to = {"address": OWN4, "port": 9001}
+    assert told() == [("opened", "tcp", to, "allow"),
+                      ("opened", "udp", to, "allow")]
+    assert door.verify(p.events_path).rc == 0
+
+
 def test_a_reader_that_sleeps_does_not_stop_the_clock(door, tmp_path, mark):
     """What a cell is denied fills a pipe that nobody reads: the cell ends, and
     so does the run."""

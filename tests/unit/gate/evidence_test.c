@@ -373,18 +373,38 @@ static void test_decision(void **state)
 			strstr(heard.text, "\"sniHost\":\"(unknown)\""));
 		heard.text[0] = '\0';
 	}
-	/* by its address alone, nothing was judged */
-	r.flow.reason = GATE_REASON_ADDRESS_RULE;
-	tell(&r);
-	r.flow.reason = GATE_REASON_NAME_RULE;
-	tell(&r);
-	is("");
 }
 
 #define FLOW_TAIL                                                   \
 	"\"runId\":\"run-1\",\"runUuid\":\"" UUID "\",\"sni\":"     \
 	"\"a.example.com\",\"source\":{\"address\":\"100.64.0.2\"," \
 	"\"port\":4000},\"specId\":\"demo-1\","
+
+/* By its address or a name's: before its first byte, it is told where. */
+static void test_opened(void **state)
+{
+	struct gate_record r = a_flow(GATE_DECISION, GATE_REASON_NAME_RULE);
+
+	(void)state;
+	load(DOC(""));
+	policy.flows_realtime = true; /* told at its end */
+	r.flow.protocol = GATE_TCP;
+	r.flow.sni = (struct hostname){ .len = 0 };
+	tell(&r);
+	is("connection - " AT_A " {\"cellId\":\"demo-1\",\"destination\":{"
+	   "\"address\":\"192.0.2.10\",\"port\":443},\"dialled\":{"
+	   "\"address\":\"192.0.2.11\",\"port\":443},\"kind\":\"opened\","
+	   "\"l4\":\"tcp\",\"openedAt\":\"2026-01-02T03:04:05.093Z\","
+	   "\"protocol\":\"tcp\",\"question\":\"a.example.com\","
+	   "\"reason\":\"name_rule\",\"ruleRef\":"
+	   "\"authority.egressRules[3]\",\"runId\":\"run-1\",\"runUuid\":"
+	   "\"" UUID "\",\"source\":{\"address\":\"100.64.0.2\",\"port\":"
+	   "4000},\"specId\":\"demo-1\",\"verdict\":\"allow\"}\n");
+	r.flow.reason = GATE_REASON_ADDRESS_RULE;
+	tell(&r);
+	assert_non_null(strstr(heard.text, "\"reason\":\"address_rule\""));
+	heard.text[0] = '\0';
+}
 
 static void test_flow(void **state)
 {
@@ -683,6 +703,7 @@ int main(void)
 		cmocka_unit_test(test_query_refused),
 		cmocka_unit_test(test_query_more),
 		cmocka_unit_test(test_decision),
+		cmocka_unit_test(test_opened),
 		cmocka_unit_test(test_flow),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_bad_names),

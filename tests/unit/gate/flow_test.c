@@ -41,6 +41,7 @@ static void test_denied_address_is_reset_and_told_once(void **state)
 	assert_int_equal(f->rule, -1);
 	assert_false(f->is_dialled);
 	assert_int_equal(f->dst_port, SSH);
+	assert_int_equal(world.n_opened, 0);
 	assert_int_equal(world.g.stats.flows_denied, 1);
 	assert_int_equal(flows_count(&world.g), 0);
 }
@@ -52,6 +53,11 @@ static void test_server_speaks_first(void **state)
 
 	(void)state;
 	pair_up(&c, &s);
+	/* before any byte */
+	assert_int_equal(world.n_opened, 1);
+	assert_int_equal(world.opened.reason, GATE_REASON_ADDRESS_RULE);
+	assert_true(world.opened.is_dialled);
+	assert_int_equal(world.opened.dial_port, SSH);
 	world_say(s, "SSH-2.0-test\r\n");
 	world_expect(c, "SSH-2.0-test\r\n");
 	world_say(c, "hi");

@@ -76,6 +76,9 @@ static void test_answers_come_from_the_destination(void **state)
 	assert_int_equal(sendto(s, "", 0, 0, (struct sockaddr *)&back, n), 0);
 	expect_from(c, "", "192.0.2.40", NTP);
 	assert_int_equal(flows_count(&world.g), 1);
+	assert_int_equal(world.n_opened, 1);
+	assert_int_equal(world.opened.up, 0);
+	assert_int_equal(world.opened.dial_port, NTP);
 	world_told(1);
 	f = world_last(GATE_FLOW);
 	assert_int_equal(f->reason, GATE_REASON_ADDRESS_RULE);

@@ -28,6 +28,9 @@ struct world {
 	struct gate_policy policy;
 	struct told told[TOLD_MAX];
 	size_t n_told;
+	/* not among them: the decisions of which no name is a part */
+	struct gate_flow opened; /* the last */
+	size_t n_opened;
 	int dns_fd; /* given to the resolver */
 };
 

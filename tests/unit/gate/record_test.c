@@ -293,6 +293,30 @@ static void test_before_the_command_nothing_is_told(void **state)
 	(void)close(pair[1]);
 }
 
+/* A flood of what is refused leaves a quarter to what is let through. */
+static void test_what_passes_has_its_own_share(void **state)
+{
+	struct fixture *f = *state;
+	struct gate_flow no = { .reason = GATE_REASON_NO_RULE, .rule = -1 };
+	struct gate_flow yes = { .reason = GATE_REASON_ADDRESS_RULE };
+	unsigned refused = 0, passed = 0;
+	struct gate_record r;
+
+	policy.events_per_second = 8;
+	for (int i = 0; i < 20; i++) {
+		record_flow(&f->gate, GATE_FLOW, &no);
+		ask(f, "a.example", 1);
+	}
+	for (int i = 0; i < 5; i++)
+		record_flow(&f->gate, GATE_DECISION, &yes);
+	while (next(f, &r)) {
+		refused += r.type == GATE_FLOW || r.type == GATE_QUERY;
+		passed += r.type == GATE_DECISION;
+	}
+	assert_int_equal(refused, 6);
+	assert_int_equal(passed, 2);
+}
+
 /* A supervisor that does not read: what is new waits, nothing is lost. */
 static void test_full_queue_pauses_intake(void **state)
 {
@@ -325,6 +349,7 @@ int main(void)
 		TEST(test_bytes_of_a_kind_are_added),
 		TEST(test_many_kinds_lose_their_names_not_their_count),
 		TEST(test_before_the_command_nothing_is_told),
+		TEST(test_what_passes_has_its_own_share),
 		TEST(test_full_queue_pauses_intake),
 	};
 
