@@ -434,7 +434,8 @@ void event_connection(struct wbuf *b, const struct event_run *r,
 		json_out_ku64(&j, "bytesUp", c->up);
 	}
 	body_ktext(&j, "cellId", r->cell_id);
-	if (c->count)
+	if (!is_flow && c->kind != EVENT_KIND_REFUSED &&
+	    c->kind != EVENT_KIND_OPENED)
 		json_out_ku64(&j, "count", c->count);
 	kendpoint(&j, "destination", &c->destination);
 	kendpoint(&j, "dialled", &c->dialled);

@@ -261,7 +261,7 @@ static int connection(const struct gate_evidence *ev,
 		kind == EVENT_KIND_REFUSED || kind == EVENT_KIND_PACKETS;
 	struct event_connection c = {
 		.kind = kind,
-		.count = r->type == GATE_AGGREGATE ? r->count : 0,
+		.count = r->count,
 		.allow = !is_packet && flow_passed(f),
 		.reason = gate_reason_word(f->reason),
 		.protocol = is_packet ? NULL : protocol_word(f->protocol),
