@@ -55,6 +55,11 @@ struct backend_cell {
 	uint8_t seen_violation[128]; /* one bit per system call number */
 };
 
+/* Of a CELLOS_CGROUP_PARENT that cannot be used */
+#define CGROUP_REMEDY                                                         \
+	"name a cgroup you may write that gives its children memory, cpu or " \
+	"pids (v2: with no process of its own), or unset it"
+
 /** host_name() - of the wall, for reports */
 const char *host_name(const struct backend_cell *c);
 /** host_fault_set() - remember the first; Return: -1 */

@@ -119,8 +119,12 @@ static int make_limits(struct backend_cell *c)
 	if (c->stage.drop & STAGE_DROP_PIDS)
 		c->limits.pids_max = 0;
 	r = cgroup_host_find(q->cgroup_parent, &h);
-	if (r)
-		return host_fault_set(c, PLAN_CGROUP, -r, q->cgroup_parent);
+	if (r) {
+		(void)snprintf(what, sizeof(what),
+			       "CELLOS_CGROUP_PARENT %.100s: " CGROUP_REMEDY,
+			       q->cgroup_parent);
+		return host_fault_set(c, PLAN_CGROUP, -r, what);
+	}
 	/* around the whole machine; the guest keeps the command's */
 	if (plan_is_vm(c->plan) &&
 	    (q->memory_max || h.parent[CGROUP_MEMORY][0]))

@@ -312,16 +312,24 @@ static void need_cgroups(const char *parent, struct backend_need *v, size_t *n)
 		"CELLOS_CGROUP_PARENT; without it a run that asks for this "
 		"limit is refused";
 	struct cgroup_host h = { 0 };
-	char text[200];
+	char text[200], os[128];
+	int r = cgroup_host_find(parent, &h);
 
-	if (cgroup_host_find(parent, &h)) {
-		/* nothing found is what the entries below say */
-	}
+	err_os_text(-r, os, sizeof(os));
 	for (int c = 0; c < CGROUP_CONTROLLER_NUM; c++) {
-		(void)snprintf(text, sizeof(text), "%s %.150s",
-			       h.is_v2[c] ? "v2" : "v1", h.parent[c]);
-		say(add(v, n, names[c], false), h.parent[c][0] != '\0',
-		    h.parent[c][0] ? text : "no writable group", remedy);
+		bool found = h.parent[c][0] != '\0';
+
+		if (found)
+			(void)snprintf(text, sizeof(text), "%s %.150s",
+				       h.is_v2[c] ? "v2" : "v1", h.parent[c]);
+		else if (r)
+			(void)snprintf(text, sizeof(text),
+				       "CELLOS_CGROUP_PARENT %.100s: %.60s",
+				       parent, os);
+		else
+			(void)snprintf(text, sizeof(text), "no writable group");
+		say(add(v, n, names[c], false), found, text,
+		    r ? CGROUP_REMEDY : remedy);
 	}
 }
 

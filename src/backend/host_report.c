@@ -136,6 +136,30 @@ static void report_namespaces(struct backend_cell *c,
 	}
 }
 
+/* Where a leaf is that CELLOS_CGROUP_PARENT does not give its controller to */
+static void report_elsewhere(const struct backend_cell *c,
+			     struct report_enforcement *r)
+{
+	static const char *const names[] = {
+		[CGROUP_MEMORY] = "cgroup.memory",
+		[CGROUP_CPU] = "cgroup.cpu",
+		[CGROUP_PIDS] = "cgroup.pids",
+	};
+	const char *parent = c->req->cgroup_parent;
+	char dir[CGROUP_PATH_MAX];
+
+	for (int i = 0; parent && i < CGROUP_CONTROLLER_NUM; i++) {
+		const char *leaf = strrchr(c->leaf.path[i], '/');
+
+		if (!leaf)
+			continue;
+		(void)snprintf(dir, sizeof(dir), "%.*s",
+			       (int)(leaf - c->leaf.path[i]), c->leaf.path[i]);
+		if (strcmp(dir, parent) != 0)
+			report_item_add(r, names[i], parent, dir, true);
+	}
+}
+
 static void report_limits(struct backend_cell *c, struct report_enforcement *r)
 {
 	const struct cgroup_limits *l = &c->limits;
@@ -145,6 +169,7 @@ static void report_limits(struct backend_cell *c, struct report_enforcement *r)
 	if (l->memory_max || l->cpu_quota || l->pids_max)
 		host_want(c, r, "cgroup", "own leaf",
 			  held ? "own leaf" : "another", held);
+	report_elsewhere(c, r);
 	if (l->memory_max) {
 		(void)snprintf(ask, sizeof(ask), "%" PRIu64, l->memory_max);
 		cgroup_leaf_read(&c->leaf, CGROUP_MEMORY, got, sizeof(got));

@@ -36,9 +36,11 @@ struct cgroup_host {
  *        then leaves lie beneath this process's own group (v2 as root: in
  *        /cellos at the top, so that controllers can be enabled)
  *
- * Only directories this process may write are reported.
+ * Only directories this process may write are reported. A controller that
+ * @want does not give is taken from where it is without @want, in v1 only.
  *
- * Return: 0 or -errno (only for a bad @want: -ENOENT, -ENOTDIR, -EACCES)
+ * Return: 0 or -errno (only for a bad @want: -ENOENT, -ENOTDIR, -EACCES;
+ * -ENOTSUP for one that gives no controller)
  */
 int cgroup_host_find(const char *want, struct cgroup_host *ret) MUST_USE;
 

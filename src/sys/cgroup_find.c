@@ -234,6 +234,7 @@ static int wanted_parent(const char *want, struct cgroup_host *ret)
 {
 	struct stat st;
 	char line[256];
+	bool any = false;
 
 	if (stat(want, &st) < 0)
 		return -errno;
@@ -266,8 +267,10 @@ static int wanted_parent(const char *want, struct cgroup_host *ret)
 		if (!ret->is_v2[c] && access(path, F_OK) == 0)
 			(void)snprintf(ret->parent[c], CGROUP_PATH_MAX, "%s",
 				       want);
+		any |= ret->parent[c][0] != '\0';
 	}
-	return 0;
+	/* limits elsewhere only would not be what was asked for */
+	return any ? 0 : -ENOTSUP;
 }
 
 int cgroup_host_find(const char *want, struct cgroup_host *ret)

@@ -130,12 +130,20 @@ def test_a_bad_value_runs_nothing(cells, tmp_path, flag, value):
     assert not (rw / "ran").exists()
 
 
-def test_doctor_tells_of_the_group_that_is_named(cells):
+NEEDS = ("cgroup-memory", "cgroup-cpu", "cgroup-pids")
+
+
+def needs(cells, env=None):
+    r = cells.verb("doctor", "--json", env=env)
+    return {n["name"]: n for n in json.loads(r.out)["needs"]
+            if n["name"] in NEEDS}
+
+
+def test_the_group_that_is_named_is_told_of(cells):
+    """And what it does not give, and where that is then."""
     def memory(env=None):
-        r = cells.verb("doctor", "--json", env=env)
-        need, = [n for n in json.loads(r.out)["needs"]
-                 if n["name"] == "cgroup-memory"]
-        assert need["present"], r
+        need = needs(cells, env)["cgroup-memory"]
+        assert need["present"], need
         return need["detail"].split(" ", 1)
 
     tree, at = memory()
@@ -143,5 +151,52 @@ def test_doctor_tells_of_the_group_that_is_named(cells):
     own.mkdir()
     try:
         assert memory({"CELLOS_CGROUP_PARENT": str(own)}) == [tree, str(own)]
+        r = cells.run("true", env={"CELLOS_CGROUP_PARENT": str(own)})
+        assert r.rc == 0, r
+        elsewhere = {i["name"]: (i["asked"], i["got"], i["enforced"])
+                     for i in r.enforcement()["items"]
+                     if i["name"].startswith("cgroup.")}
+        pids = needs(cells)["cgroup-pids"]["detail"].split(" ", 1)[1]
+        assert elsewhere == ({} if tree == "v2" else {
+            "cgroup.pids": (str(own)[:95], pids[:95], True)})
     finally:
         own.rmdir()
+
+
+NO_GROUP = ("name a cgroup you may write that gives its children memory, cpu "
+            "or pids (v2: with no process of its own), or unset it")
+
+
+@pytest.mark.parametrize("where", ["run", "full", "portable", "doctor"])
+@pytest.mark.parametrize("name,why", [
+    ("", "supported"), ("none", "No such file or directory"),
+    ("file", "Not a directory")])
+def test_a_parent_that_is_no_group_is_refused(cells, tmp_path, before, where,
+                                              name, why):
+    """Limits somewhere else are not what was asked for."""
+    (tmp_path / "file").touch()
+    parent = str(tmp_path / name) if name else str(tmp_path)
+    env = {"CELLOS_CGROUP_PARENT": parent}
+    if where == "doctor":
+        r = cells.verb("doctor", env=env)
+        assert r.rc == 1
+        for line in NEEDS:
+            need = needs(cells, env)[line]
+            assert not need["present"]
+            assert need["remedy"] == NO_GROUP
+            assert need["detail"].startswith(
+                f"CELLOS_CGROUP_PARENT {parent[:100]}: "), need
+    elif where == "run":
+        r = cells.run("true", env=env)
+        assert r.rc == 125, r
+    else:
+        doc = cells.document(["true"])
+        r = cells.supervise(doc, env=env | (
+            {"CELLOS_DEPLOYMENT_PROFILE": "portable"}
+            if where == "portable" else {}))
+        assert r.rc == 1, r
+    if where != "doctor":
+        assert r.enforcement("refused")["stage"] == "cgroup"
+    assert why in r.out + r.err, r
+    assert f"CELLOS_CGROUP_PARENT {parent[:100]}: {NO_GROUP}" in r.out + r.err, r
+    assert before.left() == []
