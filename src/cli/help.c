@@ -209,6 +209,21 @@ static int unknown_long(const struct verb *v, const char *word, size_t n,
 	return err_set(e, ERR_PLAIN, 0, "unknown option --%s", typed);
 }
 
+/* No option means anything by an empty value; an unset variable of a shell
+ * gives one, and as a path it would be the current directory. */
+static int take_option(const struct walk *w, const struct verb_opt *o,
+		       const char *value, struct err *e)
+{
+	const char letter[2] = { o->letter };
+
+	if (value && !*value)
+		return err_set(e, ERR_PLAIN, 0,
+			       "%s%s \"\" is empty: it needs a value: %s",
+			       o->name ? "--" : "-", o->name ? o->name : letter,
+			       o->arg);
+	return w->on(w->ctx, o, value, e);
+}
+
 static int take_long(struct walk *w, struct err *e)
 {
 	const char *word = w->argv[w->at] + 2, *eq = strchr(word, '=');
@@ -228,7 +243,7 @@ static int take_long(struct walk *w, struct err *e)
 		value = w->argv[++w->at];
 	}
 	w->at++;
-	return w->on(w->ctx, o, value, e);
+	return take_option(w, o, value, e);
 }
 
 static int take_letters(struct walk *w, struct err *e)
@@ -249,7 +264,7 @@ static int take_letters(struct walk *w, struct err *e)
 					       "-%c needs a value: %s", *p,
 					       o->arg);
 		}
-		if (w->on(w->ctx, o, value, e))
+		if (take_option(w, o, value, e))
 			return -1;
 		if (value)
 			break;

@@ -12,7 +12,6 @@
 
 #include "base/fd.h"
 #include "base/slice.h"
-#include "cell/plan.h"
 #include "cli/env.h"
 #include "cli/units.h"
 #include "sys/mount.h"
@@ -105,7 +104,7 @@ static int take_env(struct run_args *a, const char *value, struct err *e)
 	const char *eq = strchr(value, '='), *ours;
 	char *pair = NULL;
 
-	if (eq == value || !*value)
+	if (eq == value)
 		return err_set(e, ERR_PLAIN, 0, "--env \"%s\": no name", value);
 	if (a->n_env == RUN_ARGS_ENV_MAX)
 		return err_set(e, ERR_PLAIN, 0, "--env: more than %d variables",
@@ -218,8 +217,6 @@ int run_args_take(void *ctx, const struct verb_opt *opt, const char *value,
 	case OPT_ENV:
 		return take_env(a, value, e);
 	case OPT_EVENTS:
-		if (!*value)
-			return bad_value(opt, value, "a file", e);
 		a->events = value;
 		return 0;
 	case OPT_ROOT:
@@ -227,9 +224,6 @@ int run_args_take(void *ctx, const struct verb_opt *opt, const char *value,
 		a->root = NULL;
 		return dir_resolve(opt->name, value, &a->root, e);
 	case OPT_BACKEND:
-		if (!*value)
-			return bad_value(opt, value, "one of" CELL_WALL_WORDS,
-					 e);
 		a->backend = value;
 		return 0;
 	case OPT_STDIN:

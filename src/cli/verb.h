@@ -70,7 +70,7 @@ enum verb_parsed { VERB_GO, VERB_HELP, VERB_USAGE };
 /**
  * verb_parse() - walk the options and operands of one verb
  * @on:  called in order; @opt is NULL for an operand. -1 with @e: a usage
- *       error, printed here.
+ *       error, printed here. The value of an option is never empty.
  * @ret_rest: index of the first word after `--`, or @argc. NULL: the verb
  *       takes no such words, and they are operands.
  *

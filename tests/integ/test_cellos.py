@@ -83,6 +83,24 @@ def test_wrong_words(cells, argv, rc, text):
     assert text in r.err
 
 
+def test_no_value_of_an_option_is_empty(cells, tmp_path):
+    """As a shell's unset variable is: it would be the current directory."""
+    seen = set()
+    for verb in VERBS:
+        usage = cells.verb(verb, "--help").out
+        for opt, arg in re.findall(r"^ {4,}--([a-z-]+) ([A-Z]\S*)", usage,
+                                   re.M):
+            want = f'cellos {verb}: --{opt} "" is empty: it needs a value: ' \
+                f'{arg}\nTry "cellos {verb} --help".\n'
+            for words in ([f"--{opt}", ""], [f"--{opt}="]):
+                r = cells.call([cells.cellos, verb, *words], cwd=tmp_path)
+                assert (r.rc, r.out, r.err) == (
+                    125 if verb == "run" else 2, "", want)
+            seen.add((verb, opt))
+    assert len(seen) == 31 and ("keygen", "out") in seen, seen
+    assert list(tmp_path.glob("*.key")) == []
+
+
 def test_version(cells):
     for argv in (["version"], ["--version"], ["-V"]):
         r = cells.verb(*argv)
