@@ -77,22 +77,51 @@ int state_dirs_find(struct state_dirs *d, struct err *e)
 	return bad;
 }
 
-int state_dir_open(const char *path, struct err *e)
+/* One of the two, or a directory below it */
+struct own_dir {
+	const char *name, *variable;
+};
+
+static const struct own_dir run_dir = { "run", "CELLOS_RUN_DIR" };
+static const struct own_dir state_dir = { "state", "CELLOS_STATE_DIR" };
+
+static int check_own(const struct own_dir *d, const char *path, int fd,
+		     struct err *e)
 {
 	struct stat st;
-	int fd = dir_make(path, 0700);
+
+	if (fstat(fd, &st) == 0 && !(st.st_mode & 022) &&
+	    (st.st_uid == geteuid() || st.st_uid == 0))
+		return 0;
+	return err_set(e, ERR_PLAIN, 0,
+		       "%s directory %s: must belong to uid %u or root and be "
+		       "writable by nobody else; chown it, chmod it to 0700, "
+		       "or name another in %s",
+		       d->name, path, geteuid(), d->variable);
+}
+
+static int open_own(const struct own_dir *d, const char *path, struct err *e)
+{
+	OWNED(fd_drop) int fd = dir_make(path, 0700);
 
 	if (fd < 0)
-		return err_set(e, ERR_PLAIN, -fd, "run directory %s", path);
-	if (fstat(fd, &st) < 0 || st.st_uid != geteuid() ||
-	    (st.st_mode & 022)) {
-		fd_drop(&fd);
-		return err_set(e, ERR_PLAIN, 0,
-			       "run directory %s: must belong to uid %u and "
-			       "be writable by nobody else (mode 0700)",
-			       path, geteuid());
-	}
-	return fd;
+		return err_set(e, ERR_PLAIN, -fd,
+			       "%s directory %s: cannot be opened or made; "
+			       "name another in %s",
+			       d->name, path, d->variable);
+	return check_own(d, path, fd, e) ? -1 : fd_take(&fd);
+}
+
+int state_dir_open(const char *path, struct err *e)
+{
+	return open_own(&state_dir, path, e);
+}
+
+int state_dir_check(const char *path, struct err *e)
+{
+	OWNED(fd_drop) int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? 0 : check_own(&state_dir, path, fd, e);
 }
 
 /* Record locks belong to the process: children do not inherit them. */
@@ -158,7 +187,7 @@ int state_run_open(const struct state_dirs *d, const char *run_uuid,
 	if (!s)
 		return err_set(e, ERR_PLAIN, ENOMEM, "state");
 	s->fd = -1;
-	s->dirfd = state_dir_open(d->run, e);
+	s->dirfd = open_own(&run_dir, d->run, e);
 	if (s->dirfd < 0) {
 		free(s);
 		return -1;

@@ -23,6 +23,13 @@ struct state_dirs {
  *  CELLOS_RUN_DIR and CELLOS_STATE_DIR win. */
 int state_dirs_find(struct state_dirs *d, struct err *e) MUST_USE;
 
+/** state_dir_open() - the state directory, or one below it: made if needed,
+ *  refused if another user owns it or may write it. A descriptor, or -1 */
+int state_dir_open(const char *path, struct err *e) MUST_USE;
+/** state_dir_check() - the same rule for one that is only read; 0 also if there
+ *  is none */
+int state_dir_check(const char *path, struct err *e) MUST_USE;
+
 struct state_run; /* open, locked */
 
 /** state_run_open() - create <run>/<uuid>, lock it, write its header */

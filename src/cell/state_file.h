@@ -16,8 +16,6 @@ struct state_file {
 	size_t n_cgroups;
 };
 
-/** state_dir_open() - make if needed; refuse one that others may write */
-int state_dir_open(const char *path, struct err *e) MUST_USE;
 /** state_lock() - 0, or -EAGAIN/-EACCES while the runner lives */
 int state_lock(int fd) MUST_USE;
 int state_file_read(int dirfd, const char *name,

@@ -110,10 +110,10 @@ out:
 int signing_state_key(const struct state_dirs *d, struct keyring_pair *ret,
 		      struct err *e)
 {
-	OWNED(fd_drop) int dir = dir_make(d->state, 0700);
+	OWNED(fd_drop) int dir = state_dir_open(d->state, e);
 
 	if (dir < 0)
-		return err_set(e, ERR_PLAIN, -dir, "%s", d->state);
+		return -1;
 	return keyring_default(dir, ret, e) ? err_wrap(e, "%s", d->state) : 0;
 }
 

@@ -73,9 +73,9 @@ static int out_path(const struct words *w, const struct state_dirs *d,
 			       : err_set(e, ERR_PLAIN, ENAMETOOLONG, "--out");
 	}
 	(void)snprintf(dir, sizeof(dir), "%s/" IMAGE_DIR, d->state);
-	fd = dir_make(dir, 0700);
+	fd = state_dir_open(dir, e);
 	if (fd < 0)
-		return err_set(e, ERR_PLAIN, -fd, "%s", dir);
+		return -1;
 	n = snprintf(buf, PATH_MAX, "%s/%s", dir, w->name);
 	return n < PATH_MAX ? 0 : err_set(e, ERR_PLAIN, ENAMETOOLONG, "NAME");
 }

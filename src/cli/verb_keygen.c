@@ -32,9 +32,9 @@ static int out_dir(const char *out, char *buf, size_t size, struct err *e)
 	}
 	if (state_dirs_find(&dirs, e))
 		return -1;
-	fd = dir_make(dirs.state, 0700);
+	fd = state_dir_open(dirs.state, e);
 	if (fd < 0)
-		return err_set(e, ERR_PLAIN, -fd, "%s", dirs.state);
+		return -1;
 	snprintf(buf, size, "%s", dirs.state);
 	return 0;
 }

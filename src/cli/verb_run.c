@@ -61,9 +61,9 @@ static int journal_path(const struct run_args *a, const struct run_setup *s,
 		return 0;
 	}
 	snprintf(dir, sizeof(dir), "%s/runs", s->dirs.state);
-	fd = dir_make(dir, 0700);
+	fd = state_dir_open(dir, e);
 	if (fd < 0)
-		return err_set(e, ERR_SINK, -fd, "%s", dir);
+		return -1;
 	snprintf(buf, PATH_MAX, "%s/runs/%s.jsonl", s->dirs.state, s->uuid);
 	return 0;
 }

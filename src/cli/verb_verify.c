@@ -89,6 +89,9 @@ static int load_keys(const struct verify_args *a, struct verify_keys *k,
 	snprintf(own, sizeof(own), "%s/" KEYRING_PUBLIC_NAME, dirs.state);
 	if (access(own, F_OK) < 0)
 		return 0;
+	/* who writes there would say whom to believe */
+	if (state_dir_check(dirs.state, e))
+		return -1;
 	return add_keys(k, own, false, e);
 }
 

@@ -3,7 +3,6 @@
 #include "cli/wall.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,9 +69,13 @@ static int image_dir(const struct state_dirs *d, const struct spec *spec,
 			       "\"%.*s\" is neither a name (letters, digits, "
 			       ". _ -) nor an absolute path",
 			       (int)(name.n > 200 ? 200 : name.n), name.p);
-	else
+	else {
+		(void)snprintf(buf, size, "%s/" IMAGE_DIR, d->state);
+		if (state_dir_check(buf, e))
+			return -1;
 		n = snprintf(buf, size, "%s/" IMAGE_DIR "/%.*s", d->state,
 			     (int)name.n, name.p);
+	}
 	return n < (int)size ? 0 : err_set(e, ERR_PLAIN, ENAMETOOLONG, "image");
 }
 
@@ -101,16 +104,17 @@ static void check_digest(const struct spec *spec, struct image *im)
 		      (int)(want.n > 64 ? 64 : want.n), want.p, got);
 }
 
-/* -1: it cannot be made, and everything is read each time */
-static int known_digests(const struct state_dirs *d)
+/* Without a directory that can be made, everything is read each time.
+ * Return: 0 or -1 */
+static int known_digests(const struct state_dirs *d, int *ret, struct err *e)
 {
-	OWNED(fd_drop)
-	int state = open(d->state, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char path[PATH_MAX];
 
-	if (mkdirat(state, IMAGE_KNOWN, 0700) < 0 && errno != EEXIST)
-		return -1;
-	return openat(state, IMAGE_KNOWN,
-		      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "%s/" IMAGE_KNOWN, d->state);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return 0;
+	*ret = state_dir_open(path, e);
+	return *ret < 0 ? -1 : 0;
 }
 
 static void open_image(const struct state_dirs *d, struct cell_request *req)
@@ -122,9 +126,9 @@ static void open_image(const struct state_dirs *d, struct cell_request *req)
 
 	*im = IMAGE_INIT;
 	req->image = im;
-	if (signing_state_key(d, &own, &im->err))
+	if (signing_state_key(d, &own, &im->err) ||
+	    known_digests(d, &known, &im->err))
 		return;
-	known = known_digests(d);
 	if (fire.kernel) {
 		const struct image_files f = { .kernel = fire.kernel,
 					       .rootfs = fire.rootfs,

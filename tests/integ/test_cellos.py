@@ -480,6 +480,52 @@ def test_keygen_never_replaces(cells):
     assert (out / "signing.key").read_bytes() == before
 
 
+# -- the state directory --
+
+def of_others(path):
+    return (f"state directory {path}: must belong to uid {os.geteuid()} or "
+            "root and be writable by nobody else; chown it, chmod it to 0700, "
+            "or name another in CELLOS_STATE_DIR\n")
+
+
+QEMU = ["run", "--backend", "qemu", "--", "true"]     # root's only
+
+
+@pytest.mark.parametrize("bad", ["720", "702", *["owner"] * IS_ROOT])
+@pytest.mark.parametrize("below,words", [
+    ("", ["run", "--", "true"]), ("", ["keygen"]), ("", ["gc"]),
+    ("", ["image", "build"]), ("runs", ["run", "--", "true"]),
+    ("images", ["image", "build"]),
+    *[("images", QEMU), ("digests", QEMU)] * IS_ROOT])
+def test_a_state_directory_of_others_is_refused(cells, below, words, bad):
+    path = cells.state_dir / below if below else cells.state_dir
+    path.mkdir(mode=0o700, parents=True)
+    cells.state_dir.chmod(0o700)
+    if bad == "owner":
+        os.chown(path, 65534, -1)
+    else:
+        path.chmod(int(bad, 8))
+    r = cells.verb(*words)
+    assert (r.rc, r.out) == (125 if words[0] == "run" else 1, "")
+    why = of_others(path)
+    if words is QEMU:
+        assert "Error: cell create: " + why in r.err, r
+    else:
+        assert r.err == "Error: " + why
+    assert list(path.iterdir()) == []
+
+
+def test_verify_believes_no_key_that_others_may_write(cells):
+    r = cells.run("true")
+    assert cells.verify(r.events_path).rc == 0
+    cells.state_dir.chmod(0o770)
+    bad = cells.verify(r.events_path)
+    assert (bad.rc, bad.out) == (2, "")
+    assert bad.err == "Error: " + of_others(cells.state_dir)
+    own = cells.state_dir / "signing.pub.json"
+    assert cells.verify(r.events_path, "--keys", own).rc == 0
+
+
 # -- ps, kill, gc --
 
 def running(cells):

@@ -192,6 +192,7 @@ static void a_directory_others_may_write_is_refused(void **state)
 	assert_int_equal(chmod(d->run, 0777), 0);
 	assert_int_equal(state_run_open(d, UUID, "c", "r", &s, &e), -1);
 	assert_non_null(strstr(e.text, "be writable by nobody else"));
+	assert_non_null(strstr(e.text, "or name another in CELLOS_RUN_DIR"));
 	assert_non_null(strstr(e.text, d->run));
 }
 
