@@ -54,10 +54,16 @@ int state_dirs_find(struct state_dirs *d, struct err *e)
 	else if (xdg_state && *xdg_state)
 		bad = set_dir(r.state, sizeof(r.state), e, "XDG_STATE_HOME",
 			      xdg_state, "/cellos");
+	else if (!home || home[0] != '/')
+		bad = err_set(
+			e, ERR_PLAIN, 0,
+			"HOME is %s, and the state directory is below it: "
+			"set it to an absolute path, or set "
+			"CELLOS_STATE_DIR",
+			home && *home ? "relative" : "not set");
 	else
-		bad = set_dir(r.state, sizeof(r.state), e,
-			      "HOME (or set CELLOS_STATE_DIR)",
-			      home ? home : "", "/.local/state/cellos");
+		bad = set_dir(r.state, sizeof(r.state), e, "HOME", home,
+			      "/.local/state/cellos");
 	if (bad)
 		return -1;
 	if (run && *run)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The verbs of cellos, from outside: exit status, output, messages."""
+import base64
 import json
 import os
 import pathlib
@@ -524,6 +525,47 @@ def test_verify_believes_no_key_that_others_may_write(cells):
     assert bad.err == "Error: " + of_others(cells.state_dir)
     own = cells.state_dir / "signing.pub.json"
     assert cells.verify(r.events_path, "--keys", own).rc == 0
+
+
+@pytest.mark.parametrize("home,what", [
+    (None, "not set"), ("", "not set"), ("h", "relative")])
+@pytest.mark.parametrize("verb,rc", [("ps", 1), ("keygen", 1), ("run", 125)])
+def test_without_a_home_there_is_no_state_directory(cells, home, what, verb,
+                                                    rc):
+    """Of a user: nobody, in a user namespace where root is not."""
+    env = {k: v for k, v in cells.environ().items()
+           if k not in ("HOME", "CELLOS_STATE_DIR")}
+    if home is not None:
+        env["HOME"] = home
+    words = ["--", "true"] if verb == "run" else []
+    r = subprocess.run(["unshare", "-U", cells.cellos, verb, *words], env=env,
+                       capture_output=True, text=True, check=False)
+    assert (r.returncode, r.stdout, r.stderr) == (
+        rc, "", f"Error: HOME is {what}, and the state directory is below it: "
+        "set it to an absolute path, or set CELLOS_STATE_DIR\n")
+
+
+def test_verify_with_its_keys_needs_no_home(cells):
+    keys, journal = cells.tmp / "keys", cells.tmp / "journal"
+    keys.write_text(json.dumps({"k1": base64.urlsafe_b64encode(
+        bytes(40)).decode().rstrip("=")}))
+    journal.touch()
+    call = ["env", "-u", "HOME", "-u", "CELLOS_STATE_DIR", "unshare", "-U",
+            cells.cellos, "verify", journal]
+    assert cells.call([*call, "--hmac-keys", keys]).rc == 3
+    r = cells.call(call)
+    assert r.rc == 2 and r.err.startswith("Error: HOME is not set, "), r
+
+
+def test_a_state_directory_that_cannot_be_made(cells):
+    path = cells.tmp / "file"
+    path.touch()
+    for words in (["run", "--", "true"], ["keygen"], ["gc"]):
+        r = cells.verb(*words, env={"CELLOS_STATE_DIR": str(path / "x")})
+        assert (r.rc, r.out) == (125 if words[0] == "run" else 1, "")
+        assert r.err == (
+            f"Error: state directory {path}/x: cannot be opened or made; name "
+            "another in CELLOS_STATE_DIR: Not a directory (os error 20)\n")
 
 
 # -- ps, kill, gc --
