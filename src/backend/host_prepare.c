@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Waiting until a cell is locked down, and letting the command go. */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,6 +32,9 @@ enum {
 	BOOT_LEAST_MS = 30000, /* whatever the lifetime */
 	REAP_LIMIT_MS = 10000
 };
+
+/* A fault that is none of the cell's */
+static const char by_signal[] = "runner received ";
 
 /* The gate gets what pid 1 made inside; only where a door was asked for. Of
  * what it asked for itself it is told as well that there is none. */
@@ -161,7 +165,7 @@ static void signal_while_staging(struct backend_cell *c)
 
 	if (!sig)
 		return;
-	(void)snprintf(text, sizeof(text), "runner received SIG%s",
+	(void)snprintf(text, sizeof(text), "%sSIG%s", by_signal,
 		       signal_word(sig));
 	host_fault_set(c, PLAN_EXEC, EINTR, text);
 }
@@ -225,6 +229,23 @@ static void wait_ready(struct backend_cell *c)
 	}
 }
 
+/* What a killed process leaves behind says nothing of why it was killed. */
+static void look_for_oom(struct backend_cell *c)
+{
+	struct host_fault *f = &c->fault;
+
+	if (!strncmp(f->detail, by_signal, strlen(by_signal)) ||
+	    !cgroup_leaf_oom(&c->leaf))
+		return;
+	f->sys = ENOMEM;
+	(void)snprintf(f->detail, sizeof(f->detail),
+		       "the cell reached its memory limit of %" PRIu64
+		       " bytes before its command could start: give it more, "
+		       "by --memory, spec.run.limits.memoryMaxBytes or "
+		       "CELLOS_CGROUP_MEMORY_MAX",
+		       c->limits.memory_max);
+}
+
 /* The form readers of the original know, decided by where it failed. */
 static int spawn_error(const struct backend_cell *c, struct err *e)
 {
@@ -235,7 +256,7 @@ static int spawn_error(const struct backend_cell *c, struct err *e)
 	char os[128];
 
 	err_os_text(f->sys ? f->sys : EPROTO, os, sizeof(os));
-	if (!strncmp(f->detail, "runner received", 15))
+	if (!strncmp(f->detail, by_signal, strlen(by_signal)))
 		err_set(e, ERR_PLAIN, 0, "%s", f->detail);
 	else
 		err_set(e, ERR_PLAIN, 0, "%s%s",
@@ -257,6 +278,7 @@ int host_prepare(struct backend_cell *c, struct report_enforcement *r,
 	r->phase = c->fault.set ? REPORT_REFUSED : REPORT_PREPARED;
 	if (!c->fault.set)
 		return 0;
+	look_for_oom(c);
 	(void)snprintf(r->stage, sizeof(r->stage), "%s",
 		       plan_op_word(c->fault.stage));
 	(void)snprintf(r->detail, sizeof(r->detail), "%s", c->fault.detail);
@@ -273,6 +295,7 @@ int host_start(struct backend_cell *c, struct err *e)
 	r = cell_send(c->child_sock, &go, -1);
 	if (r) {
 		host_fault_set(c, PLAN_EXEC, -r, "the command's process");
+		look_for_oom(c);
 		(void)spawn_error(c, e);
 		e->cls = ERR_HOST;
 		return -1;
@@ -294,6 +317,7 @@ int host_start(struct backend_cell *c, struct err *e)
 	}
 	if (!c->fault.set)
 		return 0;
+	look_for_oom(c);
 	(void)spawn_error(c, e);
 	/* that is not the command's: it was not even tried */
 	if (c->fault.stage == PLAN_SANDBOX || c->fault.stage == PLAN_VMM)

@@ -33,6 +33,19 @@ def test_memory_within_the_limit_is_given(cells, hostile):
     assert (r.rc, r.out) == (0, "memory-hog=unlimited\n"), r
 
 
+def test_too_little_memory_to_start(cells, before):
+    """Pid 1 of the cell is killed by a limit that nobody sees the end of."""
+    r = cells.run("true", flags=["--memory", "4K"])
+    why = ("the cell reached its memory limit of 4096 bytes before its "
+           "command could start: give it more, by --memory, "
+           "spec.run.limits.memoryMaxBytes or CELLOS_CGROUP_MEMORY_MAX")
+    assert (r.rc, r.out) == (125, ""), r
+    assert f": {why}: Cannot allocate memory (os error 12)\n" in r.err, r
+    told = r.enforcement("refused")
+    assert (told["detail"], told["errno"]) == (why, 12), told
+    assert before.left() == []
+
+
 def test_memory_of_a_document(cells, hostile):
     doc = cells.document(hog(hostile, "memory-hog", "256"),
                          mounts=[(hostile, "ro")],
