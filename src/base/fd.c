@@ -87,6 +87,14 @@ int file_read(int dirfd, const char *path, int flags, struct wbuf *b)
 	return fd_read_all(fd, b);
 }
 
+int file_read_stream(const char *path, int flags, struct wbuf *b)
+{
+	OWNED(fd_drop)
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
+
+	return fd < 0 ? -errno : fd_read_all(fd, b);
+}
+
 int file_write(int dirfd, const char *path, const void *p, size_t n)
 {
 	OWNED(fd_drop) int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC);

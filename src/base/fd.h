@@ -57,6 +57,13 @@ int fd_write_all(int fd, const void *p, size_t n) MUST_USE;
  * Return: 0 or -errno
  */
 int file_read(int dirfd, const char *path, int flags, struct wbuf *b) MUST_USE;
+/**
+ * file_read_stream() - the same of what is not a regular file, too
+ * @flags: added to O_RDONLY | O_CLOEXEC
+ *
+ * Waits for the writer of a FIFO, and for its end. Return: 0 or -errno
+ */
+int file_read_stream(const char *path, int flags, struct wbuf *b) MUST_USE;
 /** file_write() - open an existing file (cgroup, proc) and write once
  *  Return: 0 or -errno */
 int file_write(int dirfd, const char *path, const void *p, size_t n) MUST_USE;

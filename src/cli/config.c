@@ -238,6 +238,9 @@ static int load_bpf(struct config *c, const char *path, struct err *e)
 		return err_set(e, ERR_PLAIN, 0,
 			       "seccomp BPF program too large (max %d bytes)",
 			       (int)LIMIT_BPF_BYTES);
+	if (r == -EINVAL)
+		return err_set(e, ERR_PLAIN, 0, BPF " %s: not a regular file",
+			       path);
 	if (r < 0) {
 		err_os_text(-r, os, sizeof(os));
 		return err_set(e, ERR_PLAIN, 0, BPF " %s: %s", path, os);

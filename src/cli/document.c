@@ -23,6 +23,15 @@ int document_from_text(struct slice text, struct document *d, struct err *e)
 	return spec_check(&d->spec, e);
 }
 
+/* A descriptor of ours by name, as a shell's <(...) is: a link that nobody can
+ * have planted */
+static bool is_descriptor(const char *path)
+{
+	return !strncmp(path, "/dev/fd/", 8) ||
+	       !strncmp(path, "/proc/self/fd/", 14) ||
+	       !strcmp(path, "/dev/stdin");
+}
+
 int document_load(const char *path, struct document *d, struct err *e)
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(LIMIT_SPEC_FILE);
@@ -30,7 +39,8 @@ int document_load(const char *path, struct document *d, struct err *e)
 	int r;
 
 	r = is_stdin ? fd_read_all(STDIN_FILENO, &b)
-		     : file_read(AT_FDCWD, path, O_NOFOLLOW, &b);
+		     : file_read_stream(
+			       path, is_descriptor(path) ? 0 : O_NOFOLLOW, &b);
 	if (r < 0) {
 		char os[128];
 

@@ -54,7 +54,7 @@ static int take(void *ctx, const struct verb_opt *opt, const char *value,
 
 static int read_whole(const char *path, struct wbuf *b, struct err *e)
 {
-	int r = file_read(AT_FDCWD, path, 0, b);
+	int r = file_read_stream(path, 0, b);
 
 	return r ? err_set(e, ERR_PLAIN, -r, "read %s", path) : 0;
 }

@@ -156,9 +156,10 @@ static int read_manifest(const char *path, struct wbuf *text, struct image *im)
 	int r = file_read(AT_FDCWD, path, O_NOFOLLOW, text);
 
 	if (r)
-		return err_set(&im->err, ERR_PLAIN, -r,
-			       "image: %s; make it with `cellos image build`",
-			       path);
+		return err_set(&im->err, ERR_PLAIN, r == -EINVAL ? 0 : -r,
+			       "image: %s%s; make it with `cellos image build`",
+			       path,
+			       r == -EINVAL ? " is not a regular file" : "");
 	return manifest_parse(wbuf_as_slice(text), path, &im->manifest,
 			      &im->err);
 }

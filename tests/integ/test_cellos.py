@@ -334,6 +334,43 @@ def test_validate_warns_of_names_that_lead_anywhere(cells, tmp_path):
     assert cells.verb("validate", path).err == ""
 
 
+VALIDATE = ["--validate"]
+
+
+@pytest.mark.parametrize("how", ["fifo", "/dev/fd/", "/proc/self/fd/"])
+@pytest.mark.parametrize("words", [
+    ["run"], ["plan"], ["validate"], [], VALIDATE],
+    ids=["run", "plan", "validate", "supervisor", "supervisor-validate"])
+def test_a_document_from_a_pipe(cells, how, words):
+    doc = cells.document(["echo", "piped"])
+    program = [cells.supervisor, *words] if words in ([], VALIDATE) \
+        else [cells.cellos, *words]
+    env = {"CELL_OS_USE_NOOP_SINK": "1"}
+    if how == "fifo":
+        path = cells.tmp / "fifo"
+        os.mkfifo(path)
+        with subprocess.Popen(["cp", doc, path]) as p:
+            r = cells.call([*program, path], env=env)
+            p.kill()
+    else:
+        here, there = os.pipe()
+        os.write(there, pathlib.Path(doc).read_bytes())
+        os.close(there)
+        r = cells.call([*program, f"{how}{here}"], env=env, pass_fds=[here])
+        os.close(here)
+    assert r.rc == 0, r
+    if words in (["run"], []):
+        assert r.out == "piped\n", r
+
+
+def test_a_document_without_an_end_is_too_long(cells):
+    for program in ([cells.cellos, "validate"], [cells.supervisor]):
+        r = cells.call([*program, "/dev/zero"])
+        assert r.rc == 1 and r.err.endswith(
+            "Error: read cell spec /dev/zero\n\nCaused by:\n"
+            "    File too large (os error 27)\n"), r
+
+
 def test_validate_judges_egress_rules(cells, tmp_path):
     path = tmp_path / "doc.json"
     resolver = {"resolverId": "r", "endpoint": "192.0.2.1:53",
@@ -462,6 +499,14 @@ def test_verify_that_cannot_read(cells):
     path.write_text("[]")
     r = cells.verify(path, "--keys", path)
     assert r.rc == 2 and "must be a JSON object" in r.err
+
+
+def test_verify_reads_a_pipe(cells):
+    r = cells.run("true")
+    keys = cells.state_dir / "signing.pub.json"
+    script = f'"$0" verify --keys <(cat {keys}) <(cat {r.events_path})'
+    v = cells.call(["bash", "-c", script, cells.cellos])
+    assert v.rc == 0 and v.out.endswith(": complete and intact\n"), v
 
 
 # -- keygen --

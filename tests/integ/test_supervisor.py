@@ -766,6 +766,8 @@ def test_deadline_texts(sup, profile, members, env, text):
     ({"CELLOS_SUBPROCESS_SECCOMP": "1", "CELLOS_SECCOMP_BPF_PATH": "/x"},
      "seccomp: CELLOS_SUBPROCESS_SECCOMP=baseline cannot be combined with "
      "CELLOS_SECCOMP_BPF_PATH (/x)"),
+    ({"CELLOS_SECCOMP_BPF_PATH": "/dev/null"},
+     "seccomp: CELLOS_SECCOMP_BPF_PATH /dev/null: not a regular file"),
     ({"CELLOS_SECCOMP_BPF_PATH": "/dev/null/x"},
      "seccomp: CELLOS_SECCOMP_BPF_PATH /dev/null/x: Not a directory (os "
      "error 20)"),

@@ -109,6 +109,29 @@ static void read_kinds(void **state)
 	assert_int_equal(b.len, 0);
 }
 
+static void read_streams(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(3);
+	int p[2];
+	char path[32];
+
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", p[0]);
+	assert_int_equal(write(p[1], "abc", 3), 3);
+	assert_int_equal(close(p[1]), 0);
+	assert_int_equal(file_read_stream(path, O_NOFOLLOW, &b), -ELOOP);
+	assert_int_equal(file_read_stream(path, 0, &b), 0);
+	assert_string_equal(wbuf_cstr(&b), "abc");
+	assert_int_equal(close(p[0]), 0);
+	wbuf_reset(&b);
+	assert_int_equal(file_read_stream("/dev/zero", 0, &b), -EFBIG);
+	wbuf_reset(&b);
+	assert_int_equal(file_read_stream("/dev/null", 0, &b), 0);
+	assert_int_equal(b.len, 0);
+	assert_int_equal(file_read_stream(*state, 0, &b), -EISDIR);
+	assert_int_equal(file_read_stream("/proc/none", 0, &b), -ENOENT);
+}
+
 static void write_existing(void **state)
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(64);
@@ -181,6 +204,7 @@ int main(void)
 		cmocka_unit_test(replace),
 		cmocka_unit_test(replace_leaves_nothing),
 		cmocka_unit_test(read_kinds),
+		cmocka_unit_test(read_streams),
 		cmocka_unit_test(write_existing),
 		cmocka_unit_test(make_directories),
 		cmocka_unit_test(ownership),
