@@ -144,8 +144,12 @@ static int add_entry(struct host_caps *h, int dirfd, const char *name)
 	struct stat st;
 	ssize_t n;
 
-	if (h->n_top == ARRAY_SIZE(h->top) || strlen(name) >= sizeof(t->name))
+	if (h->n_top == ARRAY_SIZE(h->top))
 		return -ENOSPC;
+	if (strlen(name) >= sizeof(t->name)) {
+		(void)snprintf(t->name, sizeof(t->name), "%s", name);
+		return -ENAMETOOLONG; /* what of it fits is to be told */
+	}
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return 0;
 	*t = (struct host_entry){ .is_dir = S_ISDIR(st.st_mode) };
@@ -210,6 +214,24 @@ static bool names_a_dir(const struct cell_request *req)
 	       strcmp(run->working_directory.p, "/");
 }
 
+static int top_failed(const char *root, const struct host_caps *h, int sys,
+		      struct err *e)
+{
+	const size_t most = ARRAY_SIZE(h->top), name = sizeof(h->top->name);
+
+	if (sys == ENOSPC)
+		return err_set(e, ERR_HOST, 0,
+			       "source: root directory %s has more than %zu "
+			       "entries at its top: name one with fewer",
+			       root, most);
+	if (sys == ENAMETOOLONG)
+		return err_set(e, ERR_HOST, 0,
+			       "source: root directory %s has an entry at its "
+			       "top whose name is longer than %zu bytes: %s...",
+			       root, name - 1, h->top[h->n_top].name);
+	return err_set(e, ERR_HOST, sys, "source: root directory %s", root);
+}
+
 int host_caps_probe(const struct cell_request *req, struct host_caps *ret,
 		    struct err *e)
 {
@@ -231,8 +253,7 @@ int host_caps_probe(const struct cell_request *req, struct host_caps *ret,
 		ret->overlay = fs_known("overlay") || fs_loads("overlay");
 	}
 	r = req->image_root ? image_top(req->image_root, ret) : host_top(ret);
-	if (r)
-		return err_set(e, ERR_HOST, -r, "source: root directory %s",
-			       req->image_root ? req->image_root : "/");
-	return 0;
+	return r ? top_failed(req->image_root ? req->image_root : "/", ret, -r,
+			      e)
+		 : 0;
 }

@@ -231,6 +231,9 @@ static int take_long(struct walk *w, struct err *e)
 	const struct verb_opt *o = opt_long(w->v, word, n);
 	const char *value = eq ? eq + 1 : NULL;
 
+	/* without one it was seen before everything else */
+	if (!o && n == 4 && !memcmp(word, "help", n))
+		return err_set(e, ERR_PLAIN, 0, "--help takes no value");
 	if (!o)
 		return unknown_long(w->v, word, n, e);
 	if (!o->arg && value)

@@ -50,6 +50,7 @@ static void fail_sink(struct life *l, const struct err *e)
 	/* lost evidence is worse than a command that failed */
 	if (l->failed && l->res->fault == LIFECYCLE_COMMAND)
 		l->failed = false;
+	l->res->lost_events |= !l->failed;
 	life_fail(l, our_fault(l), &w);
 }
 
@@ -224,6 +225,7 @@ static int open_journal(struct life *l, struct err *e)
 
 	if (journal_open(&jc, &l->run, &l->journal, e) == 0)
 		return 0;
+	l->res->lost_events = true;
 	return err_prefix(e, SINK_FAILED);
 }
 

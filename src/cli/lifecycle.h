@@ -69,6 +69,7 @@ enum lifecycle_fault {
 struct lifecycle_result {
 	enum lifecycle_fault fault;
 	bool started;	       /* the command has run */
+	bool lost_events;      /* the failure is that of the journal */
 	struct cell_exit exit; /* valid if @started */
 	int spawn_errno;       /* LIFECYCLE_SPAWN, LIFECYCLE_REFUSED; else 0 */
 	char run_uuid[UUID_TEXT_SIZE];

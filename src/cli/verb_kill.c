@@ -22,8 +22,12 @@ static int take(void *ctx, const struct verb_opt *opt, const char *value,
 	struct target *t = ctx;
 
 	if (!opt) {
-		if (t->prefix || !*value)
+		if (t->prefix)
 			return verb_no_options(ctx, opt, value, e);
+		if (!*value)
+			return err_set(e, ERR_PLAIN, 0,
+				       "\"\" is empty: it needs the start of a "
+				       "run UUID; \"cellos ps\" lists them");
 		t->prefix = value;
 		return 0;
 	}

@@ -53,7 +53,8 @@ static int journal_path(const struct run_args *a, const struct run_setup *s,
 		if (!realpath(cut ? dir : ".", buf))
 			return err_set(e, ERR_SINK, errno, "%s", a->events);
 		cut = strrchr(a->events, '/');
-		if (snprintf(dir, sizeof(dir), "%s/%s", buf,
+		if (snprintf(dir, sizeof(dir), "%s/%s",
+			     strcmp(buf, "/") ? buf : "",
 			     cut ? cut + 1 : a->events) >= (int)sizeof(dir))
 			return err_set(e, ERR_SINK, ENAMETOOLONG, "%s",
 				       a->events);
@@ -117,6 +118,9 @@ static void tell(const struct lifecycle_result *r, const char *journal,
 	case LIFECYCLE_REFUSED:
 	case LIFECYCLE_BROKEN:
 		err_print(stderr, e);
+		/* it is named there, and this host is not the reason */
+		if (r->lost_events)
+			break;
 		fprintf(stderr, "%sEvents: %s\n",
 			r->started ? ""
 				   : "\"cellos doctor\" says what works "

@@ -150,15 +150,19 @@ static int check_signature(struct slice text, struct slice sig,
 	return 0;
 }
 
-/* @path: of the manifest; @text: lives as long as what is borrowed from it */
-static int read_manifest(const char *path, struct wbuf *text, struct image *im)
+/* @from: the variable that names it, and a blank, or ""; @path: of the
+ * manifest;
+ * @text: lives as long as what is borrowed from it */
+static int read_manifest(const char *from, const char *path, struct wbuf *text,
+			 struct image *im)
 {
 	int r = file_read(AT_FDCWD, path, O_NOFOLLOW, text);
 
 	if (r)
 		return err_set(&im->err, ERR_PLAIN, r == -EINVAL ? 0 : -r,
-			       "image: %s%s; make it with `cellos image build`",
-			       path,
+			       "image: %s%s%s; make it with `cellos image "
+			       "build`",
+			       from, path,
 			       r == -EINVAL ? " is not a regular file" : "");
 	return manifest_parse(wbuf_as_slice(text), path, &im->manifest,
 			      &im->err);
@@ -204,16 +208,16 @@ static int check(struct image *im, enum manifest_role role, int fd,
 }
 
 /* A file that is booted */
-static int take(struct image *im, enum manifest_role role, const char *path,
-		int known)
+static int take(struct image *im, enum manifest_role role, const char *from,
+		const char *path, int known)
 {
 	int fd = im->fd[role] = image_open_file(path);
 
 	if (fd < 0)
 		return err_set(&im->err, ERR_PLAIN, -fd,
-			       "image: %s, which has to be a file that only "
+			       "image: %s%s, which has to be a file that only "
 			       "root may write",
-			       path);
+			       from, path);
 	return im->manifest.digest[role][0] ? check(im, role, fd, path, known)
 					    : 0;
 }
@@ -229,7 +233,7 @@ int image_open(const char *dir, const uint8_t public_key[32], int known,
 	*im = IMAGE_INIT;
 	(void)snprintf(im->fault.manifest, sizeof(im->fault.manifest),
 		       "%s/" IMAGE_MANIFEST, dir);
-	if (read_manifest(manifest, &text, im) ||
+	if (read_manifest("", manifest, &text, im) ||
 	    read_signature(manifest, &text, public_key, im))
 		return -1;
 	if (!im->manifest.digest[MANIFEST_INITRD][0] ||
@@ -243,7 +247,7 @@ int image_open(const char *dir, const uint8_t public_key[32], int known,
 
 		(void)snprintf(path, sizeof(path), "%s/%s", dir,
 			       manifest_role_file(role));
-		r = take(im, role, path, known);
+		r = take(im, role, "", path, known);
 		if (r)
 			return r;
 	}
@@ -263,8 +267,8 @@ static int check_vmm(const char *path, int known, struct image *im)
 	im->vmm = image_open_file(path);
 	if (im->vmm < 0)
 		return err_set(&im->err, ERR_PLAIN, -im->vmm,
-			       "image: %s, which has to be a file that only "
-			       "root may write",
+			       "image: CELLOS_FIRECRACKER_BINARY %s, which has "
+			       "to be a file that only root may write",
 			       path);
 	return check(im, MANIFEST_FIRECRACKER, im->vmm, path, known);
 }
@@ -281,7 +285,8 @@ int image_open_files(const struct image_files *f, const uint8_t public_key[32],
 	if (f->manifest) {
 		(void)snprintf(im->fault.manifest, sizeof(im->fault.manifest),
 			       "%s", f->manifest);
-		if (read_manifest(f->manifest, &text, im))
+		if (read_manifest("CELLOS_FIRECRACKER_MANIFEST ", f->manifest,
+				  &text, im))
 			return -1;
 		im->is_foreign = !im->manifest.digest[MANIFEST_INIT][0] ||
 				 !im->manifest.digest[MANIFEST_INITRD][0];
@@ -289,14 +294,16 @@ int image_open_files(const struct image_files *f, const uint8_t public_key[32],
 		    read_signature(f->manifest, &text, public_key, im))
 			return -1;
 	}
-	if (take(im, MANIFEST_KERNEL, f->kernel, known) ||
-	    take(im, MANIFEST_ROOTFS, f->rootfs, known))
+	if (take(im, MANIFEST_KERNEL, "CELLOS_FIRECRACKER_KERNEL_IMAGE ",
+		 f->kernel, known) ||
+	    take(im, MANIFEST_ROOTFS, "CELLOS_FIRECRACKER_ROOTFS_IMAGE ",
+		 f->rootfs, known))
 		return -1;
 	if (im->is_foreign)
 		return check_vmm(f->vmm, known, im);
 	(void)snprintf(path, sizeof(path), "%.*s",
 		       (int)(initrd->n < 4096 ? initrd->n : 0), initrd->p);
-	return take(im, MANIFEST_INITRD, path, known)
+	return take(im, MANIFEST_INITRD, "", path, known)
 		       ? -1
 		       : check_vmm(f->vmm, known, im);
 }

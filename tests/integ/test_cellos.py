@@ -74,6 +74,10 @@ def test_help_of_a_command_is_the_commands(cells):
     (["verify", "--jsn", "x"], 2, "did you mean --json?"),
     (["verify"], 2, "cellos verify: no file"),
     (["kill"], 2, "cellos kill: no run"),
+    (["kill", ""], 2, 'cellos kill: "" is empty: it needs the start of a run '
+     'UUID; "cellos ps" lists them\n'),
+    (["ps", "--help=1"], 2, "cellos ps: --help takes no value\n"),
+    (["run", "--helpp"], 125, "did you mean --help?"),
     (["kill", "--signal", "HUP", "x"], 2, "want TERM or KILL"),
     (["ps", "extra"], 2, 'unexpected argument "extra"'),
     (["completion", "csh"], 2, "want bash, zsh or fish"),
@@ -448,6 +452,36 @@ def test_every_run_is_signed_and_kept(cells):
     key = cells.state_dir / "signing.key"
     assert os.stat(key).st_mode & 0o777 == 0o600
     assert os.stat(cells.state_dir).st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("path,why", [
+    ("/dev/full", "sink full: /dev/full (No space left on device (os error "
+     "28))"),
+    ("{tmp}", "open {tmp}: Is a directory (os error 21)"),
+    ("/sys", "open /sys: Is a directory (os error 21)")])
+def test_events_that_cannot_be_written(cells, path, why):
+    """Nobody is sent to the file, or to doctor: it is not this host."""
+    path = path.format(tmp=cells.tmp)
+    r = cells.verb("run", "--events", path, "--", "echo", "ran")
+    assert (r.rc, r.out, r.err) == (
+        125, "", "Error: jsonl sink emit: event sink: "
+        f"{why.format(tmp=cells.tmp)}\n")
+
+
+@pytest.mark.parametrize("names,why", [
+    ([f"n{i}" for i in range(65)], "has more than 64 entries at its top: name "
+     "one with fewer"),
+    (["a" * 64], "has an entry at its top whose name is longer than 63 bytes: "
+     + "a" * 63 + "...")], ids=["many", "long"])
+def test_a_root_that_cannot_be_shown(cells, names, why):
+    root = cells.tmp / "root"
+    root.mkdir()
+    for name in names:
+        (root / name).touch()
+    r = cells.run("true", flags=["--root", root])
+    assert r.rc == 125
+    assert r.err.startswith("Error: cell create: host backend: source: root "
+                            f"directory {root} {why}\n"), r
 
 
 # -- verify --

@@ -601,6 +601,14 @@ if IS_ROOT:
         ({**NO_MANIFEST, "CELLOS_FIRECRACKER_ALLOW_NO_MANIFEST": "1"},
          "CELLOS_FIRECRACKER_ALLOW_NO_MANIFEST and "
          "CELLOS_FIRECRACKER_ALLOW_NO_MANIFEST_REALLY are a two-flag"),
+        ({"CELLOS_FIRECRACKER_MANIFEST": "/nonexist"}, "image: "
+         "CELLOS_FIRECRACKER_MANIFEST /nonexist; make it with"),
+        ({"CELLOS_FIRECRACKER_MANIFEST": "/dev/null"}, "image: "
+         "CELLOS_FIRECRACKER_MANIFEST /dev/null is not a regular file; make"),
+        ({"CELLOS_FIRECRACKER_KERNEL_IMAGE": "/nonexist"}, "image: "
+         "CELLOS_FIRECRACKER_KERNEL_IMAGE /nonexist, which has to be a file"),
+        ({"CELLOS_FIRECRACKER_ROOTFS_IMAGE": "/nonexist"}, "image: "
+         "CELLOS_FIRECRACKER_ROOTFS_IMAGE /nonexist, which has to be a file"),
         (TWO, "mutually exclusive"),
         ({"CELLOS_DEPLOYMENT_PROFILE": ""}, HARDENED)])
     def test_a_bad_setting(vm, before, foreign, env, text):
