@@ -2,6 +2,7 @@
 """The manual names everything the program's tables name, and nothing else."""
 import os
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -211,7 +212,70 @@ def test_no_link_in_the_documents_is_dead():
                     page, target)
 
 
-@pytest.mark.skipif(not shutil.which("mandoc"), reason="mandoc is not there")
+needs_mandoc = pytest.mark.skipif(not shutil.which("mandoc"),
+                                  reason="mandoc is not there")
+
+
+def rendered(page):
+    r = subprocess.run(["mandoc", "-Tutf8", "-Owidth=200", page],
+                       cwd=os.path.join(TOP, "man"), capture_output=True,
+                       text=True, check=True)
+    return re.sub(".\b", "", r.stdout)
+
+
+def example_words(line):
+    """The words of one call of cellos, without what is the shell's."""
+    words = shlex.split(line.partition(" > ")[0])
+    return words[words.index("cellos") + 1:]
+
+
+def walk_example(verb, words):
+    """The program's own walk (src/cli/help.c) over the table of its verb."""
+    options = verb_options()[verb]
+    while words and words[0] != "--":
+        word = words.pop(0)
+        if not word.startswith("-") or word == "-":
+            continue
+        takes = []
+        if word.startswith("--"):
+            name, _, value = word[2:].partition("=")
+            takes = [arg for _, n, arg, _ in options if n == name]
+            assert len(takes) == 1, word
+            takes = takes if not value else []
+        for letter in word[1:] if not word.startswith("--") else "":
+            found = [arg for a, _, arg, _ in options if a == letter]
+            assert len(found) == 1, word
+            takes += found
+        if any(takes):
+            assert words and words.pop(0) != "--", word
+
+
+@needs_mandoc
+def test_the_examples_are_words_the_program_takes():
+    """As a reader sees and copies them: mdoc has its own idea of a dot."""
+    seen = []
+    for page in sorted(os.listdir(os.path.join(TOP, "man"))):
+        for line in re.findall(r"^ +\$ (.+)$", rendered(page), re.M):
+            verb, *words = example_words(line)
+            walk_example(verb, words)
+            seen.append(line)
+    assert len(seen) == 9
+    assert seen[0] == "cellos run --rw . --timeout 10m --memory 512M -- make"
+    source = "".join(read("man/" + p)
+                     for p in os.listdir(os.path.join(TOP, "man")))
+    assert len(re.findall(r"^\.Dl \$ ", source, re.M)) == len(seen)
+
+
+@needs_mandoc
+def test_the_quotes_of_the_pages_close():
+    for page in os.listdir(os.path.join(TOP, "man")):
+        text = rendered(page)
+        for opening, closing in ("‘’", "“”"):
+            between = re.findall("%s([^%s]*)" % (opening, closing), text)
+            assert [s for s in between if opening in s] == [], page
+
+
+@needs_mandoc
 def test_the_pages_are_clean():
     pages = sorted(os.listdir(os.path.join(TOP, "man")))
     assert len(pages) >= 3
