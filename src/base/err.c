@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "base/utf8.h"
 
 static const char *const prefix[] = {
 	[ERR_PLAIN] = "",
@@ -110,7 +111,11 @@ int err_prefix(struct err *e, const char *words)
 
 void err_print(FILE *f, const struct err *e)
 {
-	(void)fprintf(f, "Error: %s\n", e->text);
-	if (e->cause[0])
-		(void)fprintf(f, "\nCaused by:\n    %s\n", e->cause);
+	(void)fputs("Error: ", f);
+	utf8_print(f, e->text);
+	if (e->cause[0]) {
+		(void)fputs("\n\nCaused by:\n    ", f);
+		utf8_print(f, e->cause);
+	}
+	(void)fputc('\n', f);
 }

@@ -76,7 +76,8 @@ int err_prefix(struct err *e, const char *words);
 
 /**
  * err_print() - the form every fatal error has on stderr
- * @f: "Error: <text>\n", then, with a cause, "\nCaused by:\n    <cause>\n"
+ * @f: "Error: <text>\n", then, with a cause, "\nCaused by:\n    <cause>\n";
+ *     both by utf8_print(), so that nothing named in them is a line of its own
  */
 void err_print(FILE *f, const struct err *e);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 enum { LOG_WAIT_MS = 100 };
 
@@ -34,9 +35,10 @@ void log_line(enum log_level lvl, const char *target, const char *fmt, ...)
 		[LOG_DEBUG] = { "DEBUG", "\033[34m" },
 	};
 	struct pollfd p = { STDERR_FILENO, POLLOUT, 0 };
-	char line[2048], when[CLOCK_TEXT_SIZE];
+	char line[2048], text[2048], when[CLOCK_TEXT_SIZE];
+	size_t n, left, len;
 	int saved = errno;
-	size_t n;
+	const char *s;
 	va_list ap;
 
 	if (lvl > max_level)
@@ -46,9 +48,15 @@ void log_line(enum log_level lvl, const char *target, const char *fmt, ...)
 			     use_colour ? look[lvl].colour : "", look[lvl].word,
 			     use_colour ? "\033[0m" : "", target);
 	va_start(ap, fmt);
-	(void)vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
+	left = (size_t)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	n = strlen(line);
+	if (left >= sizeof(text))
+		left = sizeof(text) - 1;
+	for (s = text; left && n + UTF8_SHOWN < sizeof(line); s += len) {
+		len = utf8_show(s, left, line + n);
+		left -= len;
+		n += strlen(line + n);
+	}
 	line[n++] = '\n';
 	/* a terminal or pipe nobody reads must not stop a cell's deadline:
 	 * then the line is lost */

@@ -2,8 +2,8 @@
 /*
  * Operator log on stderr, one line per fact:
  *   2026-01-02T03:04:05.123456Z  INFO cellos.supervisor.profile: text k=v
- * Logs are for people; machines read the events. Values from outside must go
- * through log_quote().
+ * Logs are for people; machines read the events. Values from outside go through
+ * log_quote(), so that a reader sees where they end.
  */
 #ifndef CELLOS_BASE_LOG_H
 #define CELLOS_BASE_LOG_H
@@ -20,7 +20,7 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
  * @colour: ANSI on the level word
  */
 void log_init(enum log_level max, bool colour);
-/** log_line() - errno is kept */
+/** log_line() - the text by utf8_show(); errno is kept */
 void log_line(enum log_level lvl, const char *target, const char *fmt, ...)
 	PRINTF(3, 4);
 /**

@@ -10,6 +10,7 @@
 
 #include "cell/door.h"
 #include "cell/plan_int.h"
+#include "spec/text.h"
 
 enum { PLAN_ARENA = 256 * 1024, CELL_ID_INSIDE = 1000 };
 
@@ -385,13 +386,14 @@ int plan_cwd(struct plan_builder *b, struct err *e)
 	/* the last one, if it is there at all: looked at only then */
 	const struct host_path *w =
 		&b->h->paths[b->h->n_paths ? b->h->n_paths - 1 : 0];
+	char q[TEXT_QUOTED];
 	struct plan_step *s;
 
 	if (cwd[0] != '/')
 		return err_set(e, ERR_HOST, 0,
-			       "chdir: /spec/run/workingDirectory \"%s\" is "
-			       "not an absolute path",
-			       cwd);
+			       "chdir: /spec/run/workingDirectory %s is not an "
+			       "absolute path",
+			       text_quote(q, run->working_directory));
 	b->p->cwd = plan_keep(b, cwd);
 	if (covering(b, cwd, false) || in_root(b, cwd))
 		return 0;

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "cell/plan.h"
 
 static const char *const words[] = {
@@ -44,6 +45,18 @@ void plan_drop(struct plan *p)
 	p->n = 0;
 }
 
+/* Paths are a document's, and what they hold must not be a line of a plan */
+static void put_text(struct wbuf *out, const char *s)
+{
+	size_t left = strlen(s), n;
+	char shown[UTF8_SHOWN];
+
+	for (; left; s += n, left -= n) {
+		n = utf8_show(s, left, shown);
+		wbuf_str(out, shown);
+	}
+}
+
 void plan_print(const struct plan *p, struct wbuf *out)
 {
 	for (size_t i = 0; i < p->n; i++) {
@@ -51,10 +64,14 @@ void plan_print(const struct plan *p, struct wbuf *out)
 		bool text = s->op == PLAN_FILE;
 
 		wbuf_fmt(out, "%3zu  %-16s", i + 1, plan_op_word(s->op));
-		if (s->dst)
-			wbuf_fmt(out, " %s", s->dst);
-		if (s->src && !text && (!s->dst || strcmp(s->src, s->dst)))
-			wbuf_fmt(out, "%s%s", s->dst ? " <- " : " ", s->src);
+		if (s->dst) {
+			wbuf_byte(out, ' ');
+			put_text(out, s->dst);
+		}
+		if (s->src && !text && (!s->dst || strcmp(s->src, s->dst))) {
+			wbuf_str(out, s->dst ? " <- " : " ");
+			put_text(out, s->src);
+		}
 		if (s->op == PLAN_TMPFS || s->op == PLAN_ROOT ||
 		    s->op == PLAN_SENTRY_TMPFS)
 			wbuf_fmt(out, " size=%" PRIu64, s->n);

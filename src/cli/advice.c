@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
 #include "wire/hostname.h"
 
 enum kind { DOH, SHARED, KIND_NUM };
@@ -81,10 +82,11 @@ static void look(FILE *f, const char *path, struct slice host, const char *at,
 {
 	enum kind k = kind_of(host);
 
-	if (k != KIND_NUM)
-		(void)fprintf(f, "%s: warning: \"%.*s\" %s (at %s/%zu%s)\n",
-			      path, (int)host.n, host.p, advice[k], at, i,
-			      member);
+	if (k == KIND_NUM)
+		return;
+	utf8_print(f, path);
+	(void)fprintf(f, ": warning: \"%.*s\" %s (at %s/%zu%s)\n", (int)host.n,
+		      host.p, advice[k], at, i, member);
 }
 
 void advice_print(FILE *f, const char *path, const struct spec *s)

@@ -234,25 +234,12 @@ const char *env_quote(char *buf, size_t size, const char *s)
 
 	buf[n++] = '"';
 	for (; left && n + 12 < size; s += len, left -= len) {
-		static const char named[] = "\"\"\\\\\nn\rr\tt";
-		const char *k;
+		char shown[UTF8_SHOWN];
 
-		len = utf8_len(s, left);
-		for (k = named; *k && *k != *s; k += 2)
-			;
-		if (len > 1) {
-			memcpy(buf + n, s, len);
-			n += len;
-		} else if (*k) {
-			buf[n++] = '\\';
-			buf[n++] = k[1];
-		} else if (len == 0 || (unsigned char)*s < 0x20 || *s == 0x7f) {
-			n += (size_t)snprintf(buf + n, size - n, "\\u{%x}",
-					      (unsigned char)*s);
-			len = 1;
-		} else {
-			buf[n++] = *s;
-		}
+		len = utf8_show(s, left, shown);
+		n += (size_t)snprintf(buf + n, size - n, "%s%s",
+				      *s == '"' || *s == '\\' ? "\\" : "",
+				      shown);
 	}
 	buf[n++] = '"';
 	buf[n] = '\0';

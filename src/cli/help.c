@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 enum { WORD_MAX = 64, HELP_COLUMN = 24, HELP_WIDTH = 79 };
 
 static size_t min_of(size_t a, size_t b)
@@ -133,12 +135,14 @@ void help_verb(FILE *f, const struct verb *v)
 int verb_usage(const char *verb, const char *fmt, ...)
 {
 	const struct verb *v = verb_find(verb);
+	char text[sizeof(((struct err *)0)->text)];
 	va_list ap;
 
-	fprintf(stderr, "cellos %s: ", verb);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	fprintf(stderr, "cellos %s: ", verb);
+	utf8_print(stderr, text);
 	fprintf(stderr, "\nTry \"cellos %s --help\".\n", verb);
 	return v && v->usage_exit ? v->usage_exit : EXIT_USAGE;
 }

@@ -16,7 +16,7 @@ static void plan_free(struct plan **p)
 static int print_plan(const struct run_args *a)
 {
 	OWNED(run_setup_drop) struct run_setup s = { 0 };
-	OWNED(wbuf_drop) struct wbuf out = WBUF_INIT(1024 * 1024);
+	OWNED(wbuf_drop) struct wbuf out = WBUF_INIT(8 * 1024 * 1024);
 	OWNED(plan_free) struct plan *plan = calloc(1, sizeof(*plan));
 	struct err e = { 0 };
 

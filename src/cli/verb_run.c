@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/utf8.h"
 #include "cli/gc_report.h"
 #include "cli/lifecycle.h"
 #include "cli/refusals.h"
@@ -97,6 +98,13 @@ static int exit_status(const struct lifecycle_result *r)
 	return EXIT_RUN_FAILED;
 }
 
+static void tell_journal(const char *path)
+{
+	fputs("Events: ", stderr);
+	utf8_print(stderr, path);
+	fputc('\n', stderr);
+}
+
 /* The command speaks for itself; we only say what it cannot know. */
 static void tell(const struct lifecycle_result *r, const char *journal,
 		 const struct err *e)
@@ -121,11 +129,10 @@ static void tell(const struct lifecycle_result *r, const char *journal,
 		/* it is named there, and this host is not the reason */
 		if (r->lost_events)
 			break;
-		fprintf(stderr, "%sEvents: %s\n",
-			r->started ? ""
-				   : "\"cellos doctor\" says what works "
-				     "here. ",
-			journal);
+		if (!r->started)
+			fputs("\"cellos doctor\" says what works here. ",
+			      stderr);
+		tell_journal(journal);
 		break;
 	}
 }
@@ -170,11 +177,12 @@ static int run_cell(const struct run_args *a)
 	if (lifecycle_run(&c, &r, &e))
 		tell(&r, journal, &e);
 	refusals_print(stderr, &refused, a->spec_path != NULL);
-	if (r.residue_class && strcmp(r.residue_class, "none") != 0)
-		fprintf(stderr,
-			"cellos: something of the cell is left; \"cellos gc\" "
-			"clears it. Events: %s\n",
-			journal);
+	if (r.residue_class && strcmp(r.residue_class, "none") != 0) {
+		fputs("cellos: something of the cell is left; \"cellos gc\" "
+		      "clears it. ",
+		      stderr);
+		tell_journal(journal);
+	}
 	return exit_status(&r);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "cli/advice.h"
 #include "cli/run_setup.h"
 #include "cli/verb.h"
@@ -57,6 +58,7 @@ int verb_validate(int argc, char **argv)
 	if (strcmp(path, "-") == 0)
 		path = "standard input";
 	advice_print(stderr, path, &d.spec);
-	printf("%s: valid\n", path);
+	utf8_print(stdout, path);
+	puts(": valid");
 	return EXIT_FINE;
 }

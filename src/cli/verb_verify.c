@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/utf8.h"
 #include "cell/state.h"
 #include "cli/units.h"
 #include "cli/verb.h"
@@ -121,12 +122,14 @@ static void print_finding(const char *file, const struct verify_finding *f)
 {
 	const struct verify_finding_info *info = &verify_findings[f->kind];
 
-	printf("%s", file);
+	utf8_print(stdout, file);
 	if (f->line)
 		printf(":%llu", (unsigned long long)f->line);
 	printf(": %s: %s", info->word, info->text);
-	if (f->detail[0])
-		printf(": %s", f->detail);
+	if (f->detail[0]) {
+		fputs(": ", stdout);
+		utf8_print(stdout, f->detail);
+	}
 	if (f->run_uuid[0])
 		printf(" (run %s", f->run_uuid);
 	if (f->run_uuid[0] && f->event)
@@ -139,7 +142,8 @@ static void print_lines(const char *file, const struct verify_result *r,
 {
 	for (size_t i = 0; i < r->n_findings; i++)
 		print_finding(file, &r->findings[i]);
-	printf("%s: %zu run%s, %llu events: %s\n", file, r->n_runs,
+	utf8_print(stdout, file);
+	printf(": %zu run%s, %llu events: %s\n", r->n_runs,
 	       r->n_runs == 1 ? "" : "s", (unsigned long long)count_events(r),
 	       verdict_text(status));
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "cli/config.h"
 #include "cli/help.h"
 
@@ -239,7 +240,9 @@ static int unknown_verb(const char *word)
 
 	for (size_t i = 0; i < verb_count; i++)
 		best = help_nearer(word, best, verbs[i].name);
-	fprintf(stderr, "cellos: unknown verb \"%s\"", word);
+	fputs("cellos: unknown verb \"", stderr);
+	utf8_print(stderr, word);
+	fputs("\"", stderr);
 	if (best)
 		fprintf(stderr, "; did you mean \"%s\"?", best);
 	fputs("\nTry \"cellos help\".\n", stderr);

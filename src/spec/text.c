@@ -3,8 +3,9 @@
 #include "spec/text.h"
 
 #include <stdio.h>
+#include <string.h>
 
-#include "base/attr.h"
+#include "base/utf8.h"
 
 uint32_t text_next(struct slice *s)
 {
@@ -29,39 +30,12 @@ bool text_is_space(uint32_t c)
 	       c == 0x3000;
 }
 
-/* Controls, format characters, spaces other than ' ', private use, tags */
-static bool is_printable(uint32_t c)
+static size_t put_char(char buf[UTF8_SHOWN], char quote, struct slice raw)
 {
-	static const uint32_t hidden[][2] = {
-		{ 0x00, 0x1f },	       { 0x7f, 0xa0 },	   { 0xad, 0xad },
-		{ 0x600, 0x605 },      { 0x61c, 0x61c },   { 0x1680, 0x1680 },
-		{ 0x180e, 0x180e },    { 0x2000, 0x200f }, { 0x2028, 0x202f },
-		{ 0x205f, 0x206f },    { 0x3000, 0x3000 }, { 0xd800, 0xf8ff },
-		{ 0xfeff, 0xfeff },    { 0xfff0, 0xfffb }, { 0xfffe, 0xffff },
-		{ 0xe0000, 0x10ffff },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(hidden); i++)
-		if (c >= hidden[i][0] && c <= hidden[i][1])
-			return false;
-	return true;
-}
-
-static size_t put_char(char buf[16], uint32_t c, char quote, struct slice raw)
-{
-	char letter = c == '\n'	  ? 'n'
-		      : c == '\r' ? 'r'
-		      : c == '\t' ? 't'
-		      : c == 0	  ? '0'
-				  : 0;
-
-	if (c == (uint32_t)quote || c == '\\')
-		letter = (char)c;
-	if (letter)
-		return (size_t)snprintf(buf, 16, "\\%c", letter);
-	if (!is_printable(c))
-		return (size_t)snprintf(buf, 16, "\\u{%x}", (unsigned)c);
-	return (size_t)snprintf(buf, 16, "%.*s", (int)raw.n, raw.p);
+	if (raw.p[0] == quote || raw.p[0] == '\\')
+		return (size_t)snprintf(buf, UTF8_SHOWN, "\\%c", raw.p[0]);
+	(void)utf8_show(raw.p, raw.n, buf);
+	return strlen(buf);
 }
 
 static const char *escape(char *buf, struct slice s, const char *around)
@@ -71,12 +45,12 @@ static const char *escape(char *buf, struct slice s, const char *around)
 
 	while (s.n) {
 		struct slice raw = s;
-		char one[16];
+		char one[UTF8_SHOWN];
 		size_t n;
-		uint32_t c = text_next(&s);
 
+		(void)text_next(&s);
 		raw.n -= s.n;
-		n = put_char(one, c, '"', raw);
+		n = put_char(one, '"', raw);
 		if (len + n + sizeof(cut) + 1 > TEXT_QUOTED) {
 			memcpy(buf + len, cut, sizeof(cut) - 1);
 			len += sizeof(cut) - 1;
@@ -101,7 +75,7 @@ const char *text_bare(char buf[TEXT_QUOTED], struct slice s)
 
 const char *text_char(char buf[16], uint32_t c)
 {
-	char utf8[4], one[16];
+	char utf8[4], one[UTF8_SHOWN];
 	size_t n = 0;
 
 	if (c < 0x80) {
@@ -114,7 +88,7 @@ const char *text_char(char buf[16], uint32_t c)
 		utf8[n++] = (char)(0x80 | (c >> 6 & 0x3f));
 		utf8[n++] = (char)(0x80 | (c & 0x3f));
 	}
-	(void)put_char(one, c, '\'', (struct slice){ utf8, n });
+	(void)put_char(one, '\'', (struct slice){ utf8, n });
 	(void)snprintf(buf, 16, "'%.13s'", one);
 	return buf;
 }

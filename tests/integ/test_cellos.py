@@ -297,6 +297,79 @@ def test_what_is_wrong_in_a_document_is_named(cells, tmp_path):
     assert r.rc == 125 and "absent.json" in r.err
 
 
+EVIL, SHOWN = "\x1b[31m\u009b\nError: é", r"\u{1b}[31m\u{9b}\nError: é"
+
+
+def evil(**more):
+    spec = {"id": "a", "authority": {}, "lifetime": {"ttlSeconds": 9},
+            "run": {"argv": ["true"]}}
+    for at, value in more.items():
+        if at in ("argv", "workingDirectory"):
+            spec["run"][at] = value
+        else:
+            spec["authority"][at] = value
+    return {"apiVersion": "cellos.io/v1", "kind": "ExecutionCell",
+            "spec": spec}
+
+
+def mount_of(path):
+    return {"filesystem": {"mounts": [{"path": path, "mode": "ro"}]}}
+
+
+@pytest.mark.parametrize("verb,doc,shown", [
+    ("run", evil(argv=[EVIL]), "exec: " + SHOWN),
+    ("validate", evil(**{EVIL: 1}), "/spec/authority/%s is not" % SHOWN),
+    ("run", evil(**mount_of("/" + EVIL)), "source: mount /" + SHOWN),
+    ("plan", evil(**mount_of("/" + EVIL)), "source: mount /" + SHOWN),
+    ("run", evil(workingDirectory="/" + EVIL),
+     "source: workingDirectory /" + SHOWN),
+    ("run", evil(workingDirectory=EVIL),
+     'workingDirectory "%s" is not' % SHOWN),
+])
+def test_text_of_a_document_is_no_line_of_a_message(cells, tmp_path, verb, doc,
+                                                    shown):
+    path = tmp_path / "doc.json"
+    path.write_text(json.dumps(doc))
+    r = cells.verb(verb, path)
+    assert r.rc not in (0, 2) and r.out == ""
+    assert shown in r.err, r.err
+    check_lines(r.err)
+
+
+def check_lines(text):
+    """No line that a text from outside made, nothing a terminal obeys."""
+    assert text.count("\nError: ") == 0
+    assert re.search(r"[^\n\x20-\x7eé]", text) is None, text
+
+
+@pytest.mark.parametrize("argv", [
+    [EVIL], ["help", EVIL], ["ps", EVIL], ["run", "--" + EVIL],
+    ["validate", EVIL], ["verify", EVIL], ["kill", EVIL],
+    ["kill", "--signal", EVIL, "x"], ["image", EVIL],
+    ["run", "--timeout", EVIL, "--", "true"], ["run", "--", EVIL],
+    ["run", "--events", "/nowhere/" + EVIL, "--", "true"],
+    ["run", "--rw", "/" + EVIL, "--", "true"],
+])
+def test_an_argument_is_no_line_of_a_message(cells, argv):
+    r = cells.verb(*argv)
+    assert r.rc != 0
+    assert SHOWN in r.out + r.err
+    check_lines(r.out + r.err)
+
+
+def test_a_path_is_no_step_of_a_plan(cells, tmp_path):
+    made = tmp_path / (EVIL + "\n  9  exec")
+    made.mkdir()
+    r = cells.verb("plan", "--ro", made, "--", EVIL)
+    assert (r.rc, r.err) == (0, "")
+    check_lines(r.out)
+    steps = r.out.splitlines()
+    shown = "%s/%s" % (tmp_path, SHOWN + r"\n  9  exec")
+    assert any(re.fullmatch(r" *\d+  bind +%s ro  # declared, read-only"
+                            % re.escape(shown), s) for s in steps), r.out
+    assert re.fullmatch(r" *\d+  exec +" + re.escape(SHOWN), steps[-1])
+
+
 def way_out(hosts, allowlist=(), **more):
     rules = [{"host": h, "port": 443} for h in hosts]
     dns = {"hostnameAllowlist": list(allowlist), **more}

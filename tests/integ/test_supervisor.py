@@ -243,6 +243,21 @@ def test_unknown_member_warns_or_refuses(sup):
     assert "/spec/run/timeotMs" in d.reason and "timeoutMs" in d.reason
 
 
+def test_text_of_a_document_is_no_line_of_the_log_or_of_an_error(sup):
+    evil = "\x1b[31m\u009b\nError: é"
+    shown = "/spec/run/\\u{1b}[31m\\u{9b}\\nError: é"
+    d = sup.run(document(**{evil: 1}))
+    assert d.code == 0
+    line, = [s for s in d.err.splitlines() if "unknown member" in s]
+    # the quotes of the log have their own form for control bytes
+    assert line.endswith('unknown member "%s" is ignored' % shown.replace(
+        "\\u{1b}", "\\x1b").replace("\\n", "\\x0a"))
+    d = sup.run(document(**{evil: 1}), CELLOS_STRICT_CONFIG="1")
+    assert d.code == 1
+    assert d.err.splitlines()[-1] == (
+        "Error: invalid cell specification: %s is not a known member" % shown)
+
+
 def test_grace_bound_outside_portable(sup):
     long = document(limits={"gracefulShutdownSeconds": 121})
     d = sup.run(long, profile=FULL)

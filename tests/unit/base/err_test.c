@@ -132,9 +132,14 @@ static void print(void **state)
 	err_print(f, &e);
 	(void)err_wrap(&e, "two");
 	err_print(f, &e);
+	(void)err_set(&e, ERR_PLAIN, 0, "\033[31m\nError: 1");
+	(void)err_wrap(&e, "\xc3\xa9\n");
+	err_print(f, &e);
 	(void)fclose(f);
 	assert_string_equal(out, "Error: one\n"
-				 "Error: two\n\nCaused by:\n    one\n");
+				 "Error: two\n\nCaused by:\n    one\n"
+				 "Error: \xc3\xa9\\n\n\nCaused by:\n"
+				 "    \\u{1b}[31m\\nError: 1\n");
 	free(out);
 }
 

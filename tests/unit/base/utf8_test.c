@@ -83,11 +83,50 @@ static void test_malformed(void **state)
 		assert_int_equal(len_of(bad[i], 4), 0);
 }
 
+static void test_shown(void **state)
+{
+	static const struct {
+		const char *in, *out;
+	} cases[] = {
+		{ "a b \"\\'/~", "a b \"\\'/~" },
+		{ "\n\r\t", "\\n\\r\\t" },
+		{ "\x01\x1b[31m\x7f", "\\u{1}\\u{1b}[31m\\u{7f}" },
+		/* CSI as one character; what turns text around; a line's end */
+		{ "\xc2\x9b", "\\u{9b}" },
+		{ "\xe2\x80\xae", "\\u{202e}" },
+		{ "\xe2\x80\xa8", "\\u{2028}" },
+		{ "\xee\x80\x80", "\\u{e000}" },
+		{ "\xf3\xa0\x80\x81", "\\u{e0001}" },
+		{ "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+		  "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80" },
+		{ "\x9b\xff\xc3", "\\u{9b}\\u{ff}\\u{c3}" },
+	};
+	char one[UTF8_SHOWN];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *out = NULL;
+		size_t n = 0;
+		FILE *f = open_memstream(&out, &n);
+
+		assert_non_null(f);
+		utf8_print(f, cases[i].in);
+		(void)fclose(f);
+		assert_string_equal(out, cases[i].out);
+		free(out);
+	}
+	assert_int_equal(utf8_show("\0a", 2, one), 1);
+	assert_string_equal(one, "\\0");
+	assert_int_equal(utf8_show("\xf4\x8f\xbf\xbf", 4, one), 4);
+	assert_string_equal(one, "\\u{10ffff}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_well_formed),
 		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
