@@ -3,6 +3,7 @@
 #include "cli/help.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
@@ -130,6 +131,13 @@ void help_verb(FILE *f, const struct verb *v)
 		wrapped(f, at, o->doc);
 	}
 	wrapped(f, fprintf(f, "  -h, --help"), "print this and exit");
+}
+
+int output_flush(struct err *e)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	return err_set(e, ERR_PLAIN, errno, "write standard output");
 }
 
 int verb_usage(const char *verb, const char *fmt, ...)

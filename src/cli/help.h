@@ -5,12 +5,20 @@
 
 #include <stdio.h>
 
+#include "base/err.h"
 #include "cli/verb.h"
 
 /** help_all() - what `cellos help` prints */
 void help_all(FILE *f);
 /** help_verb() - what `cellos VERB --help` prints */
 void help_verb(FILE *f, const struct verb *v);
+
+/**
+ * output_flush() - was all of standard output written?
+ *
+ * Return: 0, or -1 with @e
+ */
+int output_flush(struct err *e);
 
 /**
  * help_nearer() - keep the word that is closest to what was typed

@@ -12,6 +12,7 @@
 #include "cli/document.h"
 #include "cli/env.h"
 #include "cli/gc_report.h"
+#include "cli/help.h"
 #include "cli/reach.h"
 #include "cli/lifecycle.h"
 #include "cli/signing.h"
@@ -42,7 +43,7 @@ static void help_row(struct env_info v, const char *dflt)
 	(void)putchar('\n');
 }
 
-static int print_help(void)
+static int print_help(struct err *e)
 {
 	(void)fputs(usage, stdout);
 	for (size_t i = 0; i < env_count(); i++) {
@@ -57,7 +58,7 @@ static int print_help(void)
 						       .dflt);
 		help_row(v, v.dflt ? v.dflt : n);
 	}
-	return fflush(stdout) == 0 ? 0 : 1;
+	return output_flush(e);
 }
 
 static int validate(const char *path, struct err *e)
@@ -173,9 +174,7 @@ static int dispatch(int argc, char **argv, bool portable, struct err *e)
 
 	if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0) {
 		(void)puts("cellos-supervisor 0.5.1");
-		return fflush(stdout) == 0
-			       ? 0
-			       : err_set(e, ERR_PLAIN, 0, "write version");
+		return output_flush(e);
 	}
 	if (strcmp(first, "secret") == 0)
 		return secret(argc, argv, e);
@@ -188,13 +187,18 @@ int supervisor_main(int argc, char **argv)
 {
 	bool portable = false;
 	struct err e = { 0 };
+	int r;
 
 	if (argc > 1 &&
-	    (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-		return print_help();
-	log_setup();
-	if (profile_enter(&portable, &e) == 0 &&
-	    dispatch(argc, argv, portable, &e) == 0)
+	    (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		r = print_help(&e);
+	} else {
+		log_setup();
+		r = profile_enter(&portable, &e);
+		if (!r)
+			r = dispatch(argc, argv, portable, &e);
+	}
+	if (!r)
 		return 0;
 	err_print(stderr, &e);
 	return 1;

@@ -2,7 +2,6 @@
 /* The tables of verbs and options, and the way from argv[1] to a verb. */
 #include "cli/verb.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,15 +293,17 @@ int verb_help(int argc, char **argv)
 /* Output that did not reach its file is a failure like any other. */
 static int flushed(const struct verb *v, int status)
 {
-	char why[128];
+	struct err e;
 
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	if (output_flush(&e) == 0)
 		return status;
-	err_os_text(errno, why, sizeof(why));
-	fprintf(stderr, "Error: write standard output: %s\n", why);
+	err_print(stderr, &e);
 	if (status != EXIT_FINE)
 		return status;
-	return v->run == verb_run ? EXIT_RUN_FAILED : EXIT_FAILED;
+	if (v->run == verb_run)
+		return EXIT_RUN_FAILED;
+	/* of which 1 says that the file was falsified */
+	return v->run == verb_verify ? EXIT_USAGE : EXIT_FAILED;
 }
 
 int verb_main(int argc, char **argv)

@@ -112,13 +112,52 @@ def test_version(cells):
         assert r.rc == 0 and re.fullmatch(r"cellos \d+\.\d+\.\d+\n", r.out)
 
 
-def test_output_that_is_lost_is_a_failure(cells):
+def lost(cells, program, *argv, **env):
+    """Exit status and stderr of a program whose stdout is full."""
     with open("/dev/full", "w", encoding="ascii") as full:
-        p = subprocess.run([cells.cellos, "help"], stdout=full,
-                           stderr=subprocess.PIPE, env=cells.environ(),
-                           check=False)
-    assert p.returncode == 1
-    assert b"write standard output: No space left on device" in p.stderr
+        p = subprocess.run([program, *argv], stdout=full,
+                           stderr=subprocess.PIPE, check=False,
+                           env={**cells.environ(), **env})
+    return p.returncode, p.stderr.decode()
+
+
+LOST = ("Error: write standard output: No space left on device "
+        "(os error 28)\n")
+
+
+@pytest.mark.parametrize("argv,rc", [
+    (["help"], 1), (["version"], 1), (["completion", "bash"], 1),
+    (["verify", "--help"], 2), (["run", "--print-spec", "--", "true"], 125),
+])
+def test_output_that_is_lost_is_a_failure(cells, argv, rc):
+    assert lost(cells, cells.cellos, *argv) == (rc, LOST)
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_verdict_that_is_lost_is_no_verdict(cells, flags):
+    """1 would say that the file was falsified."""
+    r = cells.run("true")
+    good = ["verify", *flags, r.events_path]
+    assert lost(cells, cells.cellos, *good) == (2, LOST)
+    read, write = os.pipe()
+    os.close(read)      # as behind `| true`
+    p = subprocess.run([cells.cellos, *good], stdout=write, check=False,
+                       stderr=subprocess.PIPE, env=cells.environ())
+    os.close(write)
+    assert (p.returncode, p.stderr) == (
+        2, b"Error: write standard output: Broken pipe (os error 32)\n")
+    text = pathlib.Path(r.events_path).read_text(encoding="utf-8")
+    bad = pathlib.Path(r.events_path + ".bad")
+    assert '"argc":1,' in text
+    bad.write_text(text.replace('"argc":1,', '"argc":2,'), encoding="utf-8")
+    assert lost(cells, cells.cellos, "verify", *flags, bad) == (1, LOST)
+
+
+@pytest.mark.parametrize("flag", ["--version", "--help"])
+def test_the_other_face_says_that_its_output_is_lost(cells, flag):
+    got = lost(cells, BUILD / "cellos-supervisor", flag,
+               CELLOS_DEPLOYMENT_PROFILE="portable")
+    assert (got[0], got[1].splitlines()[-1]) == (1, LOST.rstrip())
 
 
 # -- run --
