@@ -2,14 +2,14 @@
 /* Within a run: its door, from what is declared to what was let through. */
 #include "cli/lifecycle_int.h"
 
-#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/stop.h"
 #include "cli/env.h"
+#include "cli/resolve.h"
 #include "evidence/event_net.h"
 #include "gate/evidence.h"
 #include "sys/pidfd.h"
@@ -53,22 +53,11 @@ static int judge(struct life *l, int r)
 /* By the runner's own resolver: a fact for readers, no verdict uses it. */
 static void resolve(struct life *l, size_t i)
 {
-	const struct addrinfo want = { .ai_socktype = SOCK_STREAM };
 	struct ip_addr targets[EVENT_TARGETS_MAX];
-	struct addrinfo *list = NULL;
 	char now[CLOCK_TEXT_SIZE];
-	uint16_t port;
-	size_t n = 0;
+	size_t n = resolve_host(l->req.spec->authority.egress_rules.p[i].host,
+				targets, EVENT_TARGETS_MAX);
 
-	if (getaddrinfo(l->req.spec->authority.egress_rules.p[i].host.p, NULL,
-			&want, &list))
-		list = NULL;
-	for (struct addrinfo *a = list; a && n < EVENT_TARGETS_MAX;
-	     a = a->ai_next)
-		if (!ip_of_sockaddr(a->ai_addr, &targets[n], &port))
-			n++;
-	if (list)
-		freeaddrinfo(list);
 	clock_text(now, clock_wall(), CLOCK_FORM_A);
 	event_dns_resolution(&l->body, &l->run, i, targets, n, now);
 	life_emit(l, EVENT_DNS_RESOLUTION);
@@ -81,7 +70,7 @@ void life_announce_rules(struct life *l)
 	for (size_t i = 0; i < l->req.spec->authority.egress_rules.n; i++) {
 		if (judge(l, gate_evidence_rule(&ev, i)))
 			return;
-		if (l->c->resolve_egress)
+		if (l->c->resolve_egress && !stop_pending())
 			resolve(l, i);
 	}
 }

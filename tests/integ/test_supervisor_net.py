@@ -2,9 +2,12 @@
 """cellos-supervisor and the network: what it says of declared egress, of the
 filter and of each way out, as the original's own suite looks for it."""
 import json
+import os
 import re
+import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -139,6 +142,81 @@ def test_resolved_by_the_host(sup):
     assert [t for t in d.types() if t in (
         "dns_resolution", "l7_egress_decision")] == [
             "l7_egress_decision", "dns_resolution"] * 3
+
+
+# In a network of its own, whose one name server says what it is asked, and
+# never answers; the runner follows.
+SILENT = """
+import os, select, socket, struct, sys
+control, told = int(sys.argv[1]), int(sys.argv[2])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 53))
+if os.fork():
+    os.closerange(3, 256)
+    os.execv(sys.argv[3], sys.argv[3:])
+os.closerange(0, 3)
+while select.select([s, control], [], [])[0] == [s]:
+    os.write(told, s.recv(512)[12:].split(b"\\0")[0] + b"\\n")
+"""
+
+
+@pytest.fixture
+def silent(sup):
+    """popen(document): a supervisor, and what its name server was asked."""
+    (sup.tmp / "silent.py").write_text(SILENT)
+    (sup.tmp / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    (sup.tmp / "hosts").write_text("192.0.2.7 known.example\n"
+                                   "2001:db8::7 known.example\n")
+    control, hold = os.pipe()
+    asked, told = os.pipe()
+
+    def popen(text, **env):
+        script = ("ip link set lo up && mount --bind resolv.conf "
+                  "/etc/resolv.conf && mount --bind hosts /etc/hosts && "
+                  "exec %s silent.py %d %d %s %s" % (
+                      PYTHON, control, told, EXE, sup.spec(text)))
+        user = ["-U", "-r"] if os.getuid() else []
+        return subprocess.Popen(
+            ["unshare", *user, "-n", "-m", "sh", "-c", script],
+            env=sup.env(CELLOS_RESOLVE_EGRESS_DNS="1", **env),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, cwd=sup.tmp, pass_fds=(control, told))
+
+    yield popen, os.fdopen(asked, "rb")
+    for fd in (control, hold, told):
+        os.close(fd)
+
+
+def test_a_resolver_that_does_not_answer_has_three_seconds(sup, silent):
+    popen, asked = silent
+    rules = [rule("192.0.2.0/24"), rule("192.0.2.10"),
+             rule("known.example"), rule("slow.example")]
+    p = popen(spec(egress=rules))
+    start = asked.readline() and time.monotonic()
+    d = sup.finish(p)
+    took = time.monotonic() - start
+    assert d.code == 0, d.err
+    assert [(e["fqdn"], sorted(t["address"] for t in e["targets"]))
+            for e in d.all("dns_resolution")] == [
+                ("192.0.2.0/24", []), ("192.0.2.10", ["192.0.2.10"]),
+                ("known.example", ["192.0.2.7", "2001:db8::7"]),
+                ("slow.example", [])]
+    assert 2.5 < took < 3 + 3 * SLACK
+
+
+@pytest.mark.parametrize("sig", ["TERM", "INT", "HUP"])
+def test_a_lookup_ends_with_the_run(sup, silent, sig):
+    popen, asked = silent
+    p = popen(spec(egress=[rule("slow.example"), rule("other.example")]))
+    assert asked.readline() == b"\x04slow\x07example\n"
+    p.send_signal(getattr(signal, "SIG" + sig))
+    start = time.monotonic()
+    d = sup.finish(p)
+    assert time.monotonic() - start < 2 * SLACK
+    assert (d.code, d.reason) == (1, "runner received SIG" + sig)
+    assert [e["fqdn"] for e in d.all("dns_resolution")] == ["slow.example"]
+    assert d.all("process_spawned") == []
+    assert d.data("destroyed")["reason"] == d.reason
 
 
 # -- the observed gate ----------------------------------------------------
