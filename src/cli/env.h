@@ -126,6 +126,10 @@ enum env_status {
 	X("CELLOS_HOST_TELEMETRY_SIGN_ALG", ENUM, "off", IGNORED,             \
 	  "events of a guest are signed as all of a run are")                 \
 	X("CELLOS_HOST_TELEMETRY_SIGN_KID", STRING, "", IGNORED, "the same")  \
+	X("CELLOS_HOST_TELEMETRY_SIGN_HMAC_KEY", STRING, "", IGNORED,         \
+	  "events of a guest are signed as all of a run are")                 \
+	X("CELLOS_HOST_TELEMETRY_SIGN_ED25519_SK", STRING, "", IGNORED,       \
+	  "events of a guest are signed as all of a run are")                 \
 	X("CELLOS_BROKER", ENUM, "memory", ACTIVE,                            \
 	  "env: secrets from CELLOS_SECRET_<KEY>; with secretRefs every "     \
 	  "other broker is refused")                                          \
@@ -188,6 +192,8 @@ enum env_status {
 	  "names are resolved when the cell asks for them only")              \
 	X("CELLOS_DNS_AUTHORITY_CONTINUOUS", TRUTHY, "", IGNORED,             \
 	  "needs CELLOS_DNS_AUTHORITY_REFRESH")                               \
+	X("CELLOS_DNS_AUTHORITY_TICK_INTERVAL_SECS", INTEGER, "", IGNORED,    \
+	  "needs CELLOS_DNS_AUTHORITY_REFRESH")                               \
 	X("CELLOS_DNS_PROXY", TRUTHY, "", ACTIVE,                             \
 	  "the resolver also listens at the endpoint of the first resolver, " \
 	  "inside the cell")                                                  \
@@ -199,6 +205,18 @@ enum env_status {
 	  "document says; dot, doh and doq are refused")                      \
 	X("CELLOS_DNS_UPSTREAM_TRANSPORT", ENUM, "", ACTIVE,                  \
 	  "older name of CELLOS_DNS_UPSTREAM_PROTOCOL, which wins")           \
+	X("CELLOS_DNS_UPSTREAM_DOT_SERVER", STRING, "", IGNORED,              \
+	  "of the protocol dot, which is refused")                            \
+	X("CELLOS_DNS_UPSTREAM_DOT_PORT", INTEGER, "", IGNORED,               \
+	  "of the protocol dot, which is refused")                            \
+	X("CELLOS_DNS_UPSTREAM_DOT_SNI", STRING, "", IGNORED,                 \
+	  "of the protocol dot, which is refused")                            \
+	X("CELLOS_DNS_UPSTREAM_DOH_URL", STRING, "", IGNORED,                 \
+	  "of the protocol doh, which is refused")                            \
+	X("CELLOS_DNS_UPSTREAM_DOQ_SERVER", STRING, "", IGNORED,              \
+	  "of the protocol doq, which is refused")                            \
+	X("CELLOS_DNS_UPSTREAM_DOQ_PORT", INTEGER, "", IGNORED,               \
+	  "of the protocol doq, which is refused")                            \
 	X("CELLOS_DNSSEC_TRUST_ANCHORS_PATH", PATH, "", REFUSED,              \
 	  "answers are not validated by DNSSEC")                              \
 	X("CELLOS_SNI_PROXY", TRUTHY, "", ACTIVE,                             \
@@ -214,6 +232,14 @@ enum env_status {
 	  "1: write network_flow_decision for each connection, count them")   \
 	X("CELLOS_FIRECRACKER_PER_FLOW_EBPF", EXACT, "", ACTIVE,              \
 	  "as CELLOS_PER_FLOW_REALTIME")                                      \
+	X("CELLOS_FIRECRACKER_PER_FLOW_BACKEND", ENUM, "", IGNORED,           \
+	  "connections are told by the gate, the rest by nflog")              \
+	X("CELLOS_PER_FLOW_BACKEND", ENUM, "", IGNORED,                       \
+	  "connections are told by the gate, the rest by nflog")              \
+	X("CELLOS_FIRECRACKER_PER_FLOW_NFLOG_GROUP", INTEGER, "", IGNORED,    \
+	  "a cell's network has groups of its own")                           \
+	X("CELLOS_EBPF_OBJECT_PATH", PATH, "", IGNORED,                       \
+	  "no eBPF program is loaded")                                        \
 	X("CELLOS_EXPORT_DIR", PATH, "", IGNORED, "needs spec.export")        \
 	X("CELLOS_EXPORT_HTTP_BASE_URL", STRING, "", IGNORED,                 \
 	  "needs spec.export; must still be an http(s) URL")                  \

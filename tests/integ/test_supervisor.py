@@ -16,6 +16,7 @@ import pytest
 from conftest import processes
 from supervisor_harness import (EXE, VECTOR_1, VECTOR_1_CANON, VECTOR_1_RAW,
                                 Done, Supervisor, document)
+from test_docs import env_rows
 
 FULL = None     # CELLOS_DEPLOYMENT_PROFILE unset: a full cell
 BOTH = pytest.mark.parametrize("profile", ["portable", FULL],
@@ -241,6 +242,24 @@ def test_unknown_member_warns_or_refuses(sup):
     d = sup.run(typo, CELLOS_STRICT_CONFIG="yes")
     assert d.code == 1 and d.events == []
     assert "/spec/run/timeotMs" in d.reason and "timeoutMs" in d.reason
+
+
+def test_what_has_no_effect_says_so(sup):
+    names = {r[0] for r in env_rows() if r[3] == "IGNORED"}
+    assert names >= {
+        "CELLOS_HOST_TELEMETRY_SIGN_HMAC_KEY",
+        "CELLOS_HOST_TELEMETRY_SIGN_ED25519_SK",
+        "CELLOS_DNS_AUTHORITY_TICK_INTERVAL_SECS",
+        "CELLOS_DNS_UPSTREAM_DOT_SERVER", "CELLOS_DNS_UPSTREAM_DOT_PORT",
+        "CELLOS_DNS_UPSTREAM_DOT_SNI", "CELLOS_DNS_UPSTREAM_DOH_URL",
+        "CELLOS_DNS_UPSTREAM_DOQ_SERVER", "CELLOS_DNS_UPSTREAM_DOQ_PORT",
+        "CELLOS_FIRECRACKER_PER_FLOW_BACKEND", "CELLOS_PER_FLOW_BACKEND",
+        "CELLOS_FIRECRACKER_PER_FLOW_NFLOG_GROUP", "CELLOS_EBPF_OBJECT_PATH"}
+    d = sup.run(document(), **{n: "http://x" for n in names})
+    assert d.code == 0, d.err
+    told = re.findall(r" WARN \S+: (\S+) has no effect in this build: .",
+                      d.err)
+    assert sorted(told) == sorted(names)
 
 
 def test_text_of_a_document_is_no_line_of_the_log_or_of_an_error(sup):
