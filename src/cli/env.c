@@ -36,19 +36,6 @@ struct env_info env_info(size_t i)
 				  l->what };
 }
 
-const char *env_class_word(enum env_class c)
-{
-	static const char *const words[] = {
-		[ENV_PRESENCE] = "presence",   [ENV_TRUTHY] = "truthy",
-		[ENV_NOT_FALSY] = "not-falsy", [ENV_EXACT] = "exact",
-		[ENV_ENUM] = "enum",	       [ENV_STRING] = "string",
-		[ENV_PATH] = "path",	       [ENV_INTEGER] = "integer",
-	};
-	_Static_assert(ARRAY_SIZE(words) == ENV_CLASS_NUM, "a word per class");
-
-	return words[c];
-}
-
 const char *env_status_word(enum env_status s)
 {
 	switch (s) {
@@ -60,21 +47,6 @@ const char *env_status_word(enum env_status s)
 		break;
 	}
 	return "ignored";
-}
-
-void env_print_table(struct wbuf *b)
-{
-	for (size_t i = 0; i < env_count(); i++) {
-		struct env_info v = env_info(i);
-
-		wbuf_fmt(b, "%s\t%s\t", v.name, env_class_word(v.cls));
-		if (v.dflt)
-			wbuf_str(b, v.dflt);
-		else
-			wbuf_fmt(b, "%" PRIu64,
-				 limit_table[i - ARRAY_SIZE(table)].dflt);
-		wbuf_fmt(b, "\t%s\t%s\n", env_status_word(v.status), v.doc);
-	}
 }
 
 const char *env_text(const char *name)

@@ -12,7 +12,6 @@
 
 #include "base/err.h"
 #include "base/limits.h"
-#include "base/wbuf.h"
 
 enum env_class {
 	ENV_PRESENCE,  /* any value switches it on, "0" and "" too */
@@ -264,11 +263,7 @@ struct env_info {
 /* ENV_TABLE and one row per limit of base/limits.h, in this order. */
 size_t env_count(void);
 struct env_info env_info(size_t i);
-const char *env_class_word(enum env_class c);
 const char *env_status_word(enum env_status s);
-
-/** env_print_table() - name, class, default, status, text; tab-separated */
-void env_print_table(struct wbuf *b);
 
 /** env_text() - the value, NULL if unset or not UTF-8 */
 const char *env_text(const char *name);

@@ -450,12 +450,6 @@ int journal_boundary_end(struct journal *j, struct err *e)
 	return flush_to(j, 0, e) ? -1 : sync_now(j, e);
 }
 
-int journal_boundary(struct journal *j, struct err *e)
-{
-	return journal_boundary_begin(j, e) || journal_boundary_end(j, e) ? -1
-									  : 0;
-}
-
 int journal_close(struct journal *j, struct err *e)
 {
 	if (j->is_closed)

@@ -26,8 +26,8 @@ enum { JOURNAL_RESERVE = 256 * 1024 };
 /*
  * Events are handed to the signer and collected later, so that signing costs
  * the run no waiting: a line stands in the file after journal_flush(),
- * journal_boundary() or journal_close(), or when SIGNER_IN_FLIGHT is reached.
- * What is to be on disk before something happens needs the boundary.
+ * journal_boundary_end() or journal_close(), or when SIGNER_IN_FLIGHT is
+ * reached. What is to be on disk before something happens needs the boundary.
  */
 struct journal;
 
@@ -80,8 +80,6 @@ int journal_flush(struct journal *j, struct err *e) MUST_USE;
  */
 int journal_boundary_begin(struct journal *j, struct err *e) MUST_USE;
 int journal_boundary_end(struct journal *j, struct err *e) MUST_USE;
-/** journal_boundary() - both */
-int journal_boundary(struct journal *j, struct err *e) MUST_USE;
 /** journal_close() - the final link, fdatasync; then journal_free() */
 int journal_close(struct journal *j, struct err *e) MUST_USE;
 void journal_free(struct journal **j);

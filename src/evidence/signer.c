@@ -314,22 +314,6 @@ int signer_collect(struct signer *s, struct wbuf *line, struct err *e)
 	return s->local ? take_done(s, line, e) : hear(s, line, e);
 }
 
-int signer_event(struct signer *s, uint64_t n, const struct event *ev,
-		 struct wbuf *line, struct err *e)
-{
-	if (signer_event_send(s, n, ev, e))
-		return -1;
-	return signer_collect(s, line, e);
-}
-
-int signer_link(struct signer *s, uint64_t n, const char *event_id,
-		const char *time, bool final, struct wbuf *line, struct err *e)
-{
-	if (signer_link_send(s, n, event_id, time, final, e))
-		return -1;
-	return signer_collect(s, line, e);
-}
-
 int signer_pidfd(const struct signer *s)
 {
 	return s->pidfd;

@@ -46,34 +46,23 @@ int signer_start(enum signer_algorithm alg, const char *kid, uint8_t *key,
 int signer_run_begin(struct signer *s, const struct event_run *run,
 		     struct err *e) MUST_USE;
 
-/**
- * signer_event() - send and collect: event number @n (1, 2, ...) as a line
- * @line: reset, then receives the finished line without LF
- */
-int signer_event(struct signer *s, uint64_t n, const struct event *ev,
-		 struct wbuf *line, struct err *e) MUST_USE;
-
-/**
- * signer_link() - close over what has been written since the last link
- * @n:     the last event number given to signer_event(), or the call is
- *         refused
- * @final: also say how many events the run has; nothing may follow
- * @line:  as above: the finished link event
- */
-int signer_link(struct signer *s, uint64_t n, const char *event_id,
-		const char *time, bool final, struct wbuf *line,
-		struct err *e) MUST_USE;
-
 /*
- * The same two without waiting: requests are sent, the signer works while the
- * caller does something else, lines are collected in the order of the
- * requests. A caller must collect before SIGNER_IN_FLIGHT bytes of event data
- * are under way, or both ends may wait for each other's full sockets.
+ * Requests are sent, the signer works while the caller does something else,
+ * lines are collected in the order of the requests. A caller must collect
+ * before SIGNER_IN_FLIGHT bytes of event data are under way, or both ends may
+ * wait for each other's full sockets.
  */
 enum { SIGNER_IN_FLIGHT = 48 * 1024 };
 
+/** signer_event_send() - event number @n (1, 2, ...) as a line */
 int signer_event_send(struct signer *s, uint64_t n, const struct event *ev,
 		      struct err *e) MUST_USE;
+/**
+ * signer_link_send() - close over what has been written since the last link
+ * @n:     the last event number given to signer_event_send(), or the request
+ *         is refused
+ * @final: also say how many events the run has; nothing may follow
+ */
 int signer_link_send(struct signer *s, uint64_t n, const char *event_id,
 		     const char *time, bool final, struct err *e) MUST_USE;
 /** signer_pending() - lines that can be collected */

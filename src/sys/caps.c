@@ -8,19 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-int caps_last(void)
-{
-	int last = -1;
-
-	/* PR_CAPBSET_READ answers EINVAL past the last one */
-	for (int c = 0; c < 64; c++) {
-		if (prctl(PR_CAPBSET_READ, c, 0, 0, 0) < 0)
-			break;
-		last = c;
-	}
-	return last;
-}
-
 int caps_drop_bounding(void)
 {
 	return caps_keep_bounding(0);

@@ -8,8 +8,6 @@
 
 #include "base/attr.h"
 
-/** caps_last() - the highest number the running kernel knows (-1: unknown) */
-int caps_last(void);
 /** caps_drop_bounding() - empty the bounding and ambient sets; needs
  *  CAP_SETPCAP. Return: 0 or -errno */
 int caps_drop_bounding(void) MUST_USE;

@@ -32,19 +32,6 @@ int netns_lo_up(void)
 	return 0;
 }
 
-int netns_count_links(void)
-{
-	struct if_nameindex *list = if_nameindex();
-	int n = 0;
-
-	if (!list)
-		return -errno;
-	while (list[n].if_index)
-		n++;
-	if_freenameindex(list);
-	return n;
-}
-
 static uint8_t family_of(const struct ip_addr *a)
 {
 	return a->family == 4 ? AF_INET : AF_INET6;

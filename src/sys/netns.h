@@ -14,8 +14,6 @@ enum { NETNS_LO = 1 }; /* ifindex of lo, in every namespace */
 
 /** netns_lo_up() - bring lo up in this thread's network namespace */
 int netns_lo_up(void) MUST_USE;
-/** netns_count_links() - links in this namespace, lo included; or -errno */
-int netns_count_links(void) MUST_USE;
 
 /** netns_reaches_v6() - is there a way to IPv6 addresses from here; no packet
  *  is sent, the kernel only looks for a route */

@@ -85,16 +85,6 @@ ssize_t b64url_get(uint8_t *dst, size_t cap, struct slice s)
 	return (ssize_t)len;
 }
 
-void hex_put(struct wbuf *b, const uint8_t *p, size_t n)
-{
-	char *out = wbuf_extend(b, 2 * n);
-
-	for (size_t i = 0; out && i < n; i++) {
-		*out++ = ascii_hex_digit(p[i] >> 4u);
-		*out++ = ascii_hex_digit(p[i]);
-	}
-}
-
 void hex_text(char *buf, const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -24,8 +24,6 @@ void b64url_put(struct wbuf *b, const uint8_t *p, size_t n);
  * bits, or when it does not fit
  */
 ssize_t b64url_get(uint8_t *dst, size_t cap, struct slice s) MUST_USE;
-/** hex_put() - lower case */
-void hex_put(struct wbuf *b, const uint8_t *p, size_t n);
 /** hex_text() - lower case into @buf of 2 * n + 1 bytes */
 void hex_text(char *buf, const uint8_t *p, size_t n);
 
