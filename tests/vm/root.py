@@ -57,6 +57,13 @@ def make_root(root, names):
         if path.endswith(".py") and os.path.isdir(cache):
             for name in os.listdir(cache):
                 vm_image.put(root, f"{cache}/{name}")
+    # what packages choose when they are installed, as java
+    for name in os.listdir("/usr/bin"):
+        path = f"/usr/bin/{name}"
+        if os.path.islink(path) and \
+                os.readlink(path).startswith("/etc/alternatives/") and \
+                (root / os.path.realpath(path)[1:]).exists():
+            vm_image.put(root, path)
     # npm renews itself there, behind the back of its package
     for top, dirs, files in os.walk("/usr/lib/node_modules"):
         for name in (*dirs, *files):
