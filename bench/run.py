@@ -266,7 +266,10 @@ def clock_of(bench, flags):
     try:
         while p.poll() is None:
             for q in below(p.pid):
-                line = pathlib.Path(f"/proc/{q}/cmdline").read_bytes()
+                try:
+                    line = pathlib.Path(f"/proc/{q}/cmdline").read_bytes()
+                except OSError:  # it has ended meanwhile
+                    continue
                 if b"tsc_early_khz=" in line:
                     return line.split(b"tsc_early_khz=")[1].split(
                         b"\0")[0].decode()
@@ -300,7 +303,7 @@ def machines(bench, rounds):
 
     def plain(word):
         """The same in plain QEMU; what it writes comes by the console."""
-        initrd = bench.tmp / f"initrd-{word}"
+        initrd = bench.tmp / f"initrd-{word.split()[0]}"
         initrd.write_bytes(
             newc("dev", 0o40755) + newc("root", 0o40755) +
             newc("bin", 0o40755) +
@@ -328,6 +331,7 @@ def machines(bench, rounds):
         if word == "echo":
             print("  until what `echo` says is there")
         show(rows, "qemu")
+    memory("qemu", plain(f"sh -c '{ASLEEP}'"))
     memory("wall of a machine", bench.cell("/bin/sh", "-c", ASLEEP,
                                            flags=flags))
 
@@ -398,7 +402,7 @@ def memory(what, argv):
                 print(f"  pid {q} ({names[q]}): not ours to read")
         # threads of a sandbox's, and a VMM, are not ours
         runsc = [q for q in sizes if names[q] == "" or
-                 names[q].startswith(("runsc", "/usr/bin/qemu"))]
+                 names[q].startswith(("runsc", "qemu", "/usr/bin/qemu"))]
         ours = sum(v for q, v in sizes.items() if q not in runsc)
         if ours:
             print(f"  supervisor: {sizes.get(p.pid, 0) / 1024:.2f} MiB")
