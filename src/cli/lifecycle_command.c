@@ -23,6 +23,13 @@ static void end_unrecorded(struct life *l)
 	life_verdict(l, REPORT_ENDED, "record", &l->phase);
 }
 
+static void flush_or_end(struct life *l)
+{
+	life_flush(l);
+	if (l->failed)
+		end_unrecorded(l);
+}
+
 /* A lost violation would be a hole in the record: the cell is ended */
 static void on_violation(void *arg, const struct report_enforcement *r)
 {
@@ -31,9 +38,7 @@ static void on_violation(void *arg, const struct report_enforcement *r)
 	if (l->failed)
 		return;
 	life_enforcement(l, r);
-	life_flush(l);
-	if (l->failed)
-		end_unrecorded(l);
+	flush_or_end(l);
 }
 
 /* Stamped here: of what a guest says only its own words are taken. */
@@ -79,11 +84,8 @@ static void on_flush(void *arg)
 {
 	struct life *l = arg;
 
-	if (l->failed)
-		return;
-	life_flush(l);
-	if (l->failed)
-		end_unrecorded(l);
+	if (!l->failed)
+		flush_or_end(l);
 }
 
 /*

@@ -82,7 +82,7 @@ static int number(const char *s)
 	return *end || end == s || v < 0 || v > INT32_MAX ? -1 : (int)v;
 }
 
-/* -- what becomes the command: every call costs the sandbox some 30 us -- */
+/* -- what becomes the command: every call costs the sandbox some 20 us -- */
 
 static int drop_bounding(void)
 {

@@ -319,7 +319,7 @@ bool cgroup_leaf_oom(const struct cgroup_leaf *l)
 static bool is_gone(const char *path)
 {
 	char up[CGROUP_PATH_MAX];
-	struct statfs fs;
+	struct statfs fs = { 0 }; /* of no type, where it cannot be asked */
 	char *end;
 
 	if (errno != ENOENT || strlen(path) >= sizeof(up))
