@@ -97,12 +97,15 @@ static void end(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-/* Of a control group that is gone: its parent can be seen. */
+/* Of a control group that is gone: its parent can be seen. Where none can, as
+ * in a cell, a path that is not ours to remove. */
 static const char *gone_group(void)
 {
-	return access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0
-		       ? "cgroup /sys/fs/cgroup/nobody/cellos_x"
-		       : "cgroup /sys/fs/cgroup/pids/nobody/cellos_x";
+	if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0)
+		return "cgroup /sys/fs/cgroup/nobody/cellos_x";
+	if (access("/sys/fs/cgroup/pids/tasks", F_OK) == 0)
+		return "cgroup /sys/fs/cgroup/pids/nobody/cellos_x";
+	return "cgroup /nonexistent/of-another";
 }
 
 static void a_living_run_is_listed_and_left_alone(void **state)
