@@ -123,9 +123,10 @@ static void test_there_and_back(void **state)
 	name(&was, "d");
 	assert_int_equal(carry(&a, &b, &was, NULL, NULL), 0);
 	assert_int_equal(
-		run("cd %s && test \"$(find . -printf '%%P %%y %%m %%s "
-		    "%%l\n' | grep -v '^ ' | sed 's/ 4096 / - /' | sort | "
-		    "tr '\n' ,)\" = \"big f 644 100001 ,d d 755 - ,d/e d 755 "
+		run("cd %s && test \"$(find . -type d -printf '%%P %%y %%m - "
+		    "\n' -o -printf '%%P %%y %%m %%s %%l\n' | grep -v '^ ' | "
+		    "sort | tr '\n' ,)\" = \"big f 644 100001 ,d d 755 - ,d/e "
+		    "d 755 "
 		    "- ,d/e/f f 751 2 ,d/in l 777 3 e/f,empty f 644 0 ,"
 		    "t d 1555 - ,\"",
 		    b.path),
