@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""run.py RESULTS PACKAGES [PYTEST-ARGUMENT...]: tests in a machine of its own.
+"""run.py RESULTS PACKAGES [PYTEST-ARGUMENT...]: tests in machines of their own.
 
-The machine is emulated, so that it is the same on every host: a processor with
+A machine is emulated, so that it is the same on every host: a processor with
 nested virtualization of AMD's kind, Debian 12 with its own kernel 6.1, a pure
 v2 tree of control groups. It gets a copy of this tree at the same path. What
 it says goes to our stdout, its console and JUnit files to RESULTS.
@@ -10,9 +10,11 @@ it says goes to our stdout, its console and JUnit files to RESULTS.
 Its clock counts instructions, one a nanosecond, and real time only when it has
 nothing to do. So it is as fast as a host by its own clock, and no deadline, of
 a test or of the program, is ours to stretch. QEMU does that for one processor:
-a second one never starts.
+a second one never starts. So two machines run side by side, one with the tests
+as root and one with those as an unprivileged user.
 """
 
+import contextlib
 import io
 import os
 import pathlib
@@ -39,8 +41,9 @@ QEMU = ["nice", "-n", "10", "qemu-system-x86_64", "-nodefaults",
         "-cpu", "max,la57=off", "-m", "4096", "-rtc", "clock=vm",
         "-accel", "tcg", "-icount", CLOCK, "-smp", "1"]
 KERNEL = "console=ttyS0 panic=1 mitigations=off"
-# The machine's files: see `inside`.
-FOUND = ("vm-facts.xml", "vm-kernel.xml", "vm-root.xml", "vm-user.xml")
+# Who runs tests, each in a machine, and the files it leaves: see `inside`.
+PARTS = {"root": ("vm-facts.xml", "vm-kernel.xml", "vm-root.xml"),
+         "cellos-test": ("vm-user.xml",)}
 
 
 def pack(out, arguments):
@@ -65,82 +68,100 @@ def pack(out, arguments):
         for name in ("firecracker", "jailer") if fire else ():
             tar.add(f"{fire}/{name}", str(own / name))
             script = f"export CELLOS_TEST_FIRECRACKER={shlex.quote(str(own))}\n"
-        script += f'exec {shlex.quote(str(root.HERE / "inside"))} "$1" ' + \
+        script += f'exec {shlex.quote(str(root.HERE / "inside"))} "$@" ' + \
             shlex.join(arguments) + "\n"
         info = tarfile.TarInfo("run-tests")
         info.size = len(script.encode())
         tar.addfile(info, io.BytesIO(script.encode()))
 
 
-def unpack(path, results):
-    """Only what we know: the machine ran all kinds of things."""
-    try:
-        with tarfile.open(path) as tar:
-            for name in FOUND:
-                f = tar.extractfile(f"./{name}")
-                (results / name).write_bytes(f.read())
-    except (KeyError, tarfile.ReadError) as e:
-        print("the machine left no results:", str(e).splitlines()[0],
-              flush=True)
-        return False
-    return True
+class Machine:
+    """One that runs its part of the tests, as the user `who`."""
 
+    def __init__(self, who, results, tree, tmp):
+        self.who, self.out = who, f"{tmp}/{who}.tar"
+        argv = [*QEMU, "-kernel", AT / "kernel", "-initrd", AT / "initrd",
+                "-append", f"{KERNEL} tests={who}",
+                "-drive", f"file={AT}/root.ext4,format=raw,if=virtio,"
+                "snapshot=on,cache=unsafe",
+                "-drive", f"file={tree},format=raw,if=virtio,readonly=on",
+                "-nic", "user,model=virtio-net-pci,restrict=on",
+                "-device", "virtio-serial-pci",
+                "-chardev", "file,id=words,path=/dev/stdout",
+                "-device", "virtserialport,chardev=words,name=words",
+                "-chardev", f"file,id=results,path={self.out}",
+                "-device", "virtserialport,chardev=results,name=results",
+                "-serial", f"file:{results}/vm-console-{who}.log"]
+        self.process = subprocess.Popen(
+            [str(a) for a in argv], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE)
+        self.begin = self.heard = time.monotonic()
+        self.line = b""
 
-def watch(p):
-    """Passes on what the machine says; False if it had to be ended."""
-    begin = heard = time.monotonic()
-    line = b""
-    while True:
-        now = time.monotonic()
-        if now > heard + SILENCE or now > begin + DEADLINE:
-            print(f"the machine hangs, after {now - begin:.0f} s", flush=True)
-            p.kill()
-            p.wait()
-            return False
-        if not select.select([p.stdout], [], [], 5)[0]:
-            continue
-        data = os.read(p.stdout.fileno(), 65536)
-        if not data:
-            return p.wait() == 0
-        heard = now
-        *lines, line = (line + data).split(b"\n")
+    def say(self, text):
+        """One write: the other one speaks in between."""
+        age = time.monotonic() - self.begin
+        sys.stdout.write(f"[{age:6.0f} s {self.who}] {text}\n")
+        sys.stdout.flush()
+
+    def pass_on(self):
+        """What it says; False if that was all."""
+        data = os.read(self.process.stdout.fileno(), 65536)
+        self.heard = time.monotonic()
+        *lines, self.line = (self.line + data).split(b"\n")
         for one in lines:
-            text = one.decode(errors="replace").rstrip()
-            print(f"[{now - begin:6.0f} s] {text}", flush=True)
+            self.say(one.decode(errors="replace").rstrip())
+        return bool(data)
 
+    def end_if_it_hangs(self):
+        now = time.monotonic()
+        if now > self.heard + SILENCE or now > self.begin + DEADLINE:
+            self.say("the machine hangs")
+            self.process.kill()
 
-def boot(results, tree, out):
-    argv = [*QEMU, "-kernel", AT / "kernel", "-initrd", AT / "initrd",
-            "-append", KERNEL,
-            "-drive", f"file={AT}/root.ext4,format=raw,if=virtio,snapshot=on,"
-            "cache=unsafe",
-            "-drive", f"file={tree},format=raw,if=virtio,readonly=on",
-            "-nic", "user,model=virtio-net-pci,restrict=on",
-            "-device", "virtio-serial-pci",
-            "-chardev", "file,id=words,path=/dev/stdout",
-            "-device", "virtserialport,chardev=words,name=words",
-            "-chardev", f"file,id=results,path={out}",
-            "-device", "virtserialport,chardev=results,name=results",
-            "-serial", f"file:{results}/vm-console.log"]
-    with subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE) as p:
+    def unpack(self, results):
+        """Only what we know: the machine ran all kinds of things."""
         try:
-            return watch(p)
-        finally:
-            p.kill()
+            with tarfile.open(self.out) as tar:
+                for name in PARTS[self.who]:
+                    f = tar.extractfile(f"./{name}")
+                    (results / name).write_bytes(f.read())
+        except (KeyError, tarfile.ReadError) as e:
+            self.say(f"the machine left no results: {str(e).splitlines()[0]}")
+            return False
+        return True
+
+
+def watch(machines):
+    """Until all have ended; False if one had to be ended."""
+    running = {m.process.stdout: m for m in machines}
+    while running:
+        for stdout in select.select(list(running), [], [], 5)[0]:
+            if not running[stdout].pass_on():
+                del running[stdout]
+        for machine in running.values():
+            machine.end_if_it_hangs()
+    return all([m.process.wait() == 0 for m in machines])
 
 
 def main():
-    # so that the machine ends, too
+    # so that the machines end, too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results, packages = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
     root.make(packages.split(), AT)
     # on disk, and not where a small tmpfs may be
-    with tempfile.TemporaryDirectory(dir=AT) as tmp:
-        tree, out = f"{tmp}/tree.tar", f"{tmp}/results.tar"
+    with tempfile.TemporaryDirectory(dir=AT) as tmp, \
+            contextlib.ExitStack() as stack:
+        tree = f"{tmp}/tree.tar"
         pack(tree, sys.argv[3:] or ["tests/integ"])
-        ended = boot(results, tree, out)
-        return 0 if ended and unpack(out, results) else 1
+        machines = []
+        for who in PARTS:
+            machines.append(Machine(who, results, tree, tmp))
+            stack.enter_context(machines[-1].process)
+            stack.callback(machines[-1].process.kill)
+        ended = watch(machines)
+        left = [m.unpack(results) for m in machines]
+        return 0 if ended and all(left) else 1
 
 
 if __name__ == "__main__":
