@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "cli/env.h"
+#include "gate/policy.h"
 
 #define PREFIX "CELLOS_FIRECRACKER_"
 #define TARGET "cellos.host.firecracker"
@@ -229,9 +230,12 @@ int firecracker_config(bool by_variable, bool portable,
 int firecracker_check(const struct firecracker_config *c,
 		      const struct spec *spec, struct err *e)
 {
-	if (c->has_network || spec->authority.egress_rules.n == 0)
+	if (c->has_network || !policy_needs_gate(spec))
 		return 0;
 	return err_set(e, ERR_PLAIN, 0,
-		       "spec declares egress_rules but network enforcement is "
-		       "disabled (set " PREFIX "ENABLE_NETWORK=1)");
+		       "spec declares %s but network enforcement is disabled "
+		       "(set " PREFIX "ENABLE_NETWORK=1)",
+		       spec->authority.egress_rules.n
+			       ? "egress_rules"
+			       : "dnsAuthority.hostnameAllowlist");
 }

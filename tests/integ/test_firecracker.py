@@ -635,15 +635,18 @@ if IS_ROOT:
         r = of(vm, ["true"], foreign)
         assert r.rc == 1 and said in r.err, r
 
-    def test_network_is_off(vm, foreign):
+    @pytest.mark.parametrize("member, value, said", [
+        ("egressRules", [{"host": "10.9.9.9", "port": 443}], "egress_rules"),
+        ("dnsAuthority", {"hostnameAllowlist": ["example.com"]},
+         "dnsAuthority.hostnameAllowlist")])
+    def test_network_is_off(vm, foreign, member, value, said):
         doc = json.loads(pathlib.Path(vm.document(["true"])).read_text())
-        doc["spec"]["authority"]["egressRules"] = [
-            {"host": "10.9.9.9", "port": 443}]
+        doc["spec"]["authority"][member] = value
         path = vm.tmp / "doc.json"
         path.write_text(json.dumps(doc))
         off = {"CELLOS_FIRECRACKER_ENABLE_NETWORK": "off"}
         r = vm.supervise(path, env={**foreign, **off})
-        assert r.rc == 1 and "spec declares egress_rules but network " \
+        assert r.rc == 1 and f"spec declares {said} but network " \
             "enforcement is disabled (set " \
             "CELLOS_FIRECRACKER_ENABLE_NETWORK=1)" in r.err, r
         assert vm.supervise(path, env=foreign).rc == 0
