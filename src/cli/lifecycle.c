@@ -180,18 +180,43 @@ static int setup_run(struct life *l, struct err *e)
 	l->run.kernel_digest = verified(l, MANIFEST_KERNEL);
 	l->run.rootfs_digest = verified(l, MANIFEST_ROOTFS);
 	l->run.vmm_digest = verified(l, MANIFEST_FIRECRACKER);
-	/*
-	 * Before the cell is made, because it takes its environment with it;
-	 * a failure is told where the original's readers look for it.
-	 */
-	l->secret_failed = secrets_resolve(l->req.spec, c->request.envp,
-					   &l->secrets, &l->secret_err) < 0;
-	if (!l->secrets.envp) {
+	return 0;
+}
+
+/*
+ * All that can be known of a run before its cell is made. What is wrong is told
+ * later, where the original's readers look for it; see is_admitted().
+ */
+static int check(struct life *l, struct err *e)
+{
+	const struct lifecycle_config *c = l->c;
+	const struct spec *spec = l->req.spec;
+
+	if (secrets_resolve(spec, c->request.envp, &l->secrets,
+			    &l->secret_err) < 0 &&
+	    !l->secrets.envp) {
 		*e = l->secret_err;
 		return -1;
 	}
 	l->req.envp = l->secrets.envp;
+	if (!spec->run)
+		return 0;
+	if (lifecycle_argv0_check(c->argv0_prefixes, spec->run->argv.p[0],
+				  &l->argv0_err) < 0 ||
+	    lifecycle_deadline(spec, c->env_timeout, &l->deadline,
+			       &l->setting_err) < 0)
+		return 0;
+	if (c->seccomp_error)
+		(void)err_set(&l->setting_err, ERR_PLAIN, 0, "%s",
+			      c->seccomp_error);
 	return 0;
+}
+
+/* Else there is no cell, and no process of one */
+static bool is_admitted(const struct life *l)
+{
+	return !l->secret_err.text[0] && !l->argv0_err.text[0] &&
+	       !l->setting_err.text[0];
 }
 
 static int open_state(struct life *l, struct err *e)
@@ -229,8 +254,7 @@ static int open_journal(struct life *l, struct err *e)
 	return err_prefix(e, SINK_FAILED);
 }
 
-/* First of all: it assembles itself while the journal is opened */
-static void create_cell(struct life *l)
+static int create_cell(struct life *l)
 {
 	const struct backend *b = l->c->backend;
 
@@ -238,13 +262,14 @@ static void create_cell(struct life *l)
 	if (l->c->door && life_has_net(l))
 		l->req.door = &l->c->door->door;
 	if (b->plan(&l->req, &l->plan, &l->create_err) < 0)
-		return;
+		return -1;
+	if (!is_admitted(l))
+		return 0;
 	if (life_gate_start(l, &l->create_err) < 0) {
 		l->gate_failed = true;
-		return;
+		return -1;
 	}
-	l->created =
-		b->create(&l->req, &l->plan, &l->cell, &l->create_err) == 0;
+	return b->create(&l->req, &l->plan, &l->cell, &l->create_err);
 }
 
 static void destroy(struct life *l);
@@ -317,7 +342,7 @@ static void announce(struct life *l)
 		life_announce_rules(l);
 	}
 	life_announce_names(l);
-	if (!l->failed && l->secret_failed) {
+	if (!l->failed && l->secret_err.text[0]) {
 		log_line(LOG_ERROR, "cellos.supervisor.secrets",
 			 "secret unresolvable broker=env: %s",
 			 l->secret_err.text);
@@ -347,9 +372,7 @@ static void destroy(struct life *l)
 	struct err e;
 
 	gate_process_free(&l->gate);
-	if (!l->cell)
-		return;
-	if (l->c->backend->destroy(l->cell, residue, &e) < 0) {
+	if (l->cell && l->c->backend->destroy(l->cell, residue, &e) < 0) {
 		report_residue_left(residue, "%.150s", e.text);
 		(void)err_prefix(&e, "cell destroy: ");
 		life_fail(l, our_fault(l), &e);
@@ -415,19 +438,24 @@ static void finish(struct life *l)
 
 static void run(struct life *l)
 {
+	const bool is_sandbox = l->req.wall != CELL_WALL_HOST;
+	bool created;
 	struct err e;
 
-	if (setup_run(l, &e) < 0 || open_state(l, &e) < 0) {
+	if (setup_run(l, &e) < 0 || check(l, &e) < 0 || open_state(l, &e) < 0 ||
+	    /* before another kernel is booted */
+	    (is_sandbox && open_journal(l, &e) < 0)) {
 		life_fail(l, LIFECYCLE_REFUSED, &e);
 		return;
 	}
-	create_cell(l);
-	if (open_journal(l, &e) < 0) {
+	created = create_cell(l) == 0;
+	/* the host's cell assembles itself meanwhile */
+	if (!is_sandbox && open_journal(l, &e) < 0) {
 		life_fail(l, LIFECYCLE_REFUSED, &e);
 		destroy(l);
 		return;
 	}
-	if (l->created) {
+	if (created) {
 		announce(l);
 		life_command(l);
 		finish(l);

@@ -6,6 +6,9 @@
  *
  * Both faces use it: `cellos-supervisor` and `cellos run`. The caller has
  * admitted the document and has started the signer, before it opened files.
+ * What is left to be checked is the run's own: its secrets, its argv[0], its
+ * deadline. Where that fails the events are those of a run, and no cell is
+ * made.
  *
  * SIGTERM, SIGINT and SIGHUP are blocked from the start to the end of
  * lifecycle_run(): backend->wait() reads them; outside of it they wait.
@@ -73,7 +76,7 @@ struct lifecycle_result {
 	struct cell_exit exit; /* valid if @started */
 	int spawn_errno;       /* LIFECYCLE_SPAWN, LIFECYCLE_REFUSED; else 0 */
 	char run_uuid[UUID_TEXT_SIZE];
-	const char *residue_class; /* static; NULL: no cell was made */
+	const char *residue_class; /* static; NULL: nothing was begun */
 	struct life *memory;	   /* lifecycle_drop(); no secret is in it */
 };
 

@@ -114,7 +114,7 @@ static void spawn_failed(struct life *l, enum lifecycle_fault fault,
 	(void)snprintf(l->spawn_cause, sizeof(l->spawn_cause), "%s", e->cause);
 }
 
-static void judge_exit(struct life *l, const struct lifecycle_deadline *d)
+static void judge_exit(struct life *l)
 {
 	struct cell_exit *x = &l->res->exit;
 	struct err e;
@@ -129,7 +129,7 @@ static void judge_exit(struct life *l, const struct lifecycle_deadline *d)
 				 "the memory limit of the cell killed it");
 		break;
 	case CELL_DEADLINE:
-		set_spawn_error(l, LIFECYCLE_DEADLINE, d->text);
+		set_spawn_error(l, LIFECYCLE_DEADLINE, l->deadline.text);
 		break;
 	case CELL_STOPPED:
 		break; /* judged after command.v1.completed */
@@ -140,7 +140,7 @@ static void judge_exit(struct life *l, const struct lifecycle_deadline *d)
 	}
 }
 
-static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
+static void wait_cell(struct life *l)
 {
 	struct backend_watch w = {
 		.violation = on_violation,
@@ -148,7 +148,7 @@ static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
 		.flush = on_flush,
 		.arg = l,
 		.signer_pidfd = signer_pidfd(l->c->signer),
-		.timeout_ms = d->ms,
+		.timeout_ms = l->deadline.ms,
 		.grace_ms =
 			1000 * spec_grace_seconds(
 				       l->req.spec,
@@ -157,7 +157,7 @@ static void wait_cell(struct life *l, const struct lifecycle_deadline *d)
 	struct err e;
 
 	if (l->c->backend->wait(l->cell, &w, &l->res->exit, &e) == 0) {
-		judge_exit(l, d);
+		judge_exit(l);
 		return;
 	}
 	if (l->gate && gate_process_why(l->gate)[0])
@@ -180,7 +180,6 @@ static void start_refused(struct life *l, enum plan_op stage,
 static void execute(struct life *l)
 {
 	const struct backend *b = l->c->backend;
-	struct lifecycle_deadline d;
 	struct err e;
 
 	event_process_spawned(&l->body, &l->run);
@@ -188,11 +187,10 @@ static void execute(struct life *l)
 	if (l->failed)
 		return;
 	l->executed = true;
-	if (lifecycle_deadline(l->req.spec, l->c->env_timeout, &d, &e) < 0 ||
-	    (l->c->seccomp_error &&
-	     err_set(&e, ERR_PLAIN, 0, "%s", l->c->seccomp_error))) {
-		set_spawn_error(l, LIFECYCLE_REFUSED, e.text);
-		life_verdict(l, REPORT_REFUSED, "configuration", &e);
+	if (l->setting_err.text[0]) {
+		set_spawn_error(l, LIFECYCLE_REFUSED, l->setting_err.text);
+		life_verdict(l, REPORT_REFUSED, "configuration",
+			     &l->setting_err);
 		return;
 	}
 	report_begin(&l->report, REPORT_PREPARED, backend_name(b));
@@ -232,7 +230,7 @@ static void execute(struct life *l)
 	if (l->failed)
 		end_unrecorded(l);
 	secrets_wipe(l->req.spec, &l->secrets);
-	wait_cell(l, &d);
+	wait_cell(l);
 }
 
 bool life_is_lost_sandbox(const struct life *l)
@@ -341,14 +339,10 @@ static void command_result(struct life *l)
 
 void life_command(struct life *l)
 {
-	const struct spec_run *run = l->req.spec->run;
-	struct err e;
-
-	if (!run || l->failed)
+	if (!l->req.spec->run || l->failed)
 		return;
-	if (lifecycle_argv0_check(l->c->argv0_prefixes, run->argv.p[0], &e) <
-	    0) {
-		life_fail(l, LIFECYCLE_REFUSED, &e);
+	if (l->argv0_err.text[0]) {
+		life_fail(l, LIFECYCLE_REFUSED, &l->argv0_err);
 		return;
 	}
 	execute(l);

@@ -21,8 +21,10 @@ struct life {
 	struct event_run run;
 	char spec_hash[8 + 64];
 	struct secrets secrets;
-	struct err secret_err;
-	bool secret_failed;
+	struct lifecycle_deadline deadline;
+	/* what is wrong with the run itself, each told at its place among the
+	 * events; text "": nothing */
+	struct err secret_err, argv0_err, setting_err;
 	struct state_run *state;
 	struct journal *journal;
 	struct plan plan;
@@ -42,7 +44,6 @@ struct life {
 	bool failed;
 	struct err phase;
 	bool executed; /* the command phase was reached */
-	bool created;
 	struct err create_err;
 	int exit_code;
 	char spawn_error[768]; /* "" = none */

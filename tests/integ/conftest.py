@@ -214,7 +214,7 @@ class Cells:
         path.write_text(json.dumps(body))
         return str(path)
 
-    def supervise(self, doc, env=None, timeout=60, **kw):
+    def supervise(self, doc, env=None, timeout=60, prefix=(), **kw):
         """Runs a document as a user of the original would, and signed."""
         events = self.events_path()
         seed = base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")
@@ -223,7 +223,8 @@ class Cells:
                 "CELLOS_EVENT_SIGNING_KID": "test",
                 "CELLOS_EVENT_SIGNING_KEY_BASE64": seed}
         full.update(env or {})
-        return self.call([self.supervisor, doc], events, full, timeout, **kw)
+        return self.call([*prefix, self.supervisor, doc], events, full,
+                         timeout, **kw)
 
     def run_document(self, doc, flags=(), env=None, timeout=60):
         events = self.events_path()
@@ -483,6 +484,54 @@ class Strace:
     def hit(self):
         with open(self.log, errors="replace") as f:
             return any("(INJECTED)" in line for line in f)
+
+
+    def watch(self):
+        """Only the runner, to tell whether it made a cell."""
+        return ["strace", "-qq", "-o", self.log, "-e", "trace=clone3"]
+
+    @property
+    def made_a_cell(self):
+        with open(self.log, errors="replace") as f:
+            return "CLONE_NEWPID" in f.read()
+
+
+# What is wrong with a run whose document is admitted: what is set, the event
+# after which it is told, and why it failed.
+NOT_ADMITTED = pytest.mark.parametrize("env, last, reason", [
+    ({"CELLOS_BROKER": "env"}, "dns_target_set",
+     "secret MY_TOKEN unresolvable via env broker"),
+    ({"CELLOS_RUN_ARGV0_ALLOW_PREFIXES": "/nowhere"}, "network_policy",
+     "is not under an allowed prefix"),
+    ({"CELLOS_RUN_TIMEOUT_MS": "0"}, "completed",
+     "command spawn: CELLOS_RUN_TIMEOUT_MS must be > 0"),
+    ({"CELLOS_SUBPROCESS_SECCOMP": "much"}, "completed",
+     "command spawn: seccomp: CELLOS_SUBPROCESS_SECCOMP must be one of")],
+    ids=["secret", "argv0", "timeout", "seccomp"])
+
+
+def assert_not_admitted(c, strace, wall, env, last, reason):
+    """The events of the host wall, and no process of a cell."""
+    doc = json.loads(pathlib.Path(c.document(["/bin/true"])).read_text())
+    if "CELLOS_BROKER" in env:
+        doc["spec"]["authority"]["secretRefs"] = ["MY_TOKEN"]
+    path = c.tmp / "refused.json"
+    path.write_text(json.dumps(doc))
+    ran = []
+    for one in ({}, wall):
+        r = c.supervise(path, env={**one, **env, **strace.env},
+                        prefix=strace.watch())
+        assert r.rc == 1 and reason in r.err, r
+        assert not strace.made_a_cell
+        types = [e["type"].split(".")[-1] for e in r.events
+                 if ".evidence." not in e["type"]]
+        assert types[types.index("summary") - 1] == last, types
+        gone = r.one("lifecycle.v1.destroyed")
+        assert reason in gone["reason"]
+        assert gone["residueClass"] == "none"
+        assert r.one("evidence.v1.residue")["left"] == []
+        ran.append(r)
+    assert_same_events(ran[1], ran[0])
 
 
 @pytest.fixture

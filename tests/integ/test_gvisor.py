@@ -12,8 +12,8 @@ import tempfile
 
 import pytest
 
-from conftest import (BUILD, GVISOR, IS_ROOT, SLACK, Before, Cells,
-                      assert_same_events, descendants, processes, wait_until)
+from conftest import (BUILD, GVISOR, IS_ROOT, NOT_ADMITTED, SLACK, Before,
+                      Cells, assert_not_admitted, assert_same_events, descendants, processes, wait_until)
 
 KERNEL = "Linux version 4.4.0 "  # what runsc says it is
 
@@ -102,6 +102,28 @@ if IS_ROOT:
         assert r.one("command.v1.completed")["exitCode"] == -1
         assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
         assert before.left() == []
+
+    @NOT_ADMITTED
+    def test_is_not_booted_before_it_is_admitted(box, before, strace, env,
+                                                 last, reason):
+        wall = {"CELLOS_CELL_BACKEND": "gvisor"}
+        assert_not_admitted(box, strace, wall, env, last, reason)
+        assert before.left() == []
+
+    def test_is_seen_to_be_booted(box, strace):
+        """What the test above looks for."""
+        r = box.supervise(box.document(["/bin/true"]), env={
+            "CELLOS_CELL_BACKEND": "gvisor", **strace.env},
+            prefix=strace.watch())
+        assert r.rc == 0 and strace.made_a_cell, r
+
+    def test_a_journal_comes_before_a_sandbox(box, strace):
+        r = box.supervise(box.document(["/bin/true"]), env={
+            "CELLOS_CELL_BACKEND": "gvisor", **strace.env,
+            "CELL_OS_JSONL_EVENTS": "/nowhere/events"},
+            prefix=strace.watch())
+        assert r.rc == 1 and "/nowhere/events" in r.err, r
+        assert not strace.made_a_cell
 
     def test_is_who_it_is_on_the_host_wall(box):
         """User, groups, capabilities, environment, directory, session."""

@@ -14,8 +14,9 @@ import time
 import pytest
 
 import vm_image
-from conftest import (BUILD, IS_ROOT, QEMU, SANITIZED, SLACK, Before, Cells,
-                      Machines, assert_same_events, descendants,
+from conftest import (BUILD, IS_ROOT, NOT_ADMITTED, QEMU, SANITIZED, SLACK,
+                      Before, Cells, Machines, assert_not_admitted,
+                      assert_same_events, descendants,
                       kill_at_moments, parent, started, wait_until)
 
 VMM = "/usr/bin/qemu-system-x86_64"
@@ -113,6 +114,17 @@ if IS_ROOT:
             word = "usable" if accel == "kvm" else "unusable"
             assert kept.read_text() == f"{boot.strip()} {digest} {word}\n"
         assert (r.err == "") == (accel == "kvm"), r
+        assert before.left() == []
+
+    @NOT_ADMITTED
+    def test_is_not_booted_before_it_is_admitted(vm, before, strace, env, last,
+                                                 reason):
+        """Also not for a trial."""
+        kept = vm.state_dir / "kvm"
+        kept.write_text("another-boot 00 usable\n")
+        wall = {"CELLOS_CELL_BACKEND": "qemu"}
+        assert_not_admitted(vm, strace, wall, env, last, reason)
+        assert kept.read_text().startswith("another-boot")
         assert before.left() == []
 
     @of_the_guest

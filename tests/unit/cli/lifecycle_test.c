@@ -140,6 +140,11 @@ struct row {
 	const char *types; /* last segments, first letters unique */
 };
 
+/* What the caller of a run has set besides; of one test */
+static struct {
+	const char *prefixes, *timeout, *seccomp;
+} given;
+
 static char dir[] = "/tmp/cellos-lifecycle-XXXXXX";
 
 /* Last segments of the types in the journal, links left out */
@@ -177,6 +182,9 @@ static void run_row(const struct row *row, uint64_t max_bytes)
 		.dirs = &dirs,
 		.journal_path = journal,
 		.trust_plane_events = true,
+		.argv0_prefixes = given.prefixes,
+		.env_timeout = given.timeout,
+		.seccomp_error = given.seccomp,
 		.request = { .envp = envp,
 			     .portable = row->portable,
 			     .limits = &limits },
@@ -424,6 +432,56 @@ static void signal_before_start(void **state)
 	assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
 }
 
+/* The events of a run, and a wall that was only asked for its plan */
+static void not_admitted(void **state)
+{
+#define SECRET                                                         \
+	"{\"apiVersion\":\"cellos.io/v1\",\"kind\":\"ExecutionCell\"," \
+	"\"spec\":{\"id\":\"c-1\",\"authority\":{\"secretRefs\":"      \
+	"[\"K\"]},\"lifetime\":{\"ttlSeconds\":60}" RUN "}}"
+#define AT_COMMAND HEAD NET "enforcement network_enforcement completed " TAIL
+	static const struct {
+		const char *doc, *prefixes, *timeout, *seccomp, *reason, *types;
+	} table[] = {
+		{ SECRET, NULL, NULL, NULL,
+		  "secret K unresolvable via env broker: secret broker: env "
+		  "var CELLOS_SECRET_K not set (required for secret key "
+		  "\"K\")",
+		  "network_scope dns_target_set " TAIL },
+		{ DOC(RUN), "/usr", NULL, NULL,
+		  "CELLOS_RUN_ARGV0_ALLOW_PREFIXES: spec.run.argv[0] "
+		  "\"/bin/x\" is not under an allowed prefix",
+		  HEAD "network_policy " TAIL },
+		{ DOC(RUN), NULL, "0", NULL,
+		  "command spawn: CELLOS_RUN_TIMEOUT_MS must be > 0",
+		  AT_COMMAND },
+		{ DOC(RUN), NULL, NULL, "seccomp: no",
+		  "command spawn: seccomp: no", AT_COMMAND },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		struct row row = { .doc = table[i].doc,
+				   .fail_at = "",
+				   .fault = LIFECYCLE_REFUSED,
+				   .reason = table[i].reason,
+				   .calls = "plan ",
+				   .types = table[i].types };
+
+		given.prefixes = table[i].prefixes;
+		given.timeout = table[i].timeout;
+		given.seccomp = table[i].seccomp;
+		run_row(&row, 0);
+		/* and one that cannot be planned is told of that */
+		row.fail_at = "plan";
+		row.reason = "cell create: host backend: no plan: Operation "
+			     "not permitted (os error 1)";
+		row.types = "enforcement ";
+		run_row(&row, 0);
+	}
+	given.prefixes = given.timeout = given.seccomp = NULL;
+}
+
 static void limits_reach_the_wall(void **state)
 {
 	static const struct row row = {
@@ -468,6 +526,7 @@ int main(void)
 		cmocka_unit_test(rows),
 		cmocka_unit_test(full_journal_ends_the_cell),
 		cmocka_unit_test(signal_before_start),
+		cmocka_unit_test(not_admitted),
 		cmocka_unit_test(limits_reach_the_wall),
 	};
 
