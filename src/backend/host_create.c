@@ -128,8 +128,7 @@ static int make_limits(struct backend_cell *c)
 	/* around the whole machine; the guest keeps the command's */
 	if (plan_is_vm(c->plan) &&
 	    (q->memory_max || h.parent[CGROUP_MEMORY][0]))
-		c->limits.memory_max =
-			(vm_memory_mib(q) + VM_SPACE_MIB) * 1048576;
+		c->limits.memory_max = vm_outer_bytes(q);
 	if (!h.parent[CGROUP_PIDS][0] && !q->pids_asked) {
 		/* the default may fall back; it is reported so */
 		c->stage.nproc = q->pids_max;

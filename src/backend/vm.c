@@ -88,11 +88,7 @@ void vm_report(struct backend_cell *c, struct report_enforcement *r)
 		report_foreign(r);
 	else
 		report_guest(c, r);
-	report_item_add(r, "accel", "",
-			c->plan->wall == CELL_WALL_FIRECRACKER || c->req->kvm
-				? "kvm"
-				: "tcg: software emulation",
-			true);
+	report_item_add(r, "accel", "", vm_accel(c->req), true);
 	/* a jailed one has no filter but its own, from the guest's start on */
 	if (c->req->firecracker.jailer && c->req->image &&
 	    c->req->image->is_foreign)
@@ -132,7 +128,8 @@ size_t vm_need_kvm(struct backend_need needs[BACKEND_NEEDS_MAX], size_t n,
 {
 	n = vm_need_device(needs, n, "kvm", VM_KVM,
 			   required ? "machines"
-				    : "machines at the speed of this host",
+				    : "machines at the speed of this host, if "
+				      "it boots one",
 			   VM_KVM_REMEDY);
 	needs[n - 1].required = required;
 	return n;

@@ -53,6 +53,14 @@ enum cell_stdin {
 	CELL_STDIN_PTY	 /* a terminal of the cell's own; relayed */
 };
 
+/* What KVM is good for here; of CELL_WALL_QEMU */
+enum cell_kvm {
+	CELL_KVM_NONE,	  /* no device, or none that is ours to open */
+	CELL_KVM_UNTRIED, /* it opens, which says nothing: a trial is due */
+	CELL_KVM_FAILED,  /* it opens, and no machine has booted by it */
+	CELL_KVM_WORKS	  /* else the machine is emulated */
+};
+
 struct state_run;
 struct door;
 struct door_socket;
@@ -107,8 +115,7 @@ struct cell_request {
 	const char *runsc;	   /* CELL_WALL_GVISOR: path, or a name to be
 				    * found in our PATH; NULL: "runsc" */
 	const struct image *image; /* of a machine: verified, open */
-	bool kvm; /* CELL_WALL_QEMU: it runs a stock kernel here; else the
-		   * machine is emulated */
+	enum cell_kvm kvm;
 	unsigned boot_ms; /* a machine has to boot in; 0: as long as it takes,
 			   * within reason */
 	struct cell_firecracker firecracker;

@@ -77,6 +77,12 @@ void plan_print(const struct plan *p, struct wbuf *out)
 			wbuf_fmt(out, " size=%" PRIu64, s->n);
 		if (s->op == PLAN_OVERLAY)
 			wbuf_fmt(out, " size=%" PRIu64, s->n2);
+		if (s->op == PLAN_CGROUP && s->n)
+			wbuf_fmt(out, " memory=%" PRIu64 " pids=%" PRIu64, s->n,
+				 s->n2);
+		if (s->op == PLAN_VMM)
+			wbuf_fmt(out, " memory=%" PRIu64 "MiB cpus=%" PRIu64,
+				 s->n, s->n2);
 		if (s->op == PLAN_USER)
 			wbuf_fmt(out, " uid=%u gid=%u (%u:%u on the host)",
 				 p->in_uid, p->in_gid, p->out_uid, p->out_gid);

@@ -200,6 +200,35 @@ static void plan_guest(struct plan_builder *b)
 	plan_proc(b);
 }
 
+/* By what, and how large; around it this host's limits */
+static void plan_machine(struct plan_builder *b)
+{
+#define DOCTOR "`cellos doctor --backend qemu`"
+	static const char *const notes[] = {
+		[CELL_KVM_NONE] = "",
+		[CELL_KVM_UNTRIED] = ", unless KVM boots a machine: not tried "
+				     "yet, run " DOCTOR,
+		[CELL_KVM_FAILED] = ", as no machine has booted by KVM "
+				    "here: " DOCTOR " tries again",
+		[CELL_KVM_WORKS] = "",
+	};
+	const struct cell_request *r = b->req;
+	struct plan_step *s = &b->p->steps[plan_find(b->p, PLAN_CGROUP)];
+	char why[240];
+
+	s->n = vm_outer_bytes(r);
+	s->n2 = r->pids_max + VM_THREADS;
+	s->why = "around the machine: limits, read back";
+	(void)snprintf(why, sizeof(why),
+		       "%s%s; booted, waits; the rest is done in the guest",
+		       vm_accel(r), notes[r->kvm]);
+	s = plan_add(b, PLAN_VMM, b->h->vmm, cell_wall_word(b->p->wall),
+		     plan_keep(b, why));
+	s->n = r->image->is_foreign ? vm_foreign_memory_mib(r)
+				    : vm_memory_mib(r);
+	s->n2 = vm_cpus(r);
+}
+
 int plan_vm(struct plan_builder *b, struct err *e)
 {
 	size_t at;
@@ -210,7 +239,7 @@ int plan_vm(struct plan_builder *b, struct err *e)
 	plan_add_n(b, PLAN_DIR, "/dev", 0755, NULL);
 	if (b->p->wall == CELL_WALL_FIRECRACKER)
 		plan_firecracker(b);
-	else if (b->req->kvm)
+	else if (b->req->kvm == CELL_KVM_WORKS)
 		plan_own_devices(b);
 	else
 		plan_plain_devices(b);
@@ -222,8 +251,7 @@ int plan_vm(struct plan_builder *b, struct err *e)
 	at = b->p->n;
 	plan_add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
 	plan_add(b, PLAN_READONLY, NULL, "/", NULL);
-	plan_add(b, PLAN_VMM, b->h->vmm, cell_wall_word(b->p->wall),
-		 "booted, waits; the rest is done in the guest");
+	plan_machine(b);
 	if (b->req->image->is_foreign) {
 		plan_add(b, PLAN_EXEC, b->req->spec->run->argv.p[0].p, NULL,
 			 "by an init that is not ours: nothing of it is "

@@ -126,6 +126,8 @@ struct vm_record {
 	char text[128];		    /* FAULT */
 };
 
+/** vm_accel() - what runs the guest's code, for people */
+const char *vm_accel(const struct cell_request *req);
 /** vm_is_tree() - is this step of the guest's part one whose files the driver
  *  carries; @back: and takes back */
 static inline bool vm_is_tree(const struct plan_step *s, bool back)

@@ -90,7 +90,7 @@ static int ports(const struct stage *s)
 
 static void put_command_line(struct args *a, const struct stage *s)
 {
-	if (s->req->kvm)
+	if (s->req->kvm == CELL_KVM_WORKS)
 		add_fmt(a, "-append", ARGS);
 	else
 		add_fmt(a, "-append", ARGS " tsc_early_khz=%" PRIu64,
@@ -102,14 +102,15 @@ static void put_args(struct args *a, const struct stage *s)
 	static const char *const names[VM_PORTS_ALL] = {
 		"log", "control", "in", "out", "err", "trees", "telemetry"
 	};
+	const bool by_kvm = s->req->kvm == CELL_KVM_WORKS;
 	const struct plan *p = s->plan;
 
 	add(a, p->steps[plan_find(p, PLAN_VMM)].src);
 	add_fmt(a, "-M",
 		"microvm,acpi=on,rtc=on,pit=off,pic=off,isa-serial=on,"
 		"auto-kernel-cmdline=off");
-	add_fmt(a, "-accel", s->req->kvm ? "kvm" : "tcg,tb-size=64");
-	add_fmt(a, "-cpu", s->req->kvm ? "host" : "max");
+	add_fmt(a, "-accel", by_kvm ? "kvm" : "tcg,tb-size=64");
+	add_fmt(a, "-cpu", by_kvm ? "host" : "max");
 	add_fmt(a, "-smp", "%" PRIu64, vm_cpus(s->req));
 	add_fmt(a, "-m", "%" PRIu64 "M", vm_memory_mib(s->req));
 	add(a, "-nodefaults");

@@ -22,6 +22,18 @@ uint64_t vm_memory_mib(const struct cell_request *req)
 	return m + VM_OVERHEAD_MIB;
 }
 
+uint64_t vm_outer_bytes(const struct cell_request *req)
+{
+	return (vm_memory_mib(req) + VM_SPACE_MIB) * 1048576;
+}
+
+const char *vm_accel(const struct cell_request *req)
+{
+	return req->wall == CELL_WALL_FIRECRACKER || req->kvm == CELL_KVM_WORKS
+		       ? "kvm"
+		       : "tcg: software emulation";
+}
+
 uint64_t vm_cpus(const struct cell_request *req)
 {
 	uint64_t n = 1;

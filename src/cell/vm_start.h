@@ -19,6 +19,9 @@ bool vm_vmm_path(const struct cell_request *req, const char *name, char *buf,
 		 size_t size);
 /** vm_driver_id() - who the driver is, in the cell */
 uid_t vm_driver_id(const struct plan *p);
+/** vm_outer_bytes() - the limit of this host's around the machine, and the VMM
+ *  in it */
+uint64_t vm_outer_bytes(const struct cell_request *req);
 /** vm_cpus() - as many as the command may use at once, at least 1 */
 uint64_t vm_cpus(const struct cell_request *req);
 

@@ -15,9 +15,13 @@
 #include "cell/vm.h"
 #include "image/image.h"
 
-#define FILE_ "kvm" /* in the state directory */
+#define FILE_  "kvm" /* in the state directory */
+#define TARGET "cellos.host.kvm"
 
-enum { TRIAL_MS = 5000 };
+#define USABLE	 "usable\n"
+#define UNUSABLE "unusable\n"
+
+enum { TRIAL_MS = 5000, KEY_SIZE = 160 };
 
 static bool can_open(void)
 {
@@ -26,42 +30,42 @@ static bool can_open(void)
 	return fd >= 0;
 }
 
-enum answer { NO, YES, UNKNOWN };
-
-/* UNKNOWN: something else was in the way, and may not be the next time */
-static enum answer boots(const struct cell_request *req)
+/* UNTRIED: something else was in the way, and may not be the next time */
+static enum cell_kvm boots(const struct cell_request *req,
+			   struct report_residue *left)
 {
 	const struct backend *b = backend_of(req->wall);
 	static struct report_enforcement r; /* large */
-	static struct report_residue left;
 	static struct plan plan;
 	struct backend_cell *cell = NULL;
-	enum answer a = UNKNOWN;
+	enum cell_kvm a = CELL_KVM_UNTRIED;
 	struct err e;
 
 	if (b->plan(req, &plan, &e))
-		return UNKNOWN;
+		return a;
 	if (b->create(req, &plan, &cell, &e) == 0) {
 		if (b->prepare(cell, &r, &e) == 0)
-			a = YES;
+			a = CELL_KVM_WORKS;
 		else if (r.sys == ETIMEDOUT ||
 			 !strcmp(r.stage, plan_op_word(PLAN_VMM)))
-			a = NO;
+			a = CELL_KVM_FAILED;
 	}
-	if (a != YES)
-		log_line(LOG_WARN, "cellos.host.kvm",
-			 "a machine did not boot by KVM: %s",
+	if (a != CELL_KVM_WORKS)
+		log_line(LOG_WARN, TARGET, "a machine did not boot by KVM: %s",
 			 e.cause[0] ? e.cause : e.text);
-	if (cell && b->destroy(cell, &left, &e))
-		a = UNKNOWN;
+	if (cell && b->destroy(cell, left, &e)) {
+		report_residue_left(left, "%.150s", e.text);
+		a = CELL_KVM_UNTRIED;
+	}
 	plan_drop(&plan);
 	return a;
 }
 
 /* The same image and limits, no document of anybody's */
-static enum answer try(const struct state_dirs *d,
-		       const struct cell_request *given)
+static enum cell_kvm try(const struct state_dirs *d,
+			 const struct cell_request *given)
 {
+	static struct report_residue left; /* large */
 	static struct slice words[] = { { "true", 4 } };
 	static struct spec_run run = { .argv = { .p = words, .n = 1 } };
 	static struct spec spec = { .id = { "kvm", 3 },
@@ -73,21 +77,28 @@ static enum answer try(const struct state_dirs *d,
 				    .run_uuid = uuid,
 				    .wall = given->wall,
 				    .image = given->image,
-				    .kvm = true,
+				    .kvm = CELL_KVM_WORKS,
 				    .boot_ms = TRIAL_MS,
 				    .cgroup_parent = given->cgroup_parent,
 				    .pids_max = given->pids_max,
 				    .envp = none,
 				    .in = CELL_STDIN_NULL,
 				    .limits = given->limits };
-	enum answer a;
+	enum cell_kvm a;
 	struct err e;
 
 	if (uuid_v4(uuid) ||
 	    state_run_open(d, uuid, spec.id.p, "kvm", &req.state, &e))
-		return UNKNOWN;
-	a = boots(&req);
-	state_run_close(&req.state);
+		return CELL_KVM_UNTRIED;
+	a = boots(&req, &left);
+	if (!strcmp(report_residue_class(&left), "none")) {
+		state_run_close(&req.state);
+	} else {
+		log_line(LOG_WARN, TARGET,
+			 "something of the trial is left; `cellos gc` clears "
+			 "it");
+		state_run_leave(&req.state);
+	}
 	return a;
 }
 
@@ -103,30 +114,43 @@ static bool get_key(const struct image *im, char *buf, size_t size)
 	return true;
 }
 
-bool kvm_is_usable(const struct state_dirs *d, const struct cell_request *req)
+enum cell_kvm kvm_kept(const struct state_dirs *d, const struct image *im)
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(512);
 	OWNED(fd_drop)
 	int state = open(d->state, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char text[160];
-	enum answer a;
+	char text[KEY_SIZE];
 	size_t n;
 
-	if (req->image->err.text[0] || !can_open() ||
-	    !get_key(req->image, text, sizeof(text)))
-		return false;
+	if (geteuid() != 0 || im->err.text[0] || !can_open() ||
+	    !get_key(im, text, sizeof(text)))
+		return CELL_KVM_NONE;
 	n = strlen(text);
-	if (!file_read(state, FILE_, O_NOFOLLOW, &b) && b.len > n &&
-	    !memcmp(b.p, text, n))
-		return !strcmp(wbuf_cstr(&b) + n, "usable\n");
-	a = try(d, req);
-	(void)snprintf(text + n, sizeof(text) - n, "%s\n",
-		       a == YES ? "usable" : "unusable");
-	if (a != UNKNOWN &&
-	    file_replace(state, FILE_, 0600, text, strlen(text))) {
+	if (file_read(state, FILE_, O_NOFOLLOW, &b) || b.len <= n ||
+	    memcmp(b.p, text, n) != 0)
+		return CELL_KVM_UNTRIED;
+	return strcmp(wbuf_cstr(&b) + n, USABLE) ? CELL_KVM_FAILED
+						 : CELL_KVM_WORKS;
+}
+
+enum cell_kvm kvm_try(const struct state_dirs *d,
+		      const struct cell_request *req)
+{
+	OWNED(fd_drop)
+	int state = open(d->state, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char text[KEY_SIZE];
+	enum cell_kvm a = try(d, req);
+	size_t n;
+
+	if (a == CELL_KVM_UNTRIED || !get_key(req->image, text, sizeof(text)))
+		return a;
+	n = strlen(text);
+	(void)snprintf(text + n, sizeof(text) - n, "%s",
+		       a == CELL_KVM_WORKS ? USABLE : UNUSABLE);
+	if (file_replace(state, FILE_, 0600, text, strlen(text))) {
 		/* then it is tried the next time, too */
 	}
-	return a == YES;
+	return a;
 }
 
 void kvm_forget(const struct state_dirs *d)

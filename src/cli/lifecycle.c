@@ -17,6 +17,7 @@
 #include "base/names.h"
 #include "base/stop.h"
 #include "cli/env.h"
+#include "cli/kvm.h"
 #include "wire/b64.h"
 #include "image/image.h"
 
@@ -254,6 +255,16 @@ static int open_journal(struct life *l, struct err *e)
 	return err_prefix(e, SINK_FAILED);
 }
 
+/* The last of all that is asked, because a machine is booted for it */
+static int try_kvm(struct life *l)
+{
+	if (l->req.kvm != CELL_KVM_UNTRIED || !l->req.spec->run)
+		return 0;
+	l->req.kvm = kvm_try(l->c->dirs, &l->req);
+	plan_drop(&l->plan);
+	return l->c->backend->plan(&l->req, &l->plan, &l->create_err);
+}
+
 static int create_cell(struct life *l)
 {
 	const struct backend *b = l->c->backend;
@@ -265,6 +276,10 @@ static int create_cell(struct life *l)
 		return -1;
 	if (!is_admitted(l))
 		return 0;
+	if (try_kvm(l) < 0)
+		return -1;
+	if (l->c->tap.settled)
+		l->c->tap.settled(l->c->tap.arg, &l->req);
 	if (life_gate_start(l, &l->create_err) < 0) {
 		l->gate_failed = true;
 		return -1;

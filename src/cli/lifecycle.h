@@ -25,8 +25,10 @@
 #include "evidence/journal.h"
 #include "evidence/signer.h"
 
-/* What `cellos run` shows on stderr; each may be NULL. */
+/* What the caller shows of a run; each may be NULL. */
 struct lifecycle_tap {
+	/* the cell is made next: nothing of the request changes any more */
+	void (*settled)(void *arg, const struct cell_request *req);
 	/* prepared, refused, violation, ended: as the event that was written */
 	void (*enforcement)(void *arg, const struct report_enforcement *r);
 	void (*residue)(void *arg, const struct report_residue *r);

@@ -89,6 +89,14 @@ static int admit(const struct spec *s, const struct config *c, struct err *e)
 	return config_strict(c, e);
 }
 
+static void on_settled(void *arg, const struct cell_request *req)
+{
+	(void)arg;
+	if (wall_warning(req))
+		log_line(LOG_WARN, "cellos.supervisor.host", "%s",
+			 wall_warning(req));
+}
+
 static int run_cell(const struct document *d, struct config *c,
 		    const struct backend *wall, struct signer *signer,
 		    struct err *e)
@@ -107,6 +115,7 @@ static int run_cell(const struct document *d, struct config *c,
 		.journal_path = env_path("CELL_OS_JSONL_EVENTS"),
 		.signer = signer,
 		.dirs = &dirs,
+		.tap = { .settled = on_settled },
 	};
 
 	if (config_request(c, &lc.request, e) < 0 ||
@@ -128,9 +137,6 @@ static int run_cell(const struct document *d, struct config *c,
 	log_line(LOG_INFO, "cellos.supervisor.host",
 		 "host backend selected backend_kind=\"%s\"",
 		 backend_name(lc.backend));
-	if (wall_warning(&lc.request))
-		log_line(LOG_WARN, "cellos.supervisor.host", "%s",
-			 wall_warning(&lc.request));
 	return lifecycle_run(&lc, &res, e);
 }
 

@@ -144,6 +144,13 @@ static void on_gate(void *arg, const struct gate_policy *p,
 	refusals_note(arg, r);
 }
 
+static void on_settled(void *arg, const struct cell_request *req)
+{
+	(void)arg;
+	if (wall_warning(req))
+		fprintf(stderr, "cellos: %s\n", wall_warning(req));
+}
+
 static int run_cell(const struct run_args *a)
 {
 	OWNED(run_setup_drop) struct run_setup s = { 0 };
@@ -159,8 +166,6 @@ static int run_cell(const struct run_args *a)
 	    run_setup_reach(&s, journal, &e))
 		return verb_fail(&e, EXIT_RUN_FAILED);
 	gc_at_start(&s.dirs);
-	if (wall_warning(&s.req))
-		fprintf(stderr, "cellos: %s\n", wall_warning(&s.req));
 	c = (struct lifecycle_config){
 		.backend = s.backend,
 		.request = s.req,
@@ -171,7 +176,9 @@ static int run_cell(const struct run_args *a)
 		.signer = signer,
 		.dirs = &s.dirs,
 		.door = s.door,
-		.tap = { .gate = on_gate, .arg = &refused },
+		.tap = { .settled = on_settled,
+			 .gate = on_gate,
+			 .arg = &refused },
 	};
 	config_lifecycle(&s.cfg, &c);
 	if (lifecycle_run(&c, &r, &e))

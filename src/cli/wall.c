@@ -155,10 +155,15 @@ static void open_image(const struct state_dirs *d, struct cell_request *req)
 
 const char *wall_warning(const struct cell_request *req)
 {
-	return req->wall == CELL_WALL_QEMU && !req->kvm
-		       ? "qemu: software emulation, without KVM: many times "
-			 "slower than this host"
-		       : NULL;
+#define EMULATED                                                         \
+	"qemu: software emulation, without KVM: many times slower than " \
+	"this host"
+	if (req->wall != CELL_WALL_QEMU || req->kvm == CELL_KVM_WORKS)
+		return NULL;
+	return req->kvm == CELL_KVM_FAILED ? EMULATED
+		       "; no machine has booted by KVM here, `cellos "
+		       "doctor --backend qemu` tries again"
+					   : EMULATED;
 }
 
 void wall_programs(const struct backend *b, struct cell_request *req)
@@ -185,7 +190,7 @@ void wall_request(const struct backend *b, const struct state_dirs *d,
 		break;
 	case CELL_WALL_QEMU:
 		open_image(d, req);
-		req->kvm = geteuid() == 0 && kvm_is_usable(d, req);
+		req->kvm = kvm_kept(d, req->image);
 		break;
 	case CELL_WALL_FIRECRACKER:
 		req->firecracker = fire.vmm;

@@ -293,10 +293,13 @@ def image_state(build):
     # what has changed in these seconds is not yet taken for known
     changed = max(p.stat().st_ctime for p in at.iterdir())
     assert wait_until(lambda: time.time() > changed + 3, 20)
+    # now they are, and what KVM is good for is known as well
     subprocess.run(
-        [build / "cellos", "plan", *QEMU, "--", "true"], check=True,
-        stdout=subprocess.DEVNULL, env={
+        [build / "cellos", "run" if os.path.exists("/dev/kvm") else "plan",
+         *QEMU, "--", "true"], check=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={
             "PATH": "/usr/bin:/bin", "HOME": "/nonexistent",
+            "CELLOS_RUN_DIR": str(own / "run"),
             "CELLOS_STATE_DIR": str(own / "state")})
     return own
 
@@ -510,13 +513,19 @@ NOT_ADMITTED = pytest.mark.parametrize("env, last, reason", [
     ids=["secret", "argv0", "timeout", "seccomp"])
 
 
-def assert_not_admitted(c, strace, wall, env, last, reason):
-    """The events of the host wall, and no process of a cell."""
+def refused_document(c, env):
+    """Which is refused if that is set."""
     doc = json.loads(pathlib.Path(c.document(["/bin/true"])).read_text())
     if "CELLOS_BROKER" in env:
         doc["spec"]["authority"]["secretRefs"] = ["MY_TOKEN"]
     path = c.tmp / "refused.json"
     path.write_text(json.dumps(doc))
+    return path
+
+
+def assert_not_admitted(c, strace, wall, env, last, reason):
+    """The events of the host wall, and no process of a cell."""
+    path = refused_document(c, env)
     ran = []
     for one in ({}, wall):
         r = c.supervise(path, env={**one, **env, **strace.env},

@@ -20,8 +20,13 @@ from conftest import (BUILD, IS_ROOT, NOT_ADMITTED, QEMU, SANITIZED, SLACK,
                       kill_at_moments, parent, started, wait_until)
 
 VMM = "/usr/bin/qemu-system-x86_64"
-LOUD = "cellos: qemu: software emulation, without KVM: many times slower " \
-    "than this host\n"
+EMULATED = "qemu: software emulation, without KVM: many times slower than " \
+    "this host"
+TRIED = "; no machine has booted by KVM here, `cellos doctor --backend qemu` " \
+    "tries again"
+LOUD = "cellos: {}{}\n".format(
+    EMULATED, TRIED if os.path.exists("/dev/kvm") else "")
+UNKNOWN = "another-boot 00 usable\n"  # a kept answer that is none
 HEX = set("0123456789abcdef")
 
 if not IS_ROOT:
@@ -101,7 +106,7 @@ if IS_ROOT:
         """What is kept is of this boot and kernel; anything else is no
         answer, and a trial leaves nothing."""
         kept = vm.state_dir / "kvm"
-        kept.write_text("another-boot 00 usable\n")
+        kept.write_text(UNKNOWN)
         r = vm.run("true")
         assert r.rc == 0, r
         accel = r.item("accel")["got"]
@@ -121,10 +126,50 @@ if IS_ROOT:
                                                  reason):
         """Also not for a trial."""
         kept = vm.state_dir / "kvm"
-        kept.write_text("another-boot 00 usable\n")
+        kept.write_text(UNKNOWN)
         wall = {"CELLOS_CELL_BACKEND": "qemu"}
         assert_not_admitted(vm, strace, wall, env, last, reason)
-        assert kept.read_text().startswith("another-boot")
+        assert kept.read_text() == UNKNOWN
+        assert before.left() == []
+
+    def test_no_trial_before_it_is_admitted(vm, before):
+        """What a document shows, its door, what a machine cannot carry, a
+        journal that cannot be."""
+        kept = vm.state_dir / "kvm"
+        kept.write_text(UNKNOWN)
+        by_name = {"CELLOS_CELL_BACKEND": "qemu"}
+        shown = vm.document(["true"], "shown", mounts=[(vm.state_dir, "ro")])
+        path = pathlib.Path(vm.document(["true"], ident="door"))
+        door = json.loads(path.read_text())
+        door["spec"]["authority"]["egressRules"] = [
+            {"host": "127.0.0.1", "port": 443}]
+        path.write_text(json.dumps(door))
+        for run, text in (
+                (lambda: vm.run("true", ro=[vm.state_dir]), str(vm.state_dir)),
+                (lambda: vm.supervise(shown, env=by_name), str(vm.state_dir)),
+                (lambda: vm.supervise(path, env=by_name), "loopback"),
+                (lambda: vm.run("true", flags=["-t"]), "has no terminal"),
+                (lambda: vm.supervise(vm.document(["true"]), env={
+                    **by_name, "CELL_OS_JSONL_EVENTS": "/nowhere/j"}),
+                 "/nowhere/j")):
+            r = run()
+            assert r.rc in (1, 125) and text in r.err, r
+            assert kept.read_text() == UNKNOWN, r
+        assert before.left() == []
+
+    def test_what_a_trial_leaves(vm, before, strace):
+        """Is listed until gc has cleared it, as what a run leaves is."""
+        if not os.path.exists("/dev/kvm"):
+            pytest.skip("there is no /dev/kvm to try")
+        (vm.state_dir / "kvm").write_text(UNKNOWN)
+        r = subprocess.run(
+            [*strace.prefix(["rmdir:error=EBUSY"], follow=False),
+             *vm.argv(["true"])], env=vm.environ(strace.env), text=True,
+            capture_output=True, timeout=60 * SLACK)
+        assert r.returncode == 125 and strace.hit, r.stderr
+        assert "could not be removed" in r.stderr
+        found = json.loads(vm.gc().out)
+        assert {g["cellId"] == "kvm" for g in found} == {True, False}, found
         assert before.left() == []
 
     @of_the_guest
