@@ -85,6 +85,31 @@ int firecracker_devices(const struct plan *p)
 	return fd_take(&dir);
 }
 
+/* Where there is to be one, as the variables say */
+static size_t need_jailer(const struct cell_request *req,
+			  struct backend_need needs[BACKEND_NEEDS_MAX],
+			  size_t n)
+{
+	const char *jail = req->firecracker.jailer;
+
+	if (jail)
+		return host_need_program(needs, n, jail,
+					 "install it, or name it in "
+					 "CELLOS_FIRECRACKER_JAILER_BINARY");
+	if (!req->firecracker.wants_jailer || n == BACKEND_NEEDS_MAX)
+		return n;
+	needs[n] = (struct backend_need){
+		.name = "jailer",
+		.required = true,
+		.detail =
+			"required by CELLOS_CELL_BACKEND or "
+			"CELLOS_FIRECRACKER_REQUIRE_JAILER, and none is named",
+		.remedy = "name it in CELLOS_FIRECRACKER_JAILER_BINARY, or set "
+			  "CELLOS_FIRECRACKER_ALLOW_NO_JAILER=1"
+	};
+	return n + 1;
+}
+
 size_t firecracker_needs(const struct cell_request *req,
 			 struct backend_need needs[BACKEND_NEEDS_MAX])
 {
@@ -93,6 +118,7 @@ size_t firecracker_needs(const struct cell_request *req,
 	n = host_need_program(needs, n, binary_name(req),
 			      "install it, or name it in "
 			      "CELLOS_FIRECRACKER_BINARY");
+	n = need_jailer(req, needs, n);
 	n = vm_need_kvm(needs, n, true);
 	n = vm_need_builder(needs, n);
 	return vm_need_tun(needs, n);

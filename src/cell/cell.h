@@ -97,6 +97,7 @@ struct cell_firecracker {
 	unsigned exit_wait_seconds; /* of a guest with an init of its own;
 				     * 0: as long as the run may take */
 	bool no_seccomp; /* the VMM's own filters are left out; ours are not */
+	bool wants_jailer; /* one is required, by what the variables say */
 };
 
 /* What a guest's agent is listened to for */

@@ -26,16 +26,15 @@ static const char *value_of(const char *name)
 	return env_nonblank(name, buf, sizeof(buf)) ? strdup(buf) : NULL;
 }
 
-static int get_path(const char *name, const char *what, bool required,
-		    const char **ret, struct err *e)
+static int check_path(const char *name, const char *what, bool required,
+		      const char *path, struct err *e)
 {
-	*ret = value_of(name);
-	if (!*ret && required)
+	if (!path && required)
 		return err_set(e, ERR_PLAIN, 0,
 			       "%s must be set to an absolute path to the %s "
 			       "when CELLOS_CELL_BACKEND=firecracker",
 			       name, what);
-	if (*ret && (*ret)[0] != '/')
+	if (path && path[0] != '/')
 		return err_set(e, ERR_PLAIN, 0,
 			       "%s must be an absolute path to the %s when "
 			       "CELLOS_CELL_BACKEND=firecracker",
@@ -70,14 +69,17 @@ static int get_paths(bool by_variable, struct firecracker_config *c,
 		{ PREFIX "SOCKET_DIR", "Firecracker socket directory" },
 		{ PREFIX "SCRATCH_DIR", "Firecracker scratch image directory" },
 	};
-	const char *path;
 
+	/* all of them before the first is judged: doctor asks what is named */
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
-		if (get_path(paths[i].name, paths[i].what, paths[i].required,
-			     paths[i].to, e))
+		*paths[i].to = value_of(paths[i].name);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		if (check_path(paths[i].name, paths[i].what, paths[i].required,
+			       *paths[i].to, e))
 			return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(unused); i++)
-		if (get_path(unused[i].name, unused[i].what, false, &path, e))
+		if (check_path(unused[i].name, unused[i].what, false,
+			       value_of(unused[i].name), e))
 			return -1;
 	if (!c->kernel != !c->rootfs)
 		return err_set(e, ERR_PLAIN, 0,
@@ -155,7 +157,7 @@ static int get_two_flags(struct err *e)
 		       "both to 1, or neither");
 }
 
-static bool wants_jailer(bool by_variable)
+static bool needs_jailer(bool by_variable)
 {
 	static const char *const no[] = { "0", "false", "FALSE", "no", "NO" };
 	const char *text = env_text(PREFIX "REQUIRE_JAILER");
@@ -199,13 +201,14 @@ static unsigned exit_wait(void)
 static int get_all(bool by_variable, struct firecracker_config *c,
 		   struct err *e)
 {
+	c->vmm.wants_jailer = needs_jailer(by_variable);
 	if (get_paths(by_variable, c, e) || get_two_flags(e) || get_ids(c, e) ||
 	    get_manifest(c, e))
 		return -1;
 	c->has_network = wants_network();
 	c->vmm.no_seccomp = is_one(PREFIX "NO_SECCOMP");
 	c->vmm.exit_wait_seconds = exit_wait();
-	if (!c->vmm.jailer && wants_jailer(by_variable))
+	if (!c->vmm.jailer && c->vmm.wants_jailer)
 		return err_set(
 			e, ERR_PLAIN, 0,
 			"jailer is required for production use (set " PREFIX

@@ -24,6 +24,8 @@ struct firecracker_config {
  *               needs has to be there. Else what is unset has our defaults.
  * @e: starts with "firecracker backend init: "; names variable and remedy
  *
+ * The programs that are named are in @ret also after a failure.
+ *
  * Return: 0 or -1. Strings are borrowed from the environment.
  */
 int firecracker_config(bool by_variable, bool portable,

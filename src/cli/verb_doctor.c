@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "cell/vm.h"
 #include "cli/env.h"
 #include "cli/kvm.h"
 #include "cli/lifecycle.h"
@@ -25,7 +26,10 @@ enum { HINTS_MAX = 4, TRIAL_MS = 10000 };
 
 struct doctor {
 	bool json, works;
+	const char *asked; /* --backend, or NULL */
 	const struct backend *wall;
+	const char *accel, *slow; /* of a machine: by what; what is to be said
+				   * of it; NULL */
 	struct backend_need needs[BACKEND_NEEDS_MAX];
 	size_t n_needs;
 	bool tried;   /* the needs allowed a real cell */
@@ -83,14 +87,23 @@ static void find_hints(struct doctor *d)
 	     "unshare, mount, pivot_root and setns");
 }
 
-static int trial(const char *wall, struct err *e)
+static void on_settled(void *arg, const struct cell_request *req)
+{
+	struct doctor *d = arg;
+
+	if (req->wall == CELL_WALL_QEMU || req->wall == CELL_WALL_FIRECRACKER)
+		d->accel = vm_accel(req);
+	d->slow = wall_warning(req);
+}
+
+static int trial(struct doctor *d)
 {
 	static char word[] = "true";
 	static char *words[] = { word, NULL };
 	OWNED(run_setup_drop) struct run_setup s = { 0 };
 	OWNED(signer_stop) struct signer *signer = NULL;
 	struct run_args a = { .verb = "doctor",
-			      .backend = wall,
+			      .backend = d->asked,
 			      .argv = words,
 			      .argc = 1,
 			      .timeout_ms = TRIAL_MS,
@@ -102,8 +115,8 @@ static int trial(const char *wall, struct err *e)
 	OWNED(lifecycle_drop) struct lifecycle_result r = { 0 };
 	struct lifecycle_config c;
 
-	if (run_setup(&a, &s, e) ||
-	    signer_start(SIGNER_NONE, "none", no_key, 0, &signer, e))
+	if (run_setup(&a, &s, &d->e) ||
+	    signer_start(SIGNER_NONE, "none", no_key, 0, &signer, &d->e))
 		return -1;
 	c = (struct lifecycle_config){
 		.backend = s.backend,
@@ -114,8 +127,9 @@ static int trial(const char *wall, struct err *e)
 		.signer = signer,
 		.dirs = &s.dirs,
 		.door = s.door,
+		.tap = { .settled = on_settled, .arg = d },
 	};
-	return lifecycle_run(&c, &r, e);
+	return lifecycle_run(&c, &r, &d->e);
 }
 
 static void need_gate(struct doctor *d)
@@ -148,7 +162,7 @@ static void examine(struct doctor *d)
 	char parent[PATH_MAX];
 	bool met = true;
 
-	wall_programs(b, &req);
+	wall_programs(b, d->asked, &req);
 	req.cgroup_parent =
 		env_nonblank("CELLOS_CGROUP_PARENT", parent, sizeof(parent));
 	d->n_needs = b->needs(&req, d->needs);
@@ -159,7 +173,7 @@ static void examine(struct doctor *d)
 	/* what was found once may be another by now */
 	if (met && b->wall == CELL_WALL_QEMU && !state_dirs_find(&dirs, &d->e))
 		kvm_forget(&dirs);
-	d->works = met && trial(backend_name(d->wall), &d->e) == 0;
+	d->works = met && trial(d) == 0;
 	if (!d->works)
 		find_hints(d);
 }
@@ -187,6 +201,11 @@ static void print_table(const struct doctor *d)
 			  : "not tried: something it needs is missing");
 	if (d->e.cause[0])
 		printf("%-9s %-22s %s\n", "", "", d->e.cause);
+	if (d->accel)
+		printf("%-9s %-22s %s\n", d->slow ? "(slow)" : "ok",
+		       "accelerator", d->accel);
+	if (d->slow)
+		printf("%-9s %-22s -> %s\n", "", "", d->slow);
 	for (size_t i = 0; i < d->n_hints; i++)
 		printf("%s%s\n", i ? "  - " : "\nWhat may help:\n  - ",
 		       d->hints[i]);
@@ -223,6 +242,7 @@ static void print_json(const struct doctor *d)
 	json_out_object(&j);
 	json_out_key(&j, "cell");
 	json_out_object(&j);
+	json_out_kstr(&j, "accel", d->accel ? d->accel : "");
 	json_out_kstr(&j, "cause", d->e.cause);
 	json_out_kstr(&j, "error", d->e.text);
 	json_out_kbool(&j, "tried", d->tried);
@@ -250,21 +270,21 @@ static int take(void *ctx, const struct verb_opt *opt, const char *value,
 		d->json = true;
 		return 0;
 	}
-	d->wall = backend_by_name(value);
-	return d->wall ? 0
-		       : err_set(e, ERR_PLAIN, 0,
-				 "--backend %s: there is no such wall; use one "
-				 "of" CELL_WALL_WORDS,
-				 value);
+	d->asked = value;
+	return wall_find(value, false, e) ? 0 : -1;
 }
 
 int verb_doctor(int argc, char **argv)
 {
-	struct doctor d = { .wall = backend_of(CELL_WALL_HOST) };
+	struct doctor d = { 0 };
+	struct err e = { 0 };
 	enum verb_parsed p = verb_parse("doctor", argc, argv, take, &d, NULL);
 
 	if (p != VERB_GO)
 		return p == VERB_HELP ? EXIT_FINE : EXIT_USAGE;
+	d.wall = wall_find(d.asked, false, &e);
+	if (!d.wall)
+		return verb_fail(&e, EXIT_FAILED);
 	examine(&d);
 	if (d.json)
 		print_json(&d);

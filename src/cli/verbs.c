@@ -140,7 +140,8 @@ static const struct verb_opt json_opts[] = {
 
 static const struct verb_opt doctor_opts[] = {
 	{ OPT_BACKEND, 0, "backend", "WALL", COMPLETE_WALL,
-	  "host (default), gvisor, qemu or firecracker: the wall to try" },
+	  "the wall to try: host, gvisor, qemu or firecracker; default host, "
+	  "or CELLOS_CELL_BACKEND" },
 	{ OPT_JSON, 0, "json", NULL, COMPLETE_NONE, "JSON instead of a table" },
 };
 

@@ -24,8 +24,7 @@
 static struct image the_image;
 static struct firecracker_config fire;
 
-const struct backend *wall_choose(const char *asked, bool *portable,
-				  struct err *e)
+const struct backend *wall_find(const char *asked, bool portable, struct err *e)
 {
 	const char *word = asked ? asked : env_text(VARIABLE);
 	const struct backend *b;
@@ -35,15 +34,23 @@ const struct backend *wall_choose(const char *asked, bool *portable,
 	b = backend_by_name(word);
 	/* a wall that cannot be had is never replaced, a word that means
 	 * nothing is there */
-	if (!b && *portable)
+	if (!b && portable)
 		return backend_of(CELL_WALL_HOST);
-	if (!b) {
+	if (!b)
 		(void)err_set(e, ERR_PLAIN, 0,
 			      "%s%s: there is no such wall; use one "
 			      "of" CELL_WALL_WORDS,
 			      asked ? "--backend " : VARIABLE "=", word);
+	return b;
+}
+
+const struct backend *wall_choose(const char *asked, bool *portable,
+				  struct err *e)
+{
+	const struct backend *b = wall_find(asked, *portable, e);
+
+	if (!b)
 		return NULL;
-	}
 	if (b->wall == CELL_WALL_FIRECRACKER &&
 	    firecracker_config(!asked, *portable, &fire, e))
 		return NULL;
@@ -166,16 +173,20 @@ const char *wall_warning(const struct cell_request *req)
 					   : EMULATED;
 }
 
-void wall_programs(const struct backend *b, struct cell_request *req)
+void wall_programs(const struct backend *b, const char *asked,
+		   struct cell_request *req)
 {
 	struct firecracker_config c;
 	struct err e;
 
 	if (b->wall == CELL_WALL_GVISOR)
 		req->runsc = env_path("CELLOS_GVISOR_RUNSC_BIN");
-	if (b->wall == CELL_WALL_FIRECRACKER &&
-	    !firecracker_config(false, false, &c, &e))
-		req->firecracker = c.vmm;
+	if (b->wall != CELL_WALL_FIRECRACKER)
+		return;
+	if (firecracker_config(!asked, false, &c, &e)) {
+		/* said by a run, so by the trial of one */
+	}
+	req->firecracker = c.vmm;
 }
 
 void wall_request(const struct backend *b, const struct state_dirs *d,

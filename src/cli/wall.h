@@ -6,6 +6,10 @@
 #include "backend/backend.h"
 #include "cell/state.h"
 
+/** wall_find() - by name only, as wall_choose(); what it needs is not looked at
+ */
+const struct backend *wall_find(const char *asked, bool portable,
+				struct err *e) MUST_USE;
 /**
  * wall_choose() - the wall of a run
  * @asked:    the word of --backend, or NULL
@@ -22,7 +26,8 @@ const struct backend *wall_choose(const char *asked, bool *portable,
 /** wall_warning() - what is said of a wall each time it is used so; NULL */
 const char *wall_warning(const struct cell_request *req);
 /** wall_programs() - only the programs it names, for b->needs() */
-void wall_programs(const struct backend *b, struct cell_request *req);
+void wall_programs(const struct backend *b, const char *asked,
+		   struct cell_request *req);
 /** wall_request() - what the wall has to find in its request; an image that
  *  cannot be booted says so itself, in the plan of the run */
 void wall_request(const struct backend *b, const struct state_dirs *d,

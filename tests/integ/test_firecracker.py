@@ -15,9 +15,9 @@ import subprocess
 
 import pytest
 
-from conftest import (IS_ALL, IS_ROOT, SANITIZED, SLACK, Before, Machines,
-                      descendants, kill_at_moments, parent, started,
-                      wait_until)
+from conftest import (IS_ALL, IS_ROOT, NOT_ADMITTED, SANITIZED, SLACK, Before,
+                      Machines, descendants, kill_at_moments, parent,
+                      refused_document, started, wait_until)
 
 SERVER = pathlib.Path(__file__).with_name("firecracker_server.py")
 JAILER = SERVER.with_name("firecracker_jailer.py")
@@ -418,6 +418,7 @@ if IS_ROOT:
         path = str(vm.tmp / "vmm")
         assert f"ok {path[:31]} {path}" in lines, r
         assert "ok kvm machines: /dev/kvm" in lines
+        assert "ok accelerator kvm" in lines
         assert "A full cell works here, behind firecracker." in lines
         r = vm.verb("doctor", *WALL, env={
             "CELLOS_FIRECRACKER_BINARY": "/nowhere/firecracker"})
@@ -425,6 +426,55 @@ if IS_ROOT:
         assert r.rc == 1
         assert "MISSING /nowhere/firecracker No such file or directory (os " \
             "error 2)" in lines, r
+
+    NO_JAILER = "MISSING jailer required by CELLOS_CELL_BACKEND or " \
+        "CELLOS_FIRECRACKER_REQUIRE_JAILER, and none is named"
+
+    def test_doctor_goes_by_the_variable(vm, foreign):
+        """The wall of `run`, and what it asks for."""
+        env = {**foreign, "CELLOS_DEPLOYMENT_PROFILE": ""}
+        del env["CELLOS_FIRECRACKER_ALLOW_NO_JAILER"]
+
+        def rows(*flags, **more):
+            r = vm.verb("doctor", *flags, env={**env, **more})
+            return r.rc, [" ".join(x.split()) for x in r.out.splitlines()]
+        rc, lines = rows()
+        assert rc == 1 and NO_JAILER in lines, lines
+        assert "- a real cell not tried: something it needs is missing" in \
+            lines
+        assert lines[-1] == "A full cell does not work here, behind " \
+            "firecracker."
+        # by --backend it is not asked for
+        assert NO_JAILER not in rows(*WALL)[1]
+        rc, lines = rows(*WALL, CELLOS_FIRECRACKER_REQUIRE_JAILER="1")
+        assert rc == 1 and NO_JAILER in lines, lines
+        rc, lines = rows(CELLOS_FIRECRACKER_JAILER_BINARY="/nowhere/jailer")
+        assert rc == 1 and NO_JAILER not in lines
+        assert "MISSING /nowhere/jailer No such file or directory (os error " \
+            "2)" in lines, lines
+        # what else a run would refuse is told by one
+        rc, lines = rows(CELLOS_FIRECRACKER_ALLOW_NO_JAILER="1",
+                         CELLOS_FIRECRACKER_KERNEL_IMAGE="")
+        assert rc == 1, lines
+        assert "FAILED a real cell firecracker backend init: " \
+            "CELLOS_FIRECRACKER_KERNEL_IMAGE must be set to an absolute path " \
+            "to the Firecracker kernel image when " \
+            "CELLOS_CELL_BACKEND=firecracker" in lines, lines
+
+    @NOT_ADMITTED
+    def test_is_not_booted_before_it_is_admitted(vm, before, strace, env, last,
+                                                 reason):
+        doc = refused_document(vm, env)
+        events = vm.events_path()
+        r = vm.call([*strace.watch(), vm.cellos, "run", "--events", events,
+                     *WALL, doc], events, {**vm.vmm(), **env, **strace.env})
+        assert r.rc == 125 and reason in r.err, r
+        assert not strace.made_a_cell
+        types = [e["type"].split(".")[-1] for e in r.events
+                 if ".evidence." not in e["type"]]
+        assert types[types.index("summary") - 1] == last, types
+        assert vm.verify(events).rc == 0
+        assert before.left() == []
 
     # -- a guest after the original's contract --
 

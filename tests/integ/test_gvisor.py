@@ -530,6 +530,11 @@ if IS_ROOT:
                  if n["name"] == "runsc"]
         assert r.rc == 1 and not need["present"] and need["required"]
         assert need["remedy"].startswith("apt-get install runsc")
+        assert json.loads(r.out)["cell"]["accel"] == ""
+        # by the variable that `run` goes by
+        r = cells.verb("doctor", env={"CELLOS_CELL_BACKEND": "gvisor"})
+        assert r.rc == 0 and r.out.endswith(
+            "\nA full cell works here, behind gvisor.\n"), r
         r = cells.verb("plan", *GVISOR, "--", "true")
         assert r.rc == 0 and "runtime-root     /runsc <- /usr/bin/runsc" in \
             r.out, r

@@ -755,15 +755,55 @@ if IS_ROOT:
         assert r.enforcement("refused")["backend"] == "qemu"
         assert before.left() == []
 
-    def test_plan_and_doctor(vm):
-        r = vm.verb("plan", *QEMU, "--", "true")
+    def machine(vm, *flags):
+        """What a plan says of it, and of the limits around it."""
+        r = vm.verb("plan", *QEMU, *flags, "--", "true")
         assert r.rc == 0, r
+        rows = {x.split()[1]: " ".join(x.split()[2:])
+                for x in r.out.splitlines()}
         steps = [x.split()[1] for x in r.out.splitlines()]
         assert steps.index("vmm") < steps.index("image") < \
             steps.index("landlock") < steps.index("exec")
+        return rows["vmm"], rows["cgroup"]
+
+    def test_plan_and_doctor(vm):
+        """A plan starts nothing: it says what is known."""
+        kept = vm.state_dir / "kvm"
+        kept.write_text(UNKNOWN)
+        has_kvm = os.path.exists("/dev/kvm")
+        end = "; booted, waits; the rest is done in the guest"
+        vmm, group = machine(vm, "--memory", "100M", "--cpus", "1.5",
+                             "--pids", "7")
+        note = ", unless KVM boots a machine: not tried yet, run `cellos " \
+            "doctor --backend qemu`" if has_kvm else ""
+        assert vmm == f"qemu <- {os.path.realpath(VMM)} memory=196MiB cpus=2 " \
+            f"# tcg: software emulation{note}{end}"
+        assert group == f"memory={(196 + 192) << 20} pids=135 # around the " \
+            "machine: limits, read back"
+        assert kept.read_text() == UNKNOWN
         r = vm.verb("doctor", *QEMU)
         assert r.rc == 0, r
         assert f"qemu-system-x86_64     {VMM}" in r.out
         assert "tun                    the network of a machine that may " \
             "reach something: /dev/net/tun\n" in r.out
+        works = has_kvm and kept.read_text().endswith(" usable\n")
+        rows = [" ".join(x.split()) for x in r.out.splitlines()]
+        if has_kvm:
+            assert "ok kvm machines at the speed of this host, if it boots " \
+                "one: /dev/kvm" in rows, r
+        accel = "kvm" if works else "tcg: software emulation"
+        assert rows[rows.index('ok a real cell ran "true" behind every wall')
+                    + 1:-2] == (
+            ["ok accelerator kvm"] if works else
+            [f"(slow) accelerator {accel}",
+             f"-> {EMULATED}{TRIED if has_kvm else ''}"]), r
         assert r.out.endswith("\nA full cell works here, behind qemu.\n")
+        note = ", as no machine has booted by KVM here: `cellos doctor " \
+            "--backend qemu` tries again" if has_kvm and not works else ""
+        vmm, _ = machine(vm)
+        assert vmm == f"qemu <- {os.path.realpath(VMM)} memory=608MiB cpus=1 " \
+            f"# {accel}{note}{end}"
+        r = vm.verb("doctor", "--json", env={"CELLOS_CELL_BACKEND": "qemu"})
+        told = json.loads(r.out)
+        assert (r.rc, told["wall"], told["cell"]["accel"]) == (
+            0, "qemu", accel), r
