@@ -104,7 +104,7 @@ struct cell_firecracker {
 struct cell_telemetry_rules {
 	uint32_t probes; /* bits of enum telemetry_probe; 0: there is none */
 	uint64_t events_per_second;
-	uint64_t bytes_per_second; /* 0: no limit of its own */
+	uint64_t bytes_per_second; /* UINT64_MAX: no limit of its own */
 };
 
 struct cell_request {

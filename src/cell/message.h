@@ -78,7 +78,8 @@ struct cell_telemetry {
 	uint8_t probe; /* EVENT: enum telemetry_probe */
 	uint32_t pid;
 	uint64_t value;	  /* EVENT: CLOCK_MONOTONIC of the guest; SILENT: ms
-			   * since it was heard */
+			   * since it was heard; LAST: 1 if the agent said
+			   * that it left nothing out */
 	uint64_t dropped; /* events left out so far */
 	char comm[17];
 };

@@ -21,6 +21,7 @@ struct vm_telemetry {
 	uint64_t heard_ns; /* 0: nobody listens yet */
 	uint64_t second_ns, events, bytes, dropped;
 	bool is_silent; /* has been told */
+	bool is_whole;	/* the last frame said that nothing is missing */
 	size_t len;
 	char buf[8192];
 };

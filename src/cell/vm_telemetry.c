@@ -17,6 +17,12 @@
 
 #define SECOND_NS 1000000000ULL
 
+enum {
+	READS = 16,	  /* a turn: others are served as well */
+	READS_LAST = 256, /* at the end: more than a socket holds */
+	AGAIN_MS = 100	  /* until what found no room is tried again */
+};
+
 /* Return: false: there is no room for it now */
 static bool forward(struct machine *m, struct cell_telemetry r)
 {
@@ -57,8 +63,7 @@ static bool has_room(struct machine *m, size_t bytes, uint64_t now)
 		t->bytes = 0;
 	}
 	if (t->events >= rules->events_per_second ||
-	    (rules->bytes_per_second &&
-	     bytes > rules->bytes_per_second - t->bytes))
+	    bytes > rules->bytes_per_second - t->bytes)
 		return false;
 	t->events++;
 	t->bytes += bytes;
@@ -74,7 +79,8 @@ static void take_frame(struct machine *m, const struct telemetry_frame *f,
 				    .value = f->monotonic_ns };
 
 	m->telemetry.heard_ns = now;
-	if (f->probe == TELEMETRY_ALIVE ||
+	m->telemetry.is_whole = f->probe == TELEMETRY_COMPLETE;
+	if (f->probe >= TELEMETRY_ALIVE ||
 	    !(m->s->req->telemetry.probes & 1u << f->probe))
 		return;
 	if (!has_room(m, bytes, now)) {
@@ -85,7 +91,8 @@ static void take_frame(struct machine *m, const struct telemetry_frame *f,
 	m->telemetry.dropped += !forward(m, r);
 }
 
-static void take(struct machine *m, uint64_t now)
+/* Return: has it read something */
+static bool take(struct machine *m, uint64_t now)
 {
 	struct vm_telemetry *t = &m->telemetry;
 	ssize_t n = read(m->port[VM_TELEMETRY], t->buf + t->len,
@@ -95,7 +102,7 @@ static void take(struct machine *m, uint64_t now)
 	if (n <= 0) {
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			hang_up(m);
-		return;
+		return false;
 	}
 	t->len += (size_t)n;
 	for (;;) {
@@ -105,8 +112,9 @@ static void take(struct machine *m, uint64_t now)
 
 		/* one that says nonsense is not listened to any more */
 		if (used < 0) {
+			t->is_whole = false;
 			hang_up(m);
-			return;
+			return false;
 		}
 		if (used == 0)
 			break;
@@ -115,6 +123,14 @@ static void take(struct machine *m, uint64_t now)
 	}
 	memmove(t->buf, t->buf + at, t->len - at);
 	t->len -= at;
+	return true;
+}
+
+static void take_all(struct machine *m, uint64_t now, int reads)
+{
+	while (reads-- > 0 && m->port[VM_TELEMETRY] >= 0)
+		if (!take(m, now))
+			break;
 }
 
 static void welcome(struct machine *m)
@@ -158,7 +174,7 @@ void vm_telemetry_serve(struct machine *m, const struct pollfd *p)
 		return;
 	now = clock_mono_ns();
 	if (p->revents && m->port[VM_TELEMETRY] >= 0)
-		take(m, now);
+		take_all(m, now, READS);
 	else if (p->revents)
 		welcome(m);
 	if (!t->is_silent &&
@@ -174,20 +190,21 @@ int vm_telemetry_ms(const struct machine *m)
 		return -1;
 	end = m->telemetry.heard_ns + CELL_TELEMETRY_WINDOW_MS * 1000000ULL;
 	now = clock_mono_ns();
-	return now >= end ? 0 : (int)((end - now) / 1000000) + 1;
+	/* past it, there was no room to say so */
+	return now >= end ? AGAIN_MS : (int)((end - now) / 1000000) + 1;
 }
 
 void vm_telemetry_end(struct machine *m)
 {
 	if (!m->s->req->telemetry.probes || m->telemetry.is_silent)
 		return;
-	/* what had come when the command ended */
-	if (m->port[VM_TELEMETRY] >= 0)
-		take(m, clock_mono_ns());
+	/* what had come when the command ended; of what has not nobody knows */
+	take_all(m, clock_mono_ns(), READS_LAST);
 	hang_up(m);
 	m->telemetry.is_silent = true;
-	if (!forward(m,
-		     (struct cell_telemetry){ .kind = CELL_TELEMETRY_LAST })) {
+	if (!forward(m, (struct cell_telemetry){
+				.kind = CELL_TELEMETRY_LAST,
+				.value = m->telemetry.is_whole })) {
 		/* then the totals say so */
 	}
 }

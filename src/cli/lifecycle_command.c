@@ -61,7 +61,7 @@ static void on_telemetry(void *arg, const struct cell_telemetry *t)
 	if (t->dropped > l->telemetry_dropped)
 		l->telemetry_dropped = t->dropped;
 	if (t->kind == CELL_TELEMETRY_LAST) {
-		l->has_telemetry = true;
+		l->has_telemetry = t->value != 0;
 	} else if (t->kind == CELL_TELEMETRY_SILENT) {
 		event_agent_silenced(&l->body, &l->run,
 				     CELL_TELEMETRY_WINDOW_MS, t->value);
@@ -278,7 +278,8 @@ static void telemetry_totals(struct life *l)
 	report_begin(&r, REPORT_ENDED, backend_name(l->c->backend));
 	(void)snprintf(text, sizeof(text), "%" PRIu64, l->telemetry_events);
 	report_item_add(&r, "telemetry.events", "", text, true);
-	/* a machine that was ended had more to say, perhaps */
+	/* a machine that was ended, or an agent that could not follow, had
+	 * more to say */
 	(void)snprintf(text, sizeof(text), "%" PRIu64 "%s",
 		       l->telemetry_dropped,
 		       l->has_telemetry ? "" : " or more");

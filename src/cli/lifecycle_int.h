@@ -36,7 +36,7 @@ struct life {
 	struct gate_stats totals;
 	struct flow_counts flows;
 	uint64_t telemetry_events, telemetry_dropped;
-	bool has_telemetry; /* the driver has told its last */
+	bool has_telemetry; /* all of it: the agent has said so */
 	bool has_totals;    /* the gate has told its last */
 	bool door_held;	    /* its rules were loaded and read back */
 	bool gate_failed;   /* it is why the cell was not created */

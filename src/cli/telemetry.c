@@ -31,6 +31,7 @@ struct cell_telemetry_rules telemetry_rules(const struct spec *spec,
 	if (!t)
 		return r;
 	r.events_per_second = l->v[LIMIT_EVENTS_PER_SECOND];
+	r.bytes_per_second = UINT64_MAX;
 	for (size_t i = 0; i < t->events.n; i++)
 		for (unsigned p = 0; p < TELEMETRY_ALIVE; p++)
 			if (begins(telemetry_word((enum telemetry_probe)p),
@@ -39,10 +40,8 @@ struct cell_telemetry_rules telemetry_rules(const struct spec *spec,
 	if (t->rate_limits) {
 		r.events_per_second = least(r.events_per_second,
 					    &t->rate_limits->events_per_second);
-		r.bytes_per_second =
-			t->rate_limits->bytes_per_second.present
-				? t->rate_limits->bytes_per_second.v
-				: 0;
+		r.bytes_per_second = least(r.bytes_per_second,
+					   &t->rate_limits->bytes_per_second);
 	}
 	return r;
 }

@@ -125,18 +125,47 @@ static int take_event(int to, const struct proc_event *ev)
 	return 0;
 }
 
+#ifdef CELLOS_TEST_HOOKS
+static bool is_slow;
+
+/* One that there is little room for, and that is not there at once */
+static void test_hook(int from)
+{
+	const struct timespec step = { .tv_nsec = 50000000 };
+	const int least = 1;
+
+	if (!is_slow)
+		return;
+	(void)setsockopt(from, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least));
+	(void)nanosleep(&step, NULL);
+}
+#else
+static void test_hook(int from)
+{
+	(void)from;
+}
+#endif
+
+/* Has the kernel told more than the socket could hold? */
+static bool has_lost;
+
 /* Return: 1: there was nothing */
 static int take(int from, int to)
 {
 	char buf[8192] __attribute__((aligned(NLMSG_ALIGNTO)));
-	ssize_t n = recv(from, buf, sizeof(buf), MSG_DONTWAIT);
+	ssize_t n;
 	size_t left;
 	int r = 0;
 
+	test_hook(from);
+	n = recv(from, buf, sizeof(buf), MSG_DONTWAIT);
 	if (n < 0 && errno == EAGAIN)
 		return 1;
-	if (n < 0) /* ENOBUFS: too much at once; it goes on */
+	if (n < 0) {
+		/* too much at once; it goes on */
+		has_lost = has_lost || errno == ENOBUFS;
 		return errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+	}
 	left = (size_t)n;
 	for (char *at = buf; !r && left >= sizeof(struct nlmsghdr);) {
 		struct nlmsghdr h;
@@ -176,13 +205,17 @@ static void agent_main(int to)
 {
 	OWNED(fd_drop) int from = listen_to_processes();
 	struct pollfd p[2] = { { from, POLLIN, 0 }, { -1, POLLIN, 0 } };
-	sigset_t end;
-	int r = from < 0 ? from : give_up();
+	sigset_t all, end;
+	int r = from < 0 ? from : 0;
 
+	/* a SIGTERM to all is not for the agent: what ends by it is told */
+	(void)sigfillset(&all);
 	(void)sigemptyset(&end);
-	(void)sigaddset(&end, SIGTERM);
-	if (!r && sigprocmask(SIG_BLOCK, &end, NULL) < 0)
+	(void)sigaddset(&end, VM_AGENT_END);
+	if (!r && sigprocmask(SIG_SETMASK, &all, NULL) < 0)
 		r = -errno;
+	if (!r)
+		r = give_up();
 	p[1].fd = signalfd(-1, &end, SFD_CLOEXEC);
 	if (!r)
 		r = say(to, TELEMETRY_ALIVE, (uint32_t)getpid(), NAME);
@@ -199,7 +232,10 @@ static void agent_main(int to)
 		if (p[1].revents) {
 			while (r == 0)
 				r = take(from, to);
-			_exit(0);
+			if (r == 1 && !has_lost)
+				r = say(to, TELEMETRY_COMPLETE,
+					(uint32_t)getpid(), NAME);
+			_exit(r < 0 ? 3 : 0);
 		}
 	}
 	_exit(3);
@@ -222,9 +258,11 @@ pid_t vm_agent_start(struct vm_told *told)
 	if (pid)
 		return pid;
 #ifdef CELLOS_TEST_HOOKS
-	for (char **v = told->env; *v; v++)
+	for (char **v = told->env; *v; v++) {
 		if (!strcmp(*v, "CELLOS_TEST_GUEST=agent"))
 			_exit(3);
+		is_slow = is_slow || !strcmp(*v, "CELLOS_TEST_GUEST=slow");
+	}
 #endif
 	forget(told);
 	/* nor is what pid 1 has open */

@@ -422,7 +422,7 @@ static void end_agent(pid_t agent)
 {
 	const struct timespec step = { .tv_nsec = 1000000 };
 
-	(void)kill(agent, SIGTERM);
+	(void)kill(agent, VM_AGENT_END);
 	for (int i = 0; i < AGENT_END_MS; i++) {
 		if (waitpid(agent, NULL, WNOHANG))
 			return;

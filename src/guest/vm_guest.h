@@ -3,8 +3,13 @@
 #ifndef CELLOS_GUEST_VM_GUEST_H
 #define CELLOS_GUEST_VM_GUEST_H
 
+#include <signal.h>
+
 #include "base/attr.h"
 #include "cell/vm.h"
+
+/* Ends the agent, with what is there: none that a stop of the command sends */
+#define VM_AGENT_END SIGUSR1
 
 /** vm_guest_main() - from the kernel's hands to the end */
 void vm_guest_main(void) NORETURN;

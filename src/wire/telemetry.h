@@ -17,14 +17,16 @@
 #include "base/slice.h"
 #include "base/wbuf.h"
 
-/* X(suffix, word); the last is ours: nothing happened, the agent is there */
+/* X(suffix, word); the last two are ours: nothing happened, the agent is
+ * there; it ends, and has left nothing out */
 #define TELEMETRY_PROBES(X)                 \
 	X(SPAWNED, "process.spawned")       \
 	X(EXITED, "process.exited")         \
 	X(INOTIFY, "fs.inotify_fired")      \
 	X(DENIED, "capability.denied")      \
 	X(CONNECT, "net.connect_attempted") \
-	X(ALIVE, "agent.alive")
+	X(ALIVE, "agent.alive")             \
+	X(COMPLETE, "agent.complete")
 
 enum telemetry_probe {
 #define X(name, word) TELEMETRY_##name,

@@ -27,13 +27,16 @@ def asking(c, argv, **telemetry):
 
 def declared(r):
     out = []
+    run = r.one("lifecycle.v1.started")
     for e in r.events:
         if DECLARED in e["type"]:
             data = e["data"]
             assert e["source"] == "/cellos-supervisor/host-telemetry"
             assert data["provenance"] == "declared"
-            assert data["host"]["cellId"] == "cell-1"
-            assert data["host"]["hostReceivedAt"] == e["time"]
+            assert data["host"] == {
+                "cellId": "cell-1", "hostReceivedAt": e["time"],
+                "runId": run["runId"],
+                "specSignatureHash": r.one("homeostasis")["specHash"]}
             out.append((e["type"].rsplit(".", 1)[1],
                         data["guest"]["guestComm"], data["guest"]))
     return out
@@ -82,6 +85,22 @@ if IS_ROOT:
                              "telemetry.dropped": 0}
         assert vm.verify(r.events_path).rc == 0
         assert before.left() == []
+
+    def test_the_end_of_the_command_is_declared(vm):
+        """A stop is for the command: its agent tells of what comes after."""
+        script = ("trap '/bin/true; date; exit 0' TERM; "
+                  "while :; do sleep 0.1; done")
+        path = asking(vm, ["sh", "-c", script])
+        doc = json.loads(path.read_text())
+        doc["spec"]["run"]["timeoutMs"] = 1500
+        path.write_text(json.dumps(doc))
+        r = vm.run_document(path, flags=QEMU)
+        assert r.rc == 124, r
+        seen = [comm for _, comm, _ in declared(r)]
+        assert seen[0] == "sh" and seen[-2:] == ["true", "date"], seen
+        assert silenced(r) == []
+        assert totals(r) == {"telemetry.events": len(seen),
+                             "telemetry.dropped": 0}
 
     @slow
     def test_only_what_is_asked_for(vm):
@@ -139,6 +158,25 @@ if IS_ROOT:
             assert (said["epistemicStatus"], said["ruleClass"]) == (
                 "DECLARED", "GUEST_AGENT_DECLARATION")
             assert declared(r) == []
+        finally:
+            c.close()
+
+    @slow
+    def test_an_agent_that_cannot_follow(tmp_path, hooked_image):
+        """What its kernel told it in vain nobody can count."""
+        (tmp_path / "odd").mkdir()
+        c = Machines(tmp_path / "odd", hooked_image)
+        try:
+            path = asking(c, ["sh", "-c",
+                              "for i in $(seq 50); do /bin/true & done; wait"])
+            doc = json.loads(path.read_text())
+            doc["spec"]["authority"]["secretRefs"] = ["CELLOS_TEST_GUEST"]
+            path.write_text(json.dumps(doc))
+            r = c.run_document(path, flags=QEMU, env={
+                "CELLOS_BROKER": "env",
+                "CELLOS_SECRET_CELLOS_TEST_GUEST": "slow"})
+            assert r.rc == 0 and 0 < len(declared(r)) < 51, r
+            assert r.item("telemetry.dropped", "ended")["got"] == "0 or more"
         finally:
             c.close()
 
@@ -206,15 +244,37 @@ if IS_ROOT:
         assert len(declared(r)) == 1
         assert fire.verify(r.events_path).rc == 0
 
+    WHOLE = frame(probe_source="agent.complete")
+
     def test_a_flood(fire):
         """The journal is not filled; what was left out is counted."""
-        env = fire.vmm(telemetry=GOOD * 20000)
+        env = fire.vmm(telemetry=GOOD * 20000 + WHOLE)
         r = fire.run_document(asking(fire, ["sleep", "1"]), flags=WALL,
                               env=env)
         assert r.rc == 0, r
         got = totals(r)
         assert len(declared(r)) == got["telemetry.events"] <= 300
         assert got["telemetry.events"] + got["telemetry.dropped"] == 20000
+
+    @pytest.mark.parametrize("limit, want", [
+        ("eventsPerSecond", (0, 0)), ("eventsPerSecond", (2, 2)),
+        ("bytesPerSecond", (0, 0)), ("bytesPerSecond", (len(GOOD) - 1, 0)),
+        ("bytesPerSecond", (2 * len(GOOD), 2)), ("bytesPerSecond", (None, 5))])
+    def test_a_rate(fire, limit, want):
+        """Of frames that count or bytes; 0 is none."""
+        value, told = want
+        r = fire.run_document(
+            asking(fire, ["sleep", "0.3"], rateLimits={limit: value}),
+            flags=WALL, env=fire.vmm(telemetry=GOOD * 5 + WHOLE))
+        assert r.rc == 0 and len(declared(r)) == told, r
+        assert totals(r) == {"telemetry.events": told,
+                             "telemetry.dropped": 5 - told}
+
+    def test_who_does_not_say_it_is_all_may_have_more(fire):
+        r = fire.run_document(asking(fire, ["sleep", "0.3"]), flags=WALL,
+                              env=fire.vmm(telemetry=GOOD))
+        assert r.rc == 0 and len(declared(r)) == 1, r
+        assert r.item("telemetry.dropped", "ended")["got"] == "0 or more"
 
     def test_none_is_asked_for(fire):
         """Then nobody listens."""
