@@ -24,12 +24,14 @@ const char *host_name(const struct backend_cell *c)
 	return cell_wall_word(c->plan->wall);
 }
 
-/* Assembling a cell takes milliseconds; one that takes this long hangs. An
- * emulated machine boots in seconds, on a busy host in many. */
+/* Assembling a cell takes milliseconds; one that takes this long hangs. A
+ * machine may boot as long as it may live; an emulated one boots in seconds, on
+ * a busy host in many. */
 enum {
 	STAGING_LIMIT_MS = 20000,
 	BOOT_LIMIT_MS = 120000,
-	BOOT_LEAST_MS = 30000, /* whatever the lifetime */
+	BOOT_LEAST_MS = 30000, /* of an emulated one, whatever the lifetime */
+	WORD_MS = 500,	       /* the driver may know more of why it hangs */
 	REAP_LIMIT_MS = 10000
 };
 
@@ -179,17 +181,39 @@ static bool is_ready(const struct backend_cell *c)
 	return c->got_ready && (c->got_namespaces || !c->plan->full);
 }
 
+/* @limit, or less: what a machine may live, which counts from its start */
+static uint64_t limit_ms(const struct backend_cell *c, uint64_t limit)
+{
+	const bool emulated = c->plan->wall == CELL_WALL_QEMU && !c->req->kvm;
+	const uint64_t least = emulated ? BOOT_LEAST_MS : 0;
+	const uint64_t ttl = c->req->spec->ttl_seconds;
+	uint64_t ms;
+
+	if (!plan_is_vm(c->plan) || !ttl || ttl > limit / 1000)
+		return limit;
+	ms = ttl * 1000 > least ? ttl * 1000 : least;
+	return ms < limit ? ms : limit;
+}
+
+static void too_late(struct backend_cell *c, enum plan_op stage,
+		     const char *what, uint64_t ms)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "%s in %" PRIu64 " s", what,
+		       ms / 1000);
+	host_fault_set(c, stage, ETIMEDOUT, text);
+}
+
 static void wait_ready(struct backend_cell *c)
 {
-	uint64_t limit = plan_is_vm(c->plan) ? BOOT_LIMIT_MS : STAGING_LIMIT_MS;
-	const uint64_t ttl = c->req->spec->ttl_seconds * 1000;
+	uint64_t limit = limit_ms(c, plan_is_vm(c->plan) ? BOOT_LIMIT_MS
+							 : STAGING_LIMIT_MS);
 	uint64_t end;
 
-	if (plan_is_vm(c->plan) && limit > ttl && ttl)
-		limit = ttl > BOOT_LEAST_MS ? ttl : BOOT_LEAST_MS;
 	if (c->req->boot_ms)
 		limit = c->req->boot_ms;
-	end = clock_mono_ns() + limit * 1000000;
+	end = clock_mono_ns() + (limit + WORD_MS) * 1000000;
 	while (!c->fault.set && !is_ready(c)) {
 		struct pollfd p[6] = {
 			{ c->child_sock, POLLIN, 0 },
@@ -202,8 +226,8 @@ static void wait_ready(struct backend_cell *c)
 		uint64_t now = clock_mono_ns();
 
 		if (now >= end) {
-			host_fault_set(c, PLAN_CLONE, ETIMEDOUT,
-				       "the cell was not ready in time");
+			too_late(c, PLAN_CLONE, "the cell was not ready",
+				 limit);
 			break;
 		}
 		if (poll(p, 6, (int)((end - now) / 1000000 + 1)) < 0 &&
@@ -289,6 +313,7 @@ int host_prepare(struct backend_cell *c, struct report_enforcement *r,
 int host_start(struct backend_cell *c, struct err *e)
 {
 	struct cell_message go = { .type = CELL_MSG_GO };
+	const uint64_t limit = limit_ms(c, STAGING_LIMIT_MS);
 	int r;
 
 	c->started_ns = clock_mono_ns();
@@ -305,9 +330,9 @@ int host_start(struct backend_cell *c, struct err *e)
 		struct pollfd p[2] = { { c->child_sock, POLLIN, 0 },
 				       { c->sigfd, POLLIN, 0 } };
 
-		if (poll(p, 2, STAGING_LIMIT_MS) == 0)
-			host_fault_set(c, PLAN_EXEC, ETIMEDOUT,
-				       "exec did not return");
+		if (poll(p, 2, (int)limit) == 0)
+			too_late(c, plan_is_vm(c->plan) ? PLAN_VMM : PLAN_EXEC,
+				 "no word of the command", limit);
 		if (p[0].revents)
 			take_message(c, &c->child_sock);
 		/* it may be running by now, so it is ended as one that is:

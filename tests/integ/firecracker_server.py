@@ -10,7 +10,7 @@ does, and is the end. HOW misbehaves on purpose:
   expect    [[path, body text]...]: what has to come, to the byte
   api       late | slow | close | garbage | silent | refuse, at the path `at`
   guest     silent | late | version | forged | bogus | torn | short | dies |
-            panic | stray
+            panic | stray | mute | unready | norun | deaf
 """
 import base64
 import errno
@@ -368,6 +368,8 @@ class Guest:
                 except (ConnectionRefusedError, ConnectionResetError):
                     pass
         self.control = self.ports["control"]
+        if self.how == "mute":
+            self.read(1)
         if self.how == "short":
             self.control.sendall(b"\1\0\0")
             self.control.close()
@@ -381,9 +383,13 @@ class Guest:
             # a word out of turn
             self.control.sendall(self.record(ENDED))
             return
+        if self.how == "unready":
+            self.read(1)
         self.control.sendall(self.record(READY, probe=probe))
         word, = struct.unpack("<I", self.read(16)[:4])
         assert word == GO
+        if self.how == "norun":
+            self.read(1)
         self.command()
 
     def take_setup(self):
@@ -486,7 +492,7 @@ class Guest:
     def orders(self):
         while True:
             word, value, length = struct.unpack("<IIQ", self.read(16))
-            if word == TERM:
+            if word == TERM and self.how != "deaf":
                 os.killpg(self.p.pid, signal.SIGTERM)
             if word == CLOSED and value == 0:
                 self.end = length

@@ -12,6 +12,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -254,6 +255,19 @@ if IS_ROOT:
         """Seconds, of waiting for a limit."""
         return test if IS_ALL and not SANITIZED else None
 
+    def types(r):
+        """What it went through, in order."""
+        return [e["type"].removeprefix("dev.cellos.events.cell.")
+                for e in r.events if "evidence.v1" not in e["type"]]
+
+    NOT_STARTED = [
+        "observability.v1.network_scope", "observability.v1.dns_target_set",
+        "lifecycle.v1.started", "observability.v1.container_security",
+        "observability.v1.network_policy", "observability.v1.process_spawned",
+        "observability.v1.network_enforcement", "command.v1.completed",
+        "compliance.v1.summary", "authority.v1.homeostasis",
+        "lifecycle.v1.destroyed"]
+
     def lost(r, text):
         """It did not start, says why, and nothing ran."""
         assert r.rc == 125 and text in r.err, r
@@ -337,6 +351,42 @@ if IS_ROOT:
         r = vm.run_document(doc, flags=WALL, env=vm.vmm(guest="silent"))
         lost(r, "boot_failed: no word of pid 1 of the guest in 3 s; does KVM "
              "work here?")
+        assert before.left() == []
+
+    @pytest.mark.parametrize("how, text", [
+        ("mute", "clone: the cell was not ready in 2 s"),
+        ("unready", "clone: the cell was not ready in 2 s"),
+        ("norun", "vmm: no word of the command in 2 s")])
+    def test_it_says_nothing_more(vm, before, how, text):
+        """Nor does a machine that hangs live longer than it may."""
+        doc = vm.document(["true"], ttl=2)
+        began = time.monotonic()
+        r = vm.run_document(doc, flags=WALL, env=vm.vmm(guest=how))
+        assert 2 <= time.monotonic() - began < 4 * SLACK
+        lost(r, text)
+        done = r.one("command.v1.completed")
+        assert (done["exitCode"], done["spawnError"]) == (
+            -1, "spec.run spawn failed: Connection timed out (os error 110)")
+        assert r.enforcement("refused")["backend"] == "firecracker"
+        assert types(r) == NOT_STARTED
+        gone = r.one("lifecycle.v1.destroyed")
+        assert (gone["terminalState"], gone["outcome"]) == (
+            "forced", "failed")
+        assert vm.verify(r.events_path).rc == 0
+        assert before.left() == []
+
+    def test_it_does_not_hear_a_stop(vm, before):
+        """The grace is ours to count."""
+        doc = vm.document(["sleep", "1000"], ttl=1,
+                          limits={"gracefulShutdownSeconds": 1})
+        began = time.monotonic()
+        r = vm.run_document(doc, flags=WALL, env=vm.vmm(guest="deaf"))
+        assert 2 <= time.monotonic() - began < 4 * SLACK
+        assert r.rc == 124, r
+        done = r.one("command.v1.completed")
+        assert (done["exitCode"], done["spawnError"]) == (
+            -1, "cell killed by TTL watchdog after 1000 ms (ttl_seconds=1)")
+        assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
         assert before.left() == []
 
     @pytest.mark.parametrize("how", ["late", "stray"])
