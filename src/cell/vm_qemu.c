@@ -29,18 +29,27 @@ enum {
 	TSC_SAMPLE_NS = 10000000
 };
 
+#ifdef __x86_64__
+static uint64_t tsc(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+#endif
+
 /* Emulated, the guest counts this processor's ticks, and has nothing else to
  * tell how many of them are a second. */
 static uint64_t tsc_khz(void)
 {
 #ifdef __x86_64__
 	const struct timespec step = { .tv_nsec = TSC_SAMPLE_NS };
-	uint64_t ns = clock_mono_ns(), ticks = __builtin_ia32_rdtsc();
+	const struct vm_moment from = vm_moment(tsc, clock_mono_ns);
+	struct vm_moment to;
 
 	(void)nanosleep(&step, NULL);
-	ticks = __builtin_ia32_rdtsc() - ticks;
-	ns = clock_mono_ns() - ns;
-	return ns ? ticks * 1000000 / ns : 0;
+	to = vm_moment(tsc, clock_mono_ns);
+	return to.ns > from.ns
+		       ? (to.ticks - from.ticks) * 1000000 / (to.ns - from.ns)
+		       : 0;
 #else
 	return 0;
 #endif

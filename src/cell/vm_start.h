@@ -22,6 +22,13 @@ uid_t vm_driver_id(const struct plan *p);
 /** vm_outer_bytes() - the limit of this host's around the machine, and the VMM
  *  in it */
 uint64_t vm_outer_bytes(const struct cell_request *req);
+/** vm_moment() - two clocks read at once: between two readings of the first
+ *  the second is read, again while these are far from each other, and the
+ *  closest count */
+struct vm_moment {
+	uint64_t ticks, ns;
+};
+struct vm_moment vm_moment(uint64_t (*ticks)(void), uint64_t (*ns)(void));
 /** vm_cpus() - as many as the command may use at once, at least 1 */
 uint64_t vm_cpus(const struct cell_request *req);
 
