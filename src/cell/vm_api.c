@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Requests to Firecracker's API, by its socket. Of an answer the status counts,
- * and of a refusal the first bytes of its body, for people.
+ * Requests to Firecracker's API, by its socket. Of an answer the status counts:
+ * each 2xx is a success. Of a refusal the first bytes of its body are told, for
+ * people.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "cell/vm_start.h"
@@ -85,27 +88,61 @@ static int send_all(const struct vm_wait *w, int fd, struct slice s,
 	return 0;
 }
 
-/* Until the head is whole, and of an error what follows it; as @buf's text */
-static int read_answer(const struct vm_wait *w, int fd, char buf[ANSWER_MAX],
+struct answer {
+	char text[ANSWER_MAX];
+	size_t len, head; /* 0: not whole */
+};
+
+/* Of the body, as the head says; SIZE_MAX: of no length that is known */
+static size_t length_of(const char *head)
+{
+	static const char name[] = "content-length:";
+	size_t n = 0;
+
+	for (const char *p = head; (p = strstr(p, "\r\n")) && p[2] != '\r';
+	     p++) {
+		if (!strncasecmp(p + 2, "transfer-encoding:", 18))
+			return SIZE_MAX;
+		if (strncasecmp(p + 2, name, sizeof(name) - 1) != 0)
+			continue;
+		p += sizeof(name) + 1;
+		while (*p == ' ')
+			p++;
+		for (n = 0; ascii_is_digit(*p) && n < ANSWER_MAX; p++)
+			n = n * 10 + (size_t)(*p - '0');
+		if (*p != '\r')
+			return SIZE_MAX;
+		p--;
+	}
+	return n;
+}
+
+/* With its body, if it has found room and come in time: an error is told with
+ * as much of it as there is. */
+static int read_answer(const struct vm_wait *w, int fd, struct answer *a,
 		       uint64_t end)
 {
-	size_t len = 0;
-
 	for (;;) {
-		ssize_t n = recv(fd, buf + len, ANSWER_MAX - 1 - len, 0);
-		int r;
+		ssize_t n =
+			recv(fd, a->text + a->len, ANSWER_MAX - 1 - a->len, 0);
+		const char *at;
+		int r = 0;
 
 		if (n > 0)
-			len += (size_t)n;
-		buf[len] = '\0';
-		if (strstr(buf, "\r\n\r\n"))
+			a->len += (size_t)n;
+		a->text[a->len] = '\0';
+		at = strstr(a->text, "\r\n\r\n");
+		if (at)
+			a->head = (size_t)(at - a->text) + 4;
+		if (at && a->len - a->head >= length_of(a->text))
 			return 0;
-		if (n == 0 || len == ANSWER_MAX - 1 ||
+		if (n == 0 || a->len == ANSWER_MAX - 1 ||
 		    (n < 0 && errno != EAGAIN && errno != EINTR))
-			return -ECONNRESET;
-		r = n > 0 ? 0 : w->until(w->arg, fd, POLLIN, end);
+			r = -ECONNRESET;
+		else if (n < 0)
+			r = w->until(w->arg, fd, POLLIN, end);
 		if (r)
-			return r;
+			return at ? 0 : r;
 	}
 }
 
@@ -128,13 +165,13 @@ static unsigned status_of(const char *answer)
 }
 
 /* What it says is wrong, of letters that do nothing to a terminal */
-static void tell_refusal(const char *path, const char *answer,
+static void tell_refusal(const char *path, const struct answer *a,
 			 char why[VM_WHY_SIZE])
 {
-	const char *body = strstr(answer, "\r\n\r\n") + 4;
+	const char *body = a->text + a->head;
 	int n = snprintf(why, VM_WHY_SIZE,
 			 "firecracker PUT %s returned HTTP %u%s", path,
-			 status_of(answer), *body ? ": " : "");
+			 status_of(a->text), *body ? ": " : "");
 
 	for (; n > 0 && n < VM_WHY_SIZE - 1 && *body; body++)
 		why[n++] = *body >= ' ' && *body < 0x7f ? *body : '?';
@@ -143,7 +180,7 @@ static void tell_refusal(const char *path, const char *answer,
 }
 
 static int exchange(const struct vm_wait *w, int fd, const char *path,
-		    struct slice body, char answer[ANSWER_MAX], uint64_t end)
+		    struct slice body, struct answer *a, uint64_t end)
 {
 	char head[256];
 	int n = snprintf(head, sizeof(head),
@@ -160,16 +197,15 @@ static int exchange(const struct vm_wait *w, int fd, const char *path,
 	r = send_all(w, fd, (struct slice){ head, (size_t)n }, end);
 	if (!r)
 		r = send_all(w, fd, body, end);
-	return r ? r : read_answer(w, fd, answer, end);
+	return r ? r : read_answer(w, fd, a, end);
 }
 
 int vm_api_put(const struct vm_wait *w, const char *path, struct slice body,
 	       char why[VM_WHY_SIZE])
 {
 	const uint64_t end = in(CALL_SECONDS);
-	char answer[ANSWER_MAX];
-	unsigned status;
-	int r = exchange(w, w->api, path, body, answer, end);
+	struct answer a = { .len = 0 };
+	int r = exchange(w, w->api, path, body, &a, end);
 
 	/* who ends a connection may be at the end itself */
 	if (r && r != -ETIMEDOUT && r != -EPIPE &&
@@ -186,10 +222,10 @@ int vm_api_put(const struct vm_wait *w, const char *path, struct slice body,
 			       path);
 	if (r)
 		return r;
-	status = status_of(answer);
-	/* what succeeds has no body: the next answer starts right behind */
-	if (status == 204 && strstr(answer, "\r\n\r\n")[4] == '\0')
+	/* of what succeeds the body is nobody's, and has to end where it says
+	 * it does: the next answer starts right behind */
+	if (status_of(a.text) / 100 == 2 && a.len - a.head == length_of(a.text))
 		return 0;
-	tell_refusal(path, answer, why);
+	tell_refusal(path, &a, why);
 	return -EPROTO;
 }

@@ -8,7 +8,9 @@ What is wrong with a request is said in the answer's fault_message, as the VMM
 does, and is the end. HOW misbehaves on purpose:
 
   expect    [[path, body text]...]: what has to come, to the byte
-  api       late | slow | close | garbage | silent | refuse, at the path `at`
+  api       late | slow | close | garbage | silent | refuse | parts | cut,
+            at the path `at`
+  success   the parts of each answer that is no refusal
   guest     silent | late | version | forged | bogus | torn | short | dies |
             panic | stray | mute | unready | norun | deaf
 """
@@ -218,14 +220,20 @@ class Vmm:
                       b"Content-Type: application/json\r\n"
                       b"Content-Length: %d\r\n\r\n" % len(text) + text)
             return True
-        c.sendall(b"HTTP/1.1 204 \r\nServer: Firecracker API\r\n"
-                  b"Connection: keep-alive\r\n\r\n")
+        self.send_parts(c, HOW.get("success", [
+            b"HTTP/1.1 204 \r\nServer: Firecracker API\r\n"
+            b"Connection: keep-alive\r\n\r\n"]))
         if "/actions" in self.told and not self.started:
             self.started = True
             args = self.told["/boot-source"].get("boot_args", "")
             kind = Foreign if "cellos.argv=" in args else Guest
             threading.Thread(target=kind(self).run, daemon=True).start()
         return True
+
+    def send_parts(self, c, parts):
+        for i, part in enumerate(parts):
+            time.sleep(0.05 if i else 0)
+            c.sendall(part)
 
     def misbehave(self, c, target):
         """Return: has it answered"""
@@ -249,6 +257,11 @@ class Vmm:
         elif how == "refuse":
             c.sendall(b"HTTP/1.1 400 \r\nContent-Length: 40\r\n\r\n"
                       b'{"fault_message":"no \x1b[31mroom\x07 here"}')
+        elif how in ("parts", "cut"):
+            self.send_parts(c, [b"HTTP/1.1 400 \r\ncontent-LENGTH:  29\r\n\r\n",
+                                b'{"fault_message":', b'"no room"}..'])
+            if how == "cut":
+                c.close()
         elif how == "slow":
             for b in b"HTTP/1.1 204 \r\n\r\n":
                 c.sendall(bytes([b]))

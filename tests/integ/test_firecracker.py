@@ -279,6 +279,8 @@ if IS_ROOT:
     @pytest.mark.parametrize("how, text", [
         ("refuse", "firecracker PUT {} returned HTTP 400: "
          '{{"fault_message":"no ?[31mroom? here"}}'),
+        ("parts", "firecracker PUT {} returned HTTP 400: "
+         '{{"fault_message":"no room"}}..'),
         ("close", "firecracker API request to {}: no answer"),
         ("garbage", "firecracker PUT {} returned HTTP 0: xxxx"),
         ("endless", "firecracker API request to {}: no answer"),
@@ -288,6 +290,36 @@ if IS_ROOT:
         lost(r, text.format(at))
         assert vm.verify(r.events_path).rc == 0
         assert before.left() == []
+
+    def test_a_refusal_that_is_cut_off_is_told(vm):
+        r = vm.run("true", env=vm.vmm(api="cut", at="/vsock"))
+        lost(r, "firecracker PUT /vsock returned HTTP 400: "
+             '{"fault_message":"no room"}..')
+
+    @pytest.mark.parametrize("parts", [
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"{", b"}"],
+        [b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"],
+        [b"HTTP/1.1 299 \r\n", b"\r\n"],
+        [b"HTTP/1.1 201 \r\nContent-Length:3000\r\n\r\n" + b"x" * 3000]])
+    def test_each_kind_of_success_is_one(vm, parts):
+        """Its body is nobody's."""
+        r = vm.run("true", env=vm.vmm(success=parts))
+        assert (r.rc, r.err) == (0, ""), r
+
+    @pytest.mark.parametrize("parts, text", [
+        ([b"HTTP/1.1 204 \r\n\r\nHTTP"], "returned HTTP 204: HTTP"),
+        ([b"HTTP/1.1 200 \r\nContent-Length: 1\r\n\r\nxy"],
+         "returned HTTP 200: xy"),
+        ([b"HTTP/1.1 300 \r\n\r\n"], "returned HTTP 300"),
+        ([b"HTTP/1.1 200 \r\nContent-Length: 5000\r\n\r\n"
+          + b"x" * 5000], "returned HTTP 200: xxxx"),
+        *([([b"HTTP/1.1 200 \r\nContent-Length: 1x\r\n\r\n"],
+            "returned HTTP 200"),
+           ([b"HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n"],
+            "returned HTTP 200")] if IS_ALL else [])])
+    def test_what_is_no_success(vm, parts, text):
+        """More than it says it is, or what nobody can tell the end of."""
+        lost(vm.run("true", env=vm.vmm(success=parts)), text)
 
     def test_a_slow_answer_is_one(vm):
         env = vm.vmm(api="slow", at="/machine-config", expect=None)
