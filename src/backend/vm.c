@@ -52,8 +52,13 @@ static void report_guest(const struct backend_cell *c,
 }
 
 /* Of one with an init of its own nobody knows what it does. */
-static void report_foreign(struct report_enforcement *r)
+static void report_foreign(const struct backend_cell *c,
+			   struct report_enforcement *r)
 {
+	if (c->req->door)
+		report_item_add(r, "guest.network", "",
+				"an interface: no address is told to its init",
+				false);
 	report_item_add(r, "guest.exit-key", "",
 			"told where every process of the guest can read it",
 			false);
@@ -85,7 +90,7 @@ void vm_report(struct backend_cell *c, struct report_enforcement *r)
 	for (int i = 0; i < IMAGE_FILES && c->req->image; i++)
 		report_artifact(c->req->image, (enum manifest_role)i, r);
 	if (c->req->image && c->req->image->is_foreign)
-		report_foreign(r);
+		report_foreign(c, r);
 	else
 		report_guest(c, r);
 	report_item_add(r, "accel", "", vm_accel(c->req), true);

@@ -98,6 +98,7 @@ struct cell_firecracker {
 				     * 0: as long as the run may take */
 	bool no_seccomp; /* the VMM's own filters are left out; ours are not */
 	bool wants_jailer; /* one is required, by what the variables say */
+	bool has_scratch;  /* a disk to write on was asked for */
 };
 
 /* What a guest's agent is listened to for */

@@ -61,6 +61,12 @@ static int foreign_can(const struct plan_builder *b, struct err *e)
 			       "the init of this guest is not told; use an "
 			       "image of `cellos image build`",
 			       what);
+	if (b->req->firecracker.has_scratch)
+		return err_set(e, ERR_HOST, 0,
+			       "firecracker: CELLOS_FIRECRACKER_SCRATCH_DIR "
+			       "names a disk, which this guest would look for "
+			       "and not find; unset it, or use an image of "
+			       "`cellos image build`");
 	if (vm_foreign_args(b->req, key, &args))
 		return err_set(e, ERR_HOST, 0,
 			       "firecracker: /spec/run/argv and /spec/id do "

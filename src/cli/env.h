@@ -119,7 +119,8 @@ enum env_status {
 	X("CELLOS_FIRECRACKER_SOCKET_DIR", PATH, "", IGNORED,                 \
 	  "sockets of the VMM lie in the memory of its cell")                 \
 	X("CELLOS_FIRECRACKER_SCRATCH_DIR", PATH, "", IGNORED,                \
-	  "what a guest writes lies in its memory")                           \
+	  "what a guest of ours writes lies in its memory; refused with "     \
+	  "another's")                                                        \
 	X("CELLOS_FIRECRACKER_POOL_SIZE", INTEGER, "0", IGNORED,              \
 	  "a machine made in advance could not be told the document")         \
 	X("CELLOS_HOST_TELEMETRY_SIGN_ALG", ENUM, "off", IGNORED,             \

@@ -201,11 +201,15 @@ static unsigned exit_wait(void)
 static int get_all(bool by_variable, struct firecracker_config *c,
 		   struct err *e)
 {
+	char path[PATH_MAX];
+
 	c->vmm.wants_jailer = needs_jailer(by_variable);
 	if (get_paths(by_variable, c, e) || get_two_flags(e) || get_ids(c, e) ||
 	    get_manifest(c, e))
 		return -1;
 	c->has_network = wants_network();
+	c->vmm.has_scratch =
+		env_nonblank(PREFIX "SCRATCH_DIR", path, sizeof(path));
 	c->vmm.no_seccomp = is_one(PREFIX "NO_SECCOMP");
 	c->vmm.exit_wait_seconds = exit_wait();
 	if (!c->vmm.jailer && c->vmm.wants_jailer)

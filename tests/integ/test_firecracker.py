@@ -721,6 +721,10 @@ if IS_ROOT:
          "Firecracker socket directory"),
         ({"CELLOS_FIRECRACKER_CHROOT_BASE": "x"}, "chroot base directory"),
         ({"CELLOS_FIRECRACKER_SCRATCH_DIR": "x"}, "scratch image directory"),
+        ({"CELLOS_FIRECRACKER_SCRATCH_DIR": "/var/tmp"}, "firecracker: "
+         "CELLOS_FIRECRACKER_SCRATCH_DIR names a disk, which this guest would "
+         "look for and not find; unset it, or use an image of "
+         "`cellos image build`"),
         ({"CELLOS_FIRECRACKER_JAILER_UID": "0"}, "jailer_uid must be "
          "non-zero: CELLOS_FIRECRACKER_JAILER_UID is 0 [FC-41]"),
         ({"CELLOS_FIRECRACKER_JAILER_GID": "0"}, "jailer_gid"),
@@ -749,8 +753,45 @@ if IS_ROOT:
         assert r.of_type("lifecycle.v1.started") == []
         assert before.left() == []
 
+    @pytest.mark.parametrize("name, value, why", [
+        ("POOL_SIZE", "3", "a machine made in advance could not be told the "
+         "document"),
+        ("SOCKET_DIR", "/nowhere", "sockets of the VMM lie in the memory of "
+         "its cell"),
+        ("CHROOT_BASE", "/nowhere", "a jail lies in the memory of its cell"),
+        ("SCRATCH_DIR", "/nowhere", "what a guest of ours writes lies in its "
+         "memory; refused with another's")])
+    def test_what_has_no_effect_says_so(vm, before, name, value, why):
+        doc = vm.document(["sh", "-c", "exit 3"])
+        ours = vm.state_dir / "images/default"
+        r = vm.supervise(doc, env={
+            **vm.jailed(expect=calls()), "CELLOS_CELL_BACKEND": "firecracker",
+            "CELLOS_FIRECRACKER_KERNEL_IMAGE": str(ours / "kernel"),
+            "CELLOS_FIRECRACKER_ROOTFS_IMAGE": str(ours / "root"),
+            "CELLOS_FIRECRACKER_MANIFEST": str(ours / "manifest"),
+            f"CELLOS_FIRECRACKER_{name}": value})
+        assert r.one("command.v1.completed")["exitCode"] == 3, r
+        assert r.err.count(f"CELLOS_FIRECRACKER_{name} has no effect in this "
+                           f"build: {why}\n") == 1, r
+        assert not os.path.exists("/nowhere")
+        assert before.left() == []
+
+    @pytest.mark.parametrize("value, refused", [
+        ("", True), ("1", True), ("off", True), ("False", True),
+        *[(v, False) for v in ("0", "false", "FALSE", "no", "NO")]])
+    def test_a_jailer_is_required(vm, foreign, value, refused):
+        env = {**foreign, "CELLOS_FIRECRACKER_ALLOW_NO_JAILER": "",
+               "CELLOS_FIRECRACKER_REQUIRE_JAILER": value}
+        r = of(vm, ["true"], env)
+        assert (r.rc, "jailer is required for production use" in r.err) == (
+            int(refused), refused), r
+        # and the other word counts first
+        r = of(vm, ["true"], {**env, "CELLOS_FIRECRACKER_ALLOW_NO_JAILER": "1"})
+        assert r.rc == 0, r
+
     def test_unverified(vm, foreign):
-        r = of(vm, ["true"], {**foreign, **NO_MANIFEST, **TWO})
+        r = of(vm, ["true"], {**foreign, **NO_MANIFEST, **TWO,
+                              "CELLOS_FIRECRACKER_SCRATCH_DIR": " "})
         assert r.rc == 0 and "MANIFEST VERIFICATION DISABLED" in r.err, r
         first = r.one("lifecycle.v1.started")
         assert not [k for k in first if k.endswith("DigestSha256")]
@@ -781,8 +822,15 @@ if IS_ROOT:
         assert r.rc == 1 and f"spec declares {said} but network " \
             "enforcement is disabled (set " \
             "CELLOS_FIRECRACKER_ENABLE_NETWORK=1)" in r.err, r
-        assert vm.supervise(path, env=foreign).rc == 0
-        assert of(vm, ["true"], {**foreign, **off}).rc == 0
+        r = vm.supervise(path, env=foreign)
+        assert r.rc == 0, r
+        told = r.item("guest.network")
+        assert (told["got"], told["enforced"]) == (
+            "an interface: no address is told to its init", False)
+        r = of(vm, ["true"], {**foreign, **off})
+        assert r.rc == 0, r
+        assert "guest.network" not in [
+            i["name"] for i in r.enforcement()["items"]]
 
     @pytest.mark.parametrize("kw, text", [
         (dict(mounts=[("/usr", "ro")]), "the document names a mount, which "
