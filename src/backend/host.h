@@ -36,6 +36,7 @@ struct backend_cell {
 	struct host_fault fault;
 	struct cell_message ready; /* what the child read and probed */
 	struct cell_message made;  /* the door, as read back */
+	char line[CELL_LINE_SIZE]; /* the last of a guest's console, its word */
 	bool got_door, has_refused;
 	uint64_t refused;	   /* by the door's filter */
 	int init_sock, child_sock; /* our ends; -1 when closed */

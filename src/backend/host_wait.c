@@ -149,6 +149,8 @@ static void take_init(struct watch *t)
 		c->ended = true;
 		c->status = m.status;
 		c->told = m.told;
+		m.path[sizeof(m.path) - 1] = '\0';
+		(void)snprintf(c->line, sizeof(c->line), "%s", m.path);
 		c->has_refused = m.door.has_refused;
 		c->refused = m.door.refused;
 	}
@@ -330,9 +332,10 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 	*ret = x;
 	if (x.how != CELL_LOST)
 		return 0;
-	return err_set(e, ERR_HOST, 0, "%s",
+	return err_set(e, ERR_HOST, 0, "%s%s%s",
 		       t.lost ? t.lost
 		       : is_sandbox_lost(c)
 			       ? "the sandbox ended, and not by its command"
-			       : "pid 1 of the cell was killed from outside");
+			       : "pid 1 of the cell was killed from outside",
+		       c->line[0] ? "; its console: " : "", c->line);
 }

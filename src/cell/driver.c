@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -47,13 +48,23 @@ int driver_drop_stdio(const struct stage *s)
 	return 0;
 }
 
+void driver_tell_line(const struct stage *s, enum cell_told told,
+		      const char *line)
+{
+	char word[1 + CELL_LINE_SIZE];
+	int n = snprintf(word + 1, CELL_LINE_SIZE, "%s", line) + 1;
+
+	word[0] = (char)told;
+	if (n > CELL_LINE_SIZE)
+		n = CELL_LINE_SIZE;
+	/* without it pid 1 takes our end for that of the sandbox */
+	if (write(s->told[1], word, (size_t)n) != n)
+		_exit(125);
+}
+
 void driver_tell(const struct stage *s, enum cell_told told)
 {
-	const uint8_t byte = (uint8_t)told;
-
-	/* without it pid 1 takes our end for that of the sandbox */
-	if (write(s->told[1], &byte, 1) != 1)
-		_exit(125);
+	driver_tell_line(s, told, "");
 }
 
 void driver_end(const struct stage *s, enum cell_told told, int status)

@@ -15,6 +15,9 @@ int driver_begin(const struct stage *s) MUST_USE;
 int driver_drop_stdio(const struct stage *s) MUST_USE;
 /** driver_tell() - a word that pid 1 reads at our end */
 void driver_tell(const struct stage *s, enum cell_told told);
+/** driver_tell_line() - the same, with the last line of a guest's console */
+void driver_tell_line(const struct stage *s, enum cell_told told,
+		      const char *line);
 /** driver_end() - say so, and end as the command did, with its wait status */
 void driver_end(const struct stage *s, enum cell_told told,
 		int status) NORETURN;

@@ -278,11 +278,16 @@ static void tell_namespaces(const struct stage *s)
 static void ended(const struct stage *s, int status)
 {
 	struct cell_message m = { .type = CELL_MSG_ENDED, .status = status };
-	uint8_t byte;
+	char word[1 + CELL_LINE_SIZE] = "";
+	ssize_t n = 0;
 
 	kill_rest(s);
-	if (plan_is_sandbox(s->plan) && read(s->told[0], &byte, 1) == 1)
-		m.told = byte;
+	if (plan_is_sandbox(s->plan))
+		n = read(s->told[0], word, sizeof(word) - 1);
+	if (n > 0) {
+		m.told = (uint8_t)word[0];
+		(void)snprintf(m.path, sizeof(m.path), "%s", word + 1);
+	}
 	if (s->req->door && door_refused_total(&m.door.refused) == 0)
 		m.door.has_refused = 1;
 	if (cell_send(s->init_sock, &m, -1)) {

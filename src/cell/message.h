@@ -50,6 +50,8 @@ enum cell_told {
 	CELL_TOLD_NUM
 };
 
+enum { CELL_LINE_SIZE = 120 };
+
 struct cell_message {
 	uint32_t type;
 	int32_t step;	/* FAULT: index into the plan */
@@ -66,7 +68,8 @@ struct cell_message {
 	} door;
 	uint64_t ns_inode[7];	    /* NAMESPACES: in the order of CELL_NS_* */
 	uint8_t probe[CELL_PROBES]; /* READY: errno of each self-test */
-	char path[240];		    /* FAULT: what the step worked on */
+	char path[240];		    /* FAULT: what the step worked on; ENDED:
+				     * the last line of a guest's console */
 };
 
 enum { CELL_TELEMETRY_WINDOW_MS = 10000 };

@@ -205,13 +205,8 @@ static void serve(struct machine *m)
 			vm_drain(m);
 		if (m->has_record)
 			end(m);
-		if (m->is_dead || vm_is_cut_off(m)) {
-			enum cell_told told = vm_cause_of_end(m);
-
-			if (told)
-				driver_tell(m->s, told);
-			_exit(125);
-		}
+		if (m->is_dead || vm_is_cut_off(m))
+			vm_lost(m);
 		if (m->is_asked_to_end)
 			vm_order_send(m, (struct vm_order){ .word = VM_TERM,
 							    .value = SIGTERM });

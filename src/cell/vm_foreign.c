@@ -204,8 +204,6 @@ static void silent(struct foreign *f)
 static void end_of_vmm(struct foreign *f) NORETURN;
 static void end_of_vmm(struct foreign *f)
 {
-	enum cell_told told;
-
 	/* its last word may be in the socket still */
 	for (int i = 0; i < LAST_TURNS && !f->is_over; i++)
 		if (!serve_callers(f))
@@ -213,10 +211,7 @@ static void end_of_vmm(struct foreign *f)
 	if (f->is_over)
 		over(f);
 	vm_drain(f->m);
-	told = vm_cause_of_end(f->m);
-	if (told)
-		driver_tell(f->m->s, told);
-	_exit(125);
+	vm_lost(f->m);
 }
 
 static void serve(struct foreign *f) NORETURN;

@@ -76,9 +76,10 @@ void vm_drain(struct machine *m);
 /** vm_is_cut_off() - its channel has an end. A VMM that ends closes it, and is
  *  reaped then; of one that goes on there is nothing to come. */
 bool vm_is_cut_off(struct machine *m);
-/** vm_cause_of_end() - what the guest's kernel said of its own end; its words
- *  are a guest's */
-enum cell_told vm_cause_of_end(const struct machine *m);
+/** vm_lost() - of a machine that ended, or is cut off, before its command did;
+ *  says what its kernel said of that, and the last line of its console: its
+ *  words are a guest's */
+void vm_lost(struct machine *m) NORETURN;
 /** vm_begin() - this process is a driver, and the VMM of the wall its child
  *  @m: zeroed */
 void vm_begin(struct machine *m, struct stage *s, size_t step);

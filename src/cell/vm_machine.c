@@ -75,7 +75,7 @@ static bool log_has(const struct machine *m, const char *text)
 }
 
 /* What the guest's kernel said of its own end; its words are a guest's. */
-enum cell_told vm_cause_of_end(const struct machine *m)
+static enum cell_told cause_of_end(const struct machine *m)
 {
 	if (!m->is_dead || WIFSIGNALED(m->vmm_status) ||
 	    !log_has(m, "Kernel panic"))
@@ -103,10 +103,19 @@ static void last_line(const struct machine *m, char *buf, size_t size)
 	buf[n] = '\0';
 }
 
+void vm_lost(struct machine *m)
+{
+	char line[CELL_LINE_SIZE];
+
+	last_line(m, line, sizeof(line));
+	driver_tell_line(m->s, cause_of_end(m), line);
+	_exit(125);
+}
+
 /* Before there was a command */
 void vm_boot_failed(struct machine *m)
 {
-	char why[200], line[120], end[48] = "the guest is cut off";
+	char why[200], line[CELL_LINE_SIZE], end[48] = "the guest is cut off";
 
 	last_line(m, line, sizeof(line));
 	if (m->is_dead)
