@@ -32,7 +32,7 @@ enum { TURN_MS = 100, LAST_TURNS = 64 };
 struct caller {
 	int fd;
 	uint64_t until_ns;
-	uint8_t frame[FRAME];
+	uint8_t frame[FRAME + 1]; /* a longer one is none */
 	size_t len;
 };
 
@@ -113,7 +113,8 @@ static void take_frame(struct foreign *f, struct caller *c)
 
 static void hear(struct foreign *f, struct caller *c)
 {
-	ssize_t n = recv(c->fd, c->frame + c->len, FRAME - c->len, 0);
+	ssize_t n =
+		recv(c->fd, c->frame + c->len, sizeof(c->frame) - c->len, 0);
 
 	if (n <= 0) {
 		if (n == 0 || (errno != EAGAIN && errno != EINTR))
@@ -123,6 +124,8 @@ static void hear(struct foreign *f, struct caller *c)
 	c->len += (size_t)n;
 	if (c->len == FRAME)
 		take_frame(f, c);
+	else if (c->len > FRAME)
+		hang_up(c);
 }
 
 static struct caller *free_caller(struct foreign *f)

@@ -12,7 +12,7 @@ does, and is the end. HOW misbehaves on purpose:
             at the path `at`
   success   the parts of each answer that is no refusal
   guest     silent | late | version | forged | bogus | torn | short | dies |
-            panic | stray | mute | unready | norun | deaf
+            panic | stray | mute | unready | norun | deaf | babble
 """
 import base64
 import errno
@@ -96,6 +96,15 @@ def own_filter():
     allow = struct.pack("HBBI", 0x06, 0, 0, 0x7fff0000)
     if ctypes.CDLL(None).prctl(22, 2, ctypes.byref(Prog(1, allow)), 0, 0):
         raise Wrong("no filter")
+
+
+def listening():
+    """Ports of the guest's for which somebody listens, by the kernel's list."""
+    with open("/proc/net/unix") as f:
+        rows = [x.split() for x in f]
+    return sorted(int(x[7].removeprefix("/run/channel_")) for x in rows
+                  if x[7:] and x[3] == "00010000"
+                  and x[7].startswith("/run/channel_"))
 
 
 class Vmm:
@@ -310,6 +319,9 @@ class Vmm:
         if HOW.get("start") == "hangs":
             time.sleep(3600)
         time.sleep(HOW.get("start", 0))
+        # where the guest's connections go is there before anybody can start it
+        if "listeners" in HOW and listening() != HOW["listeners"]:
+            sys.exit(f"listening: {listening()}, not {HOW['listeners']}")
         s = socket.socket(socket.AF_UNIX)
         s.bind(API)
         s.listen()
@@ -476,6 +488,8 @@ class Guest:
         code = p.wait()
         for t in pumps:
             t.join()
+        if self.how == "babble":
+            self.babble()
         status = -code if code < 0 else code << 8
         code = 128 - code if code < 0 else code
         sealed = self.record(ENDED, status, code, sent)
@@ -484,6 +498,17 @@ class Guest:
         if self.how == "flipped":
             tag = bytes([tag[0] ^ 1]) + tag[1:]
         self.control.sendall(self.record(ENDED, status, code, sent, tag))
+
+    def babble(self):
+        """More than anybody keeps, and then the end."""
+        with os.fdopen(1, "wb", closefd=False) as console:
+            for i in range(1 << 13):
+                console.write(b"%-127d\n" % i)
+        time.sleep(1)
+        os.write(1, b"[ 2.5] Kernel panic - not syncing: Attempted to kill "
+                 b"init! exitcode=0x0b\n"
+                 b"[ 2.6] \x1b[31mRebooting\x07 \xff" + b"x" * 500 + b"\n\n")
+        os._exit(0)
 
     def feed(self):
         """Its end is told on another stream, by its length."""
@@ -550,21 +575,25 @@ class Foreign(Guest):
             if self.how == "flood":
                 self.held += [self.say(code, cut=4, wait=False)
                               for _ in range(50)]
-        ack = self.say(HOW.get("code", code),
-                       flip=self.how == "flipped")
-        if self.how == "flipped":
+        ack = self.say(HOW.get("code", code), odd=self.how)
+        if self.how in ("flipped", "changed", "keyless", "oversized"):
             os.write(1, b"refused: %r\n" % ack)
         elif ack == b"\0":
             os.write(1, b"acknowledged\n")
         os._exit(0)
 
-    def say(self, code, tag=None, ident=None, cut=36, wait=True, flip=False):
+    def say(self, code, tag=None, ident=None, cut=36, wait=True, odd=None):
         """Return: what was answered, or the connection."""
         frame = struct.pack("<i", code)
-        tag = tag or hmac.new(self.key, frame + (ident or self.id),
+        key = bytes(32) if odd == "keyless" else self.key
+        tag = tag or hmac.new(key, frame + (ident or self.id),
                               hashlib.sha256).digest()
-        if flip:
+        if odd == "flipped":
             tag = tag[:31] + bytes([tag[31] ^ 1])
+        if odd == "changed":
+            frame = struct.pack("<i", code ^ 1)
+        if odd == "oversized":
+            tag, cut = tag + b"\0", 37
         s = socket.socket(socket.AF_UNIX)
         s.connect(f"{self.vmm.uds}_{self.port}")
         s.sendall((frame + tag)[:cut])

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import stat
@@ -17,7 +18,7 @@ import time
 import pytest
 
 from conftest import (IS_ALL, IS_ROOT, NOT_ADMITTED, SANITIZED, SLACK, Before,
-                      Machines, descendants, kill_at_moments, parent,
+                      Machines, cgroups, descendants, kill_at_moments, parent,
                       refused_document, started, wait_until)
 
 SERVER = pathlib.Path(__file__).with_name("firecracker_server.py")
@@ -95,7 +96,8 @@ if IS_ROOT:
     # -- what it is told --
 
     def test_every_call_and_body_in_order(vm, before):
-        r = vm.run("/bin/true", env=vm.vmm(expect=calls()))
+        r = vm.run("/bin/true", env=vm.vmm(
+            expect=calls(), listeners=[9101, 9102, 9103, 9104, 9105]))
         assert (r.rc, r.out, r.err) == (0, "", ""), r
         told = r.enforcement()
         assert told["backend"] == "firecracker"
@@ -190,6 +192,15 @@ if IS_ROOT:
         assert told["NoNewPrivs"] == "1"
         assert {told[f"Cap{x}"] for x in ("Eff", "Prm", "Inh", "Amb")} == {
             "0" * 16}
+        # its control groups are the run's
+        leaves = cgroups(vm.uuids())
+        told = pathlib.Path(f"/proc/{vmm}/cgroup").read_text()
+        assert {os.path.basename(c) for c in leaves} == {
+            x for x in (os.path.basename(y) for y in told.splitlines())
+            if x.startswith("cellos_")} != set()
+        for c in leaves:
+            inside = pathlib.Path(c, "cgroup.procs").read_text().split()
+            assert str(vmm) in inside, c
         root = set(os.listdir(f"/proc/{vmm}/root"))
         assert {"firecracker", "image.kernel", "image.initrd", "image.root",
                 "run", "dev", "firecracker.pid"} <= root
@@ -465,6 +476,35 @@ if IS_ROOT:
         assert vm.verify(p.events_path).rc == 0
         assert before.left() == []
 
+    def memory(pid, what):
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        return int(re.search(rf"{what}:\s+(\d+) kB", text)[1])
+
+    def test_a_guest_that_babbles(vm, before):
+        """The end of its console is told; what is kept of it is bounded."""
+        p = vm.start("sh", "-c", "echo up; read x", flags=["-i"],
+                     stdin=subprocess.PIPE, env=vm.vmm(guest="babble"))
+        started(p)
+        driver = parent(vmm_of(p))
+        first = most = memory(driver, "VmRSS")
+        p.stdin.close()
+        p.stdin = None
+        while p.poll() is None:
+            try:
+                most = memory(driver, "VmHWM")
+            except (OSError, TypeError):
+                break
+            time.sleep(0.01)
+        out, err = p.communicate(timeout=20 * SLACK)
+        assert p.returncode == 125, (out, err)
+        assert first <= most < first + 512, "of 1024 KiB"
+        assert err.startswith(
+            "Error: in-VM exit bridge: init_crashed\n\nCaused by:\n    "
+            "spec.run wait failed: host backend: the sandbox ended, and not "
+            "by its command; its console: [ 2.6] [31mRebooting " + "x" * 98
+            + "\n"), err
+        assert before.left() == []
+
     def test_the_vmm_stands_still(vm, before):
         p = vm.start("sh", "-c", "echo up; exec sleep 1000",
                      flags=["--timeout", "3s"],
@@ -600,7 +640,8 @@ if IS_ROOT:
                 "cellos.vsock_port=9000 cellos.argv="
                 + base64.b64encode(text).decode()
                 + " cellos.exit_hmac_key=")
-        r = of(vm, argv, foreign, dict(boot_args=line, paths=[
+        r = of(vm, argv, foreign, dict(
+            boot_args=line, listeners=[9000], paths=[
             "/machine-config", "/boot-source", "/drives/rootfs", "/vsock",
             "/actions"]))
         assert r.rc == 1, r
@@ -633,8 +674,11 @@ if IS_ROOT:
         assert r.one("command.v1.completed")["exitCode"] == 7, r
         assert r.out.endswith("acknowledged\n"), r
 
-    def test_a_forged_exit_is_none(vm, before, foreign):
-        r = of(vm, ["true"], foreign, dict(guest="flipped"))
+    @pytest.mark.parametrize("how", ["flipped", "changed", "keyless",
+                                     "oversized"])
+    def test_a_forged_exit_is_none(vm, before, foreign, how):
+        """A bit of its tag, its code, its key, its length is another."""
+        r = of(vm, ["true"], foreign, dict(guest=how))
         assert r.rc == 1 and r.out.endswith("refused: b''\n"), r
         bridge(r, "vmm_crashed")
         assert before.left() == []

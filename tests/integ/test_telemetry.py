@@ -276,6 +276,13 @@ if IS_ROOT:
         assert r.rc == 0 and len(declared(r)) == 1, r
         assert r.item("telemetry.dropped", "ended")["got"] == "0 or more"
 
+    def test_who_is_listened_to(fire):
+        """From before the VMM can be told anything."""
+        env = fire.vmm(telemetry=GOOD, listeners=[9001, *range(9101, 9106)])
+        r = fire.run_document(asking(fire, ["sleep", "0.3"]), flags=WALL,
+                              env=env)
+        assert r.rc == 0 and len(declared(r)) == 1, r
+
     def test_none_is_asked_for(fire):
         """Then nobody listens."""
         r = fire.run("sleep", "0.3", env=fire.vmm(telemetry=GOOD, absent=True))
