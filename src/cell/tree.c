@@ -144,9 +144,7 @@ static int send_head(struct sender *s, const struct cpio_entry *e)
 	cpio_head(&b, e, s->path);
 	if (b.failed)
 		return -ENAMETOOLONG;
-	r = strcmp(s->path, CPIO_LAST) != 0
-		    ? tree_name_put(s->names, s->path, 0)
-		    : 0;
+	r = e->mode ? tree_name_put(s->names, s->path, 0) : 0;
 	return r ? r : put(s->out, b.p, b.len);
 }
 

@@ -373,7 +373,7 @@ static int take_next(struct receiver *s)
 		return r;
 	if (strnlen(s->path, e.name) != e.name - 1)
 		return -EPROTO;
-	if (!strcmp(s->path, CPIO_LAST))
+	if (!e.mode && !strcmp(s->path, CPIO_LAST))
 		return e.size ? -EPROTO : 1;
 	return take_entry(s, &e);
 }

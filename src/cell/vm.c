@@ -128,7 +128,8 @@ static int wait_back(void *arg, short events)
 	return 0;
 }
 
-/* The guest unpacks them before it says READY, and nothing else happens. */
+/* The guest unpacks them before it says READY: before it has the last of them
+ * it can only say what is wrong. */
 static void send_trees(struct machine *m)
 {
 	const struct tree_io io = { m->port[VM_TREES], wait_sent, m };
@@ -141,6 +142,9 @@ static void send_trees(struct machine *m)
 
 		if (!vm_is_tree(s, false))
 			continue;
+		(void)vm_turn_for(m, false, -1, 0, 0);
+		if (m->has_record)
+			expect(m, VM_FAULT);
 		fd = open_tree(s, false);
 		r = fd < 0 ? fd
 			   : tree_send(&io, fd, NULL,
@@ -148,7 +152,7 @@ static void send_trees(struct machine *m)
 							   : NULL);
 		/* the guest says what is wrong there, or the VMM ends */
 		if (r == -EPIPE)
-			return;
+			expect(m, VM_FAULT);
 		if (r)
 			vm_fail(m, i, -r, s->dst);
 	}

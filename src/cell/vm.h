@@ -50,7 +50,7 @@
 #define VM_FILES	 "/files" /* copies of what the driver carries */
 
 enum {
-	VM_VERSION = 5, /* of everything below: an image has an init of it */
+	VM_VERSION = 6, /* of everything below: an image has an init of it */
 	VM_OVERHEAD_MIB = 96, /* of the guest's kernel, beside what the command
 			       * may have */
 	VM_MEMORY_MIB = 512,  /* of the command, if no limit is asked for */

@@ -14,6 +14,7 @@
 
 enum { CPIO_HEADER = 110, CPIO_ALIGN = 4 };
 
+/* The name of the last entry, which has no mode: a file may have that name. */
 #define CPIO_LAST "TRAILER!!!"
 
 struct cpio_entry {

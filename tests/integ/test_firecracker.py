@@ -388,6 +388,16 @@ if IS_ROOT:
         lost(r, text)
         assert before.left() == []
 
+    def test_ready_before_it_has_the_files(vm, before, tmp_path):
+        """More than there is room for on the way."""
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        (rw / "big").write_bytes(bytes(4 << 20))
+        r = vm.run("true", rw=[rw], flags=["--timeout", "5s"], env=vm.vmm())
+        lost(r, "pid 1 of the guest: Protocol error")
+        assert os.listdir(rw) == ["big"]
+        assert before.left() == []
+
     def test_it_never_connects(vm, before):
         """The lifetime counts from the start."""
         doc = vm.document(["true"], ttl=3)

@@ -289,6 +289,27 @@ if IS_ROOT:
         assert os.listdir(ro) == ["given"]
         assert before.left() == []
 
+    @of_the_guest
+    @pytest.mark.parametrize("make", [": >", "echo x >", "mkdir "])
+    def test_a_file_named_as_the_end_of_an_archive(vm, tmp_path, make):
+        """There and back it is one like any other: nothing beside it goes."""
+        rw = tmp_path / "rw"
+        names = [f"f{i}" for i in range(9)]
+        rw.mkdir()
+        for name in names:
+            (rw / name).write_text(f"{name}\n")
+        subprocess.run(["sh", "-c", f"{make}'TRAILER!!!'"], cwd=rw, check=True)
+        for name in names:
+            (rw / f"{name}.after").write_text(f"{name}\n")
+        r = vm.run("sh", "-c", "ls | wc -l; echo more >f4; mkdir -p d; "
+                   f"cd d; {make}'TRAILER!!!'", rw=[rw])
+        assert (r.rc, r.out) == (0, "19\n"), r
+        assert sorted(os.listdir(rw)) == sorted(
+            ["TRAILER!!!", "d", *names, *(f"{n}.after" for n in names)])
+        assert os.listdir(rw / "d") == ["TRAILER!!!"]
+        assert (rw / "f4").read_text() == "more\n"
+        assert (rw / "f3").read_text() == "f3\n"
+
     def test_directories_are_renamed(vm, tmp_path):
         """No file in them changes, and each is where it was put; what could
         not be carried stays."""

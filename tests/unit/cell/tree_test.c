@@ -135,6 +135,42 @@ static void test_there_and_back(void **state)
 	drop(&b);
 }
 
+/* The name of the end of an archive is one like any other. */
+static void test_a_file_named_as_the_end(void **state)
+{
+	static const char some[] = "cd %s && : >a && : >b && mkdir d && : >d/f";
+	static const char *const make_it[] = { ": >'%s/" CPIO_LAST "'",
+					       "echo x >'%s/" CPIO_LAST "'",
+					       "mkdir '%s/" CPIO_LAST "'" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(make_it); i++) {
+		OWNED(wbuf_drop) struct wbuf sent = WBUF_INIT(4096);
+		OWNED(wbuf_drop) struct wbuf back = WBUF_INIT(4096);
+		OWNED(fd_drop) int fd = stream("", 0);
+		const struct tree_io io = { .fd = fd };
+		struct place a, b;
+
+		make(&a);
+		make(&b);
+		assert_int_equal(run(some, a.path), 0);
+		assert_int_equal(run(make_it[i], a.path), 0);
+		assert_int_equal(run(some, b.path), 0);
+		assert_int_equal(tree_send(&io, a.dir, NULL, &sent), 0);
+		assert_int_equal(carry(&a, &b, &sent, NULL, &back), 0);
+		assert_int_equal(back.len, sent.len);
+		assert_int_equal(tree_forget(b.dir, &sent, &back), 0);
+		assert_int_equal(
+			run("cd %s && test \"$(find . | LC_ALL=C sort | "
+			    "tr '\n' ,)\" = '.,./" CPIO_LAST
+			    ",./a,./b,./d,./d/f,'",
+			    b.path),
+			0);
+		drop(&a);
+		drop(&b);
+	}
+}
+
 /* A directory that is full of what was not sent is no room. */
 static void test_what_makes_no_room(void **state)
 {
@@ -367,6 +403,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_a_file_named_as_the_end),
 		cmocka_unit_test(test_what_makes_no_room),
 		cmocka_unit_test(test_what_is_as_it_was),
 		cmocka_unit_test(test_what_is_gone),
