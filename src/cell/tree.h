@@ -73,8 +73,9 @@ struct tree_rules {
  * @dir:   directory to fill; or the file that was sent, open for writing
  * @names: as above: what came, and which file each is now; NULL
  *
- * Files appear whole: written beside, then renamed. What is of another file
- * system than @dir is left alone.
+ * Files appear whole: written without a name, or beside where the file system
+ * has no such files; a file that is given itself is written over once there is
+ * room for all of it. What is of another file system than @dir is left alone.
  *
  * Return: 0; -EPROTO for what is no such archive; -EFBIG; or -errno
  */

@@ -160,7 +160,7 @@ static int give_away(const struct receiver *s, int at, const char *name)
 	if (s->rules->uid == (uid_t)-1)
 		return 0;
 	return last_errno(fchownat(at, name, s->rules->uid, s->rules->gid,
-				   AT_SYMLINK_NOFOLLOW));
+				   AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
 }
 
 /* -- entries -- */
@@ -181,69 +181,134 @@ static int take_content(struct receiver *s, int fd, uint32_t size)
 	return r ? r : take(s, s->block, cpio_pad(size));
 }
 
+static int copy(struct receiver *s, int from, off_t at, off_t end)
+{
+	if (lseek(from, at, SEEK_SET) < 0 || lseek(s->dir, at, SEEK_SET) < 0)
+		return -errno;
+	while (at < end) {
+		const off_t left = end - at;
+		ssize_t n = read(from, s->block,
+				 left < BLOCK ? (size_t)left : BLOCK);
+		int r = n <= 0 ? -EIO
+			       : fd_write_all(s->dir, s->block, (size_t)n);
+
+		if (r)
+			return r;
+		at += n;
+	}
+	return 0;
+}
+
+/* Where there is no room the file stays as it was. Some file systems cannot
+ * be asked for it: there it is what lies beyond the old end that needs some. */
+static int write_over(struct receiver *s, int from, off_t size)
+{
+	struct stat st;
+	off_t both;
+	int r = fstat(s->dir, &st) < 0 ? -errno : 0;
+
+	if (r)
+		return r;
+	both = st.st_size < size ? st.st_size : size;
+	if (size)
+		r = last_errno(fallocate(s->dir, FALLOC_FL_KEEP_SIZE, 0, size));
+	if (!r || r == -EOPNOTSUPP)
+		r = copy(s, from, both, size);
+	if (r) {
+		if (ftruncate(s->dir, st.st_size) < 0) {
+			/* more than there was, and all of that */
+		}
+		return r;
+	}
+	r = copy(s, from, 0, both);
+	return r ? r : last_errno(ftruncate(s->dir, size));
+}
+
 /* Nothing can be renamed over what is mounted: written over when all is here */
 static int take_over(struct receiver *s, const struct cpio_entry *e)
 {
 	OWNED(fd_drop) int fd = memfd_create("file", MFD_CLOEXEC);
-	ssize_t n;
 	int r = fd < 0 ? -errno : take_content(s, fd, e->size);
 
-	if (!r && (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(s->dir, 0) < 0 ||
-		   lseek(s->dir, 0, SEEK_SET) < 0))
-		r = -errno;
-	while (!r && (n = read(fd, s->block, sizeof(s->block))) != 0)
-		r = n < 0 ? -errno : fd_write_all(s->dir, s->block, (size_t)n);
-	return r;
+	return r ? r : write_over(s, fd, e->size);
 }
 
-static int fill(struct receiver *s, int at, const char *name, int fd,
-		const struct cpio_entry *e)
+static int fill(struct receiver *s, int fd, const struct cpio_entry *e)
 {
 	const struct timespec times[2] = { { .tv_sec = e->mtime },
 					   { .tv_sec = e->mtime } };
-	struct stat mine, there;
+	struct stat st;
 	int r = take_content(s, fd, e->size);
 
 	/* no bit that gives away somebody's rights */
 	if (!r && fchmod(fd, e->mode & 0777) < 0)
 		r = -errno;
 	if (!r)
-		r = give_away(s, at, name);
-	if (!r && futimens(fd, times) < 0)
+		r = give_away(s, fd, "");
+	if (!r && (futimens(fd, times) < 0 || fstat(fd, &st) < 0))
 		r = -errno;
-	if (!r && (fstat(fd, &mine) < 0 ||
-		   fstatat(at, name, &there, AT_SYMLINK_NOFOLLOW) < 0))
-		r = -errno;
-	/* others may have to do with that directory as well */
-	if (!r && (mine.st_ino != there.st_ino || mine.st_dev != there.st_dev))
-		r = -ESTALE;
-	return r ? r : tree_name_put(s->names, s->path, mine.st_ino);
+	return r ? r : tree_name_put(s->names, s->path, st.st_ino);
+}
+
+/* Without a name till it is whole: whatever ends us, nothing is left. Where
+ * there are no such files it has one beside, @tmp. */
+static int open_new(int at, char tmp[BESIDE])
+{
+	int fd = openat(at, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	tmp[0] = '\0';
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+		return fd < 0 ? -errno : fd;
+	beside(tmp);
+	fd = openat(at, tmp,
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static int give_name(int fd, int at, const char *name)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return last_errno(linkat(AT_FDCWD, path, at, name, AT_SYMLINK_FOLLOW));
+}
+
+static bool is_same(int fd, int at, const char *name)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 &&
+	       fstatat(at, name, &b, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
 static int take_file(struct receiver *s, int at, const char *name,
 		     const struct cpio_entry *e)
 {
-	OWNED(fd_drop) int fd = -1;
 	char tmp[BESIDE];
-	int r;
+	OWNED(fd_drop) int fd = open_new(at, tmp);
+	int r = fd < 0 ? fd : fill(s, fd, e);
 
-	beside(tmp);
-	fd = openat(at, tmp,
-		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	r = fill(s, at, tmp, fd, e);
-	if (r) {
-		(void)unlinkat(at, tmp, 0);
-		return r;
+	if (!r && !tmp[0]) {
+		r = give_name(fd, at, name);
+		if (r != -EEXIST)
+			return r;
+		beside(tmp);
+		r = give_name(fd, at, tmp);
 	}
-	return put_in_place(s, at, tmp, name);
+	/* others may have to do with that directory as well */
+	if (!r && !is_same(fd, at, tmp))
+		r = -ESTALE;
+	if (r && fd >= 0 && tmp[0])
+		(void)unlinkat(at, tmp, 0);
+	return r ? r : put_in_place(s, at, tmp, name);
 }
 
 static int take_link(struct receiver *s, int at, const char *name,
 		     const struct cpio_entry *e)
 {
 	char target[PATH_MAX], tmp[BESIDE];
+	const char *made = name;
 	int r;
 
 	if (!e->size || e->size >= sizeof(target))
@@ -260,15 +325,18 @@ static int take_link(struct receiver *s, int at, const char *name,
 	/* one that leads out stays behind */
 	if (r || (s->rules->sent && !cpio_link_is_beneath(s->path, target)))
 		return r;
-	beside(tmp);
-	if (symlinkat(target, at, tmp) < 0)
-		return -errno;
-	r = give_away(s, at, tmp);
-	if (r) {
-		(void)unlinkat(at, tmp, 0);
-		return r;
+	r = last_errno(symlinkat(target, at, name));
+	if (r == -EEXIST) {
+		beside(tmp);
+		made = tmp;
+		r = last_errno(symlinkat(target, at, tmp));
 	}
-	return put_in_place(s, at, tmp, name);
+	if (r)
+		return r;
+	r = give_away(s, at, made);
+	if (r)
+		(void)unlinkat(at, made, 0);
+	return r || made == name ? r : put_in_place(s, at, tmp, name);
 }
 
 /* Its last mode only when all that lies in it is there */

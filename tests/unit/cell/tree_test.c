@@ -2,6 +2,8 @@
 /* A directory through a channel, and what a guest could send instead of one. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -377,6 +382,50 @@ static void test_cut(void **state)
 	drop(&p);
 }
 
+static int die(void *arg, short events)
+{
+	(void)arg;
+	(void)events;
+	_exit(7);
+}
+
+/* Ended in the middle of a file, it leaves nothing of it. */
+static void test_ended_in_a_file(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4096);
+	OWNED(fd_drop) int nameless = -1;
+	int p[2], status = 0;
+	struct place d;
+	pid_t pid;
+
+	(void)state;
+	make(&d);
+	put(&b, "old", S_IFREG | 0644, "new");
+	put(&b, "link", S_IFLNK | 0777, "old");
+	put(&b, "next", S_IFREG | 0644, "and its content");
+	assert_int_equal(run("echo old >%s/old; ln -s x %s/link", d.path), 0);
+	nameless = openat(d.dir, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	assert_int_equal(pipe2(p, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(fd_write_all(p[1], b.p, b.len - 4), 0);
+	pid = fork();
+	if (pid == 0) {
+		const struct tree_io io = { .fd = p[0], .wait = die };
+
+		_exit(tree_receive(&io, d.dir, &foreign, NULL) ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 7);
+	(void)close(p[0]);
+	(void)close(p[1]);
+	if (nameless >= 0)
+		assert_int_equal(run("cd %s && test \"$(ls -A | sort | tr '\n' "
+				     ",)\" = link,old, && test \"$(cat link)\" "
+				     "= new",
+				     d.path),
+				 0);
+	drop(&d);
+}
+
 static void test_a_file(void **state)
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4096);
@@ -399,6 +448,84 @@ static void test_a_file(void **state)
 	assert_int_equal(pread(fd, got, sizeof(got), 0), 3);
 }
 
+/* One that cannot grow, as on a disk that is full */
+static int into_a_full_one(void)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4096);
+	OWNED(wbuf_drop) struct wbuf small = WBUF_INIT(4096);
+	char got[16] = "";
+	OWNED(fd_drop) int fd = memfd_create("full", MFD_ALLOW_SEALING);
+
+	put(&b, TREE_FILE, S_IFREG | 0644, "no room for this");
+	cpio_end(&b);
+	put(&small, TREE_FILE, S_IFREG | 0644, "this");
+	cpio_end(&small);
+	if (fd_write_all(fd, "before", 6) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) < 0 ||
+	    receive(&b, fd) != -EPERM || pread(fd, got, sizeof(got), 0) != 6 ||
+	    memcmp(got, "before", 6))
+		return 1;
+	return receive(&small, fd) || pread(fd, got, sizeof(got), 0) != 4 ||
+	       memcmp(got, "this", 4) != 0;
+}
+
+static void test_a_file_there_is_no_room_for(void **state)
+{
+	(void)state;
+	assert_int_equal(into_a_full_one(), 0);
+}
+
+/* From here on as if by an older file system */
+static bool age(void)
+{
+#define LOAD(at) \
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, at))
+	struct sock_filter f[] = {
+		LOAD(nr),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fallocate, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+		LOAD(args[2]),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_TMPFILE & ~O_DIRECTORY,
+			 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+#undef LOAD
+	const struct sock_fprog p = { ARRAY_SIZE(f), f };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p) == 0 &&
+	       open("/tmp", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600) < 0 &&
+	       errno == EOPNOTSUPP;
+}
+
+/* Without files that have no name, and no way to ask for room */
+static void test_of_an_older_file_system(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4096);
+	struct place d;
+	int status = 0;
+	pid_t pid;
+
+	(void)state;
+	make(&d);
+	put(&b, "old", S_IFREG | 0644, "changed");
+	put(&b, "new", S_IFREG | 0644, "made");
+	cpio_end(&b);
+	assert_int_equal(run("echo old >%s/old", d.path), 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(!age() ? 2 : receive(&b, d.dir) ? 3 : into_a_full_one());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(run("cd %s && test \"$(ls -A | tr '\n' ,)\" = "
+			     "new,old, && test \"$(cat old new)\" = "
+			     "changedmade",
+			     d.path),
+			 0);
+	drop(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,7 +539,10 @@ int main(void)
 		cmocka_unit_test(test_kept_out_of_nothing),
 		cmocka_unit_test(test_more_than_is_allowed),
 		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_ended_in_a_file),
 		cmocka_unit_test(test_a_file),
+		cmocka_unit_test(test_a_file_there_is_no_room_for),
+		cmocka_unit_test(test_of_an_older_file_system),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
