@@ -46,7 +46,9 @@ struct backend_watch {
 	void (*flush)(void *arg);
 	void *arg;
 	int signer_pidfd;    /* readable: the signer died; -1 */
-	uint64_t timeout_ms; /* from start(); the cell is ended then */
+	uint64_t timeout_ms; /* of the command, from start(); the cell is ended
+			      * then. What a machine sends back after its
+			      * command has a time of its own. */
 	uint64_t grace_ms;   /* between SIGTERM to all and SIGKILL */
 };
 

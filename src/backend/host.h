@@ -50,7 +50,7 @@ struct backend_cell {
 	uint64_t own_inode[7]; /* of the supervisor, to compare */
 	uint64_t ns_inode[7];  /* in the order of CELL_NS_* */
 	bool reaped, ended, got_ready, got_namespaces;
-	uint8_t told; /* enum cell_told, when @ended */
+	uint8_t told; /* enum cell_told, when @ended; or FILES, before */
 	int status;   /* wait status of the command */
 	uint64_t started_ns;
 	uint8_t seen_violation[128]; /* one bit per system call number */

@@ -129,6 +129,8 @@ static void take_message(struct backend_cell *c, int *sock)
 		c->ended = true;
 		c->status = m.status;
 		break;
+	case CELL_MSG_FILES:
+		break; /* nothing has run yet */
 	case CELL_MSG_GO:
 	case CELL_MSG_DIAL:
 	case CELL_MSG_TERM:

@@ -5,7 +5,8 @@
  *
  * Phases: RUNNING -> (deadline, signal) TERMINATING, SIGTERM to all ->
  * (grace over, second signal) KILLED, SIGKILL to pid 1, which takes the rest;
- * without a pid namespace of its own pid 1 kills the rest first.
+ * without a pid namespace of its own pid 1 kills the rest first. Files that a
+ * machine sends back when its command has ended have their own time.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,7 +26,13 @@
 
 enum phase { RUNNING, TERMINATING, KILLED };
 
-enum { KILL_REST_MS = 2000, POLLS = 7 };
+enum {
+	KILL_REST_MS = 2000,
+	POLLS = 7,
+	FILES_MS = 10000, /* for what was written to come back, and a second
+			   * more for each: */
+	FILES_BYTES = 4 << 20
+};
 
 struct watch {
 	struct backend_cell *c;
@@ -33,6 +40,7 @@ struct watch {
 	enum phase phase;
 	uint64_t next_ns; /* when the phase ends by itself */
 	uint64_t late_ns; /* when what was told has to be written; 0: nothing */
+	uint64_t files_ns; /* its command has ended, its files come; 0: not */
 	bool timed_out;
 	int stopped_by;	  /* signal to the runner */
 	const char *lost; /* enforcement was lost: why */
@@ -129,6 +137,20 @@ static void take_violation(struct watch *t)
 		t->w->violation(t->w->arg, &r);
 }
 
+/* It is not its command's time that runs any more. */
+static void await_files(struct watch *t)
+{
+	const uint64_t most = t->c->req->limits->v[LIMIT_TMP_BYTES];
+
+	if (t->files_ns)
+		return;
+	t->files_ns = clock_mono_ns();
+	t->c->told = CELL_TOLD_FILES;
+	if (t->phase != KILLED)
+		t->next_ns = add_ms(t->files_ns,
+				    FILES_MS + most / FILES_BYTES * 1000);
+}
+
 static void take_init(struct watch *t)
 {
 	struct backend_cell *c = t->c;
@@ -145,6 +167,8 @@ static void take_init(struct watch *t)
 	if (c->fault.set)
 		lose(t, "the gate took no more sockets");
 	fd_drop(&fd);
+	if (m.type == CELL_MSG_FILES)
+		await_files(t);
 	if (m.type == CELL_MSG_ENDED) {
 		c->ended = true;
 		c->status = m.status;
@@ -190,10 +214,10 @@ static void expire(struct watch *t)
 		return;
 	if (t->phase == RUNNING && t->c->ended)
 		return; /* in time; only its output is still on the way */
-	if (t->phase == RUNNING) {
+	if (t->phase == RUNNING && !t->files_ns) {
 		t->timed_out = true;
 		terminate(t);
-	} else if (t->phase == TERMINATING) {
+	} else if (t->phase != KILLED) {
 		kill_now(t);
 	} else {
 		kill_init(t);
@@ -278,11 +302,18 @@ static bool is_sandbox_lost(const struct backend_cell *c)
 	       c->told != CELL_TOLD_ENDED && c->told != CELL_TOLD_OOM;
 }
 
+/* Whatever has ended it: files are missing. */
+static bool is_short_of_files(const struct backend_cell *c)
+{
+	return plan_is_sandbox(c->plan) && c->told == CELL_TOLD_FILES;
+}
+
 static void judge(const struct watch *t, struct cell_exit *ret)
 {
 	const struct backend_cell *c = t->c;
 
-	if (t->lost || (is_sandbox_lost(c) && t->phase == RUNNING) ||
+	if (t->lost || is_short_of_files(c) ||
+	    (is_sandbox_lost(c) && t->phase == RUNNING) ||
 	    (!c->ended && !t->timed_out && !t->stopped_by)) {
 		ret->how = CELL_LOST;
 	} else if (t->timed_out) {
@@ -314,7 +345,9 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 		take_init(&t);
 	while (c->telemetry >= 0 && take_telemetry(&t))
 		;
-	x.duration_ms = (clock_mono_ns() - c->started_ns) / 1000000;
+	x.duration_ms =
+		((t.files_ns ? t.files_ns : clock_mono_ns()) - c->started_ns) /
+		1000000;
 	relay_finish(&c->relay);
 	judge(&t, &x);
 	x.oom = cgroup_leaf_oom(&c->leaf) || c->told == CELL_TOLD_OOM;
@@ -334,6 +367,8 @@ int host_wait(struct backend_cell *c, const struct backend_watch *w,
 		return 0;
 	return err_set(e, ERR_HOST, 0, "%s%s%s",
 		       t.lost ? t.lost
+		       : is_short_of_files(c)
+			       ? "not all that the command wrote came back"
 		       : is_sandbox_lost(c)
 			       ? "the sandbox ended, and not by its command"
 			       : "pid 1 of the cell was killed from outside",

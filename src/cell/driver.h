@@ -13,7 +13,7 @@ int driver_begin(const struct stage *s) MUST_USE;
 /** driver_drop_stdio() - somebody else has the command's descriptors: with ours
  *  open its output would have no end; 0 or -errno */
 int driver_drop_stdio(const struct stage *s) MUST_USE;
-/** driver_tell() - a word that pid 1 reads at our end */
+/** driver_tell() - a word to pid 1; the last one says how we ended */
 void driver_tell(const struct stage *s, enum cell_told told);
 /** driver_tell_line() - the same, with the last line of a guest's console */
 void driver_tell_line(const struct stage *s, enum cell_told told,

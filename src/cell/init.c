@@ -275,19 +275,44 @@ static void tell_namespaces(const struct stage *s)
 		_exit(125);
 }
 
-static void ended(const struct stage *s, int status)
+/* The last of a driver: see driver.h */
+struct word {
+	uint8_t told; /* enum cell_told */
+	char line[CELL_LINE_SIZE];
+};
+
+/* Return: false: there is no more to come */
+static bool hear_driver(const struct stage *s, struct word *ret)
+{
+	const struct cell_message m = { .type = CELL_MSG_FILES };
+	char b[2 + sizeof(*ret)];
+	ssize_t n;
+
+	while ((n = read(s->told[0], b, sizeof(b) - 1)) > 0) {
+		const bool is_files = b[0] == CELL_TOLD_FILES;
+		/* its last word may be right behind that one */
+		const int at = is_files && n > 1;
+
+		b[n] = '\0';
+		if (is_files && cell_send(s->init_sock, &m, -1))
+			return false; /* the supervisor is gone */
+		/* files are lost whatever became of the machine */
+		if (b[at] != CELL_TOLD_NOTHING)
+			ret->told = (uint8_t)b[at];
+		(void)snprintf(ret->line, sizeof(ret->line), "%s", b + at + 1);
+	}
+	return n != 0;
+}
+
+static void ended(const struct stage *s, int status, struct word *w)
 {
 	struct cell_message m = { .type = CELL_MSG_ENDED, .status = status };
-	char word[1 + CELL_LINE_SIZE] = "";
-	ssize_t n = 0;
 
 	kill_rest(s);
 	if (plan_is_sandbox(s->plan))
-		n = read(s->told[0], word, sizeof(word) - 1);
-	if (n > 0) {
-		m.told = (uint8_t)word[0];
-		(void)snprintf(m.path, sizeof(m.path), "%s", word + 1);
-	}
+		(void)hear_driver(s, w);
+	m.told = w->told;
+	(void)snprintf(m.path, sizeof(m.path), "%s", w->line);
 	if (s->req->door && door_refused_total(&m.door.refused) == 0)
 		m.door.has_refused = 1;
 	if (cell_send(s->init_sock, &m, -1)) {
@@ -296,14 +321,14 @@ static void ended(const struct stage *s, int status)
 	_exit(0);
 }
 
-static void reap(const struct stage *s, pid_t child)
+static void reap(const struct stage *s, pid_t child, struct word *w)
 {
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if (pid == child)
-			ended(s, status);
+			ended(s, status, w);
 }
 
 /* For the gate, which has no way to make them itself. Each that was asked for
@@ -328,19 +353,25 @@ static void dial_sockets(const struct stage *s, const struct cell_message *m)
 static void serve(const struct stage *s, pid_t child, int sigfd) NORETURN;
 static void serve(const struct stage *s, pid_t child, int sigfd)
 {
-	struct pollfd p[2] = { { .fd = s->init_sock, .events = POLLIN },
-			       { .fd = sigfd, .events = POLLIN } };
+	struct pollfd p[3] = { { .fd = s->init_sock, .events = POLLIN },
+			       { .fd = sigfd, .events = POLLIN },
+			       { .fd = -1, .events = POLLIN } };
 	struct signalfd_siginfo info;
 	struct cell_message m;
+	struct word word = { 0 };
 	int fd, r;
 
+	if (plan_is_sandbox(s->plan))
+		p[2].fd = s->told[0];
 	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		if (poll(p, 3, -1) < 0 && errno != EINTR)
 			_exit(125);
+		if (p[2].revents && !hear_driver(s, &word))
+			p[2].fd = -1;
 		if (p[1].revents) {
 			r = (int)read(sigfd, &info, sizeof(info));
 			if (r > 0)
-				reap(s, child);
+				reap(s, child, &word);
 		}
 		if (!p[0].revents)
 			continue;
@@ -446,6 +477,6 @@ void init_main(struct stage *s)
 	sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (sigfd < 0)
 		stage_fail(s->init_sock, i, errno, "signalfd");
-	reap(s, child);
+	reap(s, child, &(struct word){ 0 });
 	serve(s, child, sigfd);
 }

@@ -10,7 +10,8 @@
  *  supervisor -> child: GO (exec now)
  *  init  -> supervisor: FAULT (stage failed), NAMESPACES (their numbers),
  *                       ENDED (wait status), DOOR_SOCKET (fd), DOOR (made,
- *                       read back)
+ *                       read back), FILES (the command of a machine has
+ *                       ended, what it wrote comes back)
  *  child -> supervisor: LISTENER (fd), PTY (fd), READY (locked down, probed),
  *                       FAULT
  */
@@ -33,19 +34,20 @@ enum cell_message_type {
 	CELL_MSG_NAMESPACES,
 	CELL_MSG_DOOR_SOCKET,
 	CELL_MSG_DOOR,
-	CELL_MSG_DIAL
+	CELL_MSG_DIAL,
+	CELL_MSG_FILES
 };
 
 enum { CELL_PROBES = 24 };
 
-/* What the driver of a sandbox has said before its end */
+/* What the driver of a sandbox has said before its end; its last word counts */
 enum cell_told {
 	CELL_TOLD_NOTHING, /* it ended by itself, and with it the command */
 	CELL_TOLD_ENDED,   /* it ends as the command did */
 	CELL_TOLD_OOM,	   /* the same; its limit of memory killed */
 	CELL_TOLD_PANIC,   /* the guest's kernel gave up */
 	CELL_TOLD_INIT,	   /* its pid 1 ended */
-	CELL_TOLD_FILES,   /* what it wrote could not be taken back */
+	CELL_TOLD_FILES,   /* what it wrote comes back, or is lost */
 	CELL_TOLD_SILENT,  /* no exit was reported in the time given */
 	CELL_TOLD_NUM
 };

@@ -54,7 +54,7 @@ struct stage {
 				    * 1 before it covers anything */
 	int leg_net;   /* pid 1: where the other end of the leg is; of a VMM
 			* the device, cell0; -1 */
-	int told[2];   /* pid 1: pipe, one of enum cell_told from the driver
+	int told[2];   /* pid 1: pipe, words of enum cell_told of the driver
 			* of a sandbox; none if that ended by itself */
 	int telemetry; /* the driver of a machine: packets of struct
 			* cell_telemetry; -1 */

@@ -173,18 +173,21 @@ static int take_tree(struct machine *m, const struct plan_step *s)
 	return r ? r : tree_forget(fd, &m->names[s->n], &back);
 }
 
-/* Everything of the command's is dead by now. */
+/* Everything of the command's is dead by now. What is said first stands until
+ * the last word: whatever ends this driver before, files are lost. */
 static void take_trees(struct machine *m)
 {
 	const struct plan *p = m->s->plan;
+	bool is_told = false;
 
 	for (size_t i = m->step; i < p->n; i++) {
 		if (!vm_is_tree(&p->steps[i], true))
 			continue;
-		if (take_tree(m, &p->steps[i])) {
+		if (!is_told)
 			driver_tell(m->s, CELL_TOLD_FILES);
+		is_told = true;
+		if (take_tree(m, &p->steps[i]))
 			_exit(125);
-		}
 	}
 }
 

@@ -282,6 +282,24 @@ class Machines(Cells):
         return super().argv(cmd, rw, ro, [*QEMU, *flags], events)
 
 
+def assert_files_lost(r):
+    """Of what its command wrote not all came back: nobody says that it ended
+    well, or ran out of time."""
+    assert (r.rc, r.out) == (125, ""), r
+    assert "Error: in-VM exit bridge: files_lost\n\nCaused by:\n" \
+        "    spec.run wait failed: host backend: not all that the command " \
+        "wrote came back\n" in r.err, r
+    assert r.of_type("command.v1.completed") == []
+    assert "commandExitCode" not in r.one("v1.network_enforcement")
+    told = r.enforcement("ended")
+    assert (told["stage"], told["detail"]) == (
+        "wait", "host backend: not all that the command wrote came back")
+    gone = r.one("lifecycle.v1.destroyed")
+    assert (gone["terminalState"], gone["outcome"], gone["reason"],
+            gone["residueClass"]) == (
+        "forced", "failed", "in-VM exit bridge: files_lost", "none")
+
+
 def image_state(build):
     """A state directory with an image of a build's own init; the sanitized one
     is a dynamic program, which no kernel can start with."""

@@ -13,6 +13,8 @@ does, and is the end. HOW misbehaves on purpose:
   success   the parts of each answer that is no refusal
   guest     silent | late | version | forged | bogus | torn | short | dies |
             panic | stray | mute | unready | norun | deaf | babble
+  trees     how many directories come before it is ready
+  back      bytes: what comes back of them, `after` seconds
 """
 import base64
 import errno
@@ -360,10 +362,10 @@ class Guest:
         except OSError as e:
             print("guest:", e, flush=True)
 
-    def read(self, n):
+    def read(self, n, port="control"):
         data = b""
         while len(data) < n:
-            more = self.control.recv(n - len(data))
+            more = self.ports[port].recv(n - len(data))
             if not more:
                 raise OSError("the driver has gone")
             data += more
@@ -402,6 +404,9 @@ class Guest:
         self.control.sendall(self.record(
             HELLO, code=3 if self.how == "version" else VERSION))
         self.take_setup()
+        for _ in range(HOW.get("trees", 0)):
+            while not self.take_entry():
+                pass
         probe = DOOR if self.has_door else NO_DOOR
         if self.how == "bogus":
             # a word out of turn
@@ -429,8 +434,14 @@ class Guest:
         env, texts = texts[len(texts) - n_env:], texts[:-n_env or None]
         self.argv = texts[len(texts) - n_argv:]
         self.env = dict(e.split(b"=", 1) for e in env)
-        # trees nobody reads: those of these tests find room on the way, and
-        # READY comes too early for one that does not
+
+    def take_entry(self):
+        """Of an archive; is it the end of it?"""
+        head = self.read(110, "trees")
+        mode, size, name = (int(head[i:i + 8], 16) for i in (14, 54, 94))
+        text = self.read(name + -(110 + name) % 4, "trees")
+        self.read(size + -size % 4, "trees")
+        return mode == 0 and text[:name] == b"TRAILER!!!\0"
 
     def declare(self):
         """As an agent in the guest would, on a connection of its own."""
@@ -491,6 +502,8 @@ class Guest:
         if self.how == "flipped":
             tag = bytes([tag[0] ^ 1]) + tag[1:]
         self.control.sendall(self.record(ENDED, status, code, sent, tag))
+        time.sleep(HOW.get("after", 0))
+        self.ports["trees"].sendall(HOW.get("back", b""))
 
     def babble(self):
         """More than anybody keeps, and then the end."""

@@ -18,8 +18,9 @@ import time
 import pytest
 
 from conftest import (IS_ALL, IS_ROOT, NOT_ADMITTED, SANITIZED, SLACK, Before,
-                      Machines, cgroups, descendants, kill_at_moments, parent,
-                      refused_document, started, wait_until)
+                      Machines, Result, assert_files_lost, cgroups,
+                      descendants, kill_at_moments, parent, refused_document,
+                      started, wait_until)
 
 SERVER = pathlib.Path(__file__).with_name("firecracker_server.py")
 JAILER = SERVER.with_name("firecracker_jailer.py")
@@ -47,6 +48,18 @@ def calls(mem=608, cpus=1, door=False):
 
 
 DOOR = ("--allow", "10.9.9.9:443")
+
+
+def archive(*entries, end=True):
+    """As a guest sends a directory: (name, content) of files."""
+    out = b""
+    for name, data in [*entries, *([("TRAILER!!!", b"")] if end else [])]:
+        mode = 0 if name == "TRAILER!!!" else 0o100644
+        fields = (1, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        head = b"070701" + b"".join(b"%08X" % f for f in fields)
+        for part in (head + name.encode() + b"\0", data):
+            out += part + bytes(-len(part) % 4)
+    return out
 
 
 class Fire(Machines):
@@ -458,6 +471,63 @@ if IS_ROOT:
             "forced", "in-VM exit bridge: vmm_crashed")
         assert r.of_type("command.v1.completed") == []
         assert "commandExitCode" not in r.one("v1.network_enforcement")
+        assert before.left() == []
+
+    # -- files that come back --
+
+    def files_lost(vm, r):
+        assert_files_lost(r)
+        assert vm.verify(r.events_path).rc == 0
+
+    def test_files_have_a_time_of_their_own(vm, before, tmp_path):
+        """The command ended in time; what it wrote comes when that is up."""
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        r = vm.run("true", rw=[rw], flags=["--timeout", "4s"],
+                   env=vm.vmm(trees=1, after=6,
+                              back=archive(("new", b"new\n"))))
+        assert (r.rc, r.out, r.err) == (0, "", ""), r
+        done = r.one("command.v1.completed")
+        assert done["exitCode"] == 0 and done["durationMs"] < 4000
+        assert r.one("lifecycle.v1.destroyed")["terminalState"] == "clean"
+        assert (rw / "new").read_text() == "new\n"
+        assert before.left() == []
+
+    @slow
+    def test_files_that_never_come(vm, before, tmp_path):
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        (rw / "old").write_text("old\n")
+        began = time.monotonic()
+        r = vm.run("true", rw=[rw], flags=["--timeout", "4s"],
+                   env={**vm.vmm(trees=1),
+                        "CELLOS_LIMIT_TMP_BYTES": str(4 << 20)})
+        files_lost(vm, r)
+        assert time.monotonic() - began > 11
+        assert (rw / "old").read_text() == "old\n"
+        assert before.left() == []
+
+    @pytest.mark.parametrize("who", ["runner", "driver", "vmm"])
+    def test_the_end_while_files_come_back(vm, before, tmp_path, who):
+        """What came whole is there, and of the rest nothing."""
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        (rw / "old").write_text("old\n")
+        back = archive(("first", b"first\n"), ("old", bytes(4000)), end=False)
+        p = vm.start("true", rw=[rw], env={
+            **vm.vmm(trees=1, back=back[:-1000]),
+            "CELLOS_LIMIT_GRACE_SECONDS": "1"})
+        assert wait_until((rw / "first").exists, 20), p.communicate(timeout=1)
+        if who == "runner":
+            p.terminate()
+        else:
+            vmm = vmm_of(p)
+            os.kill(vmm if who == "vmm" else parent(vmm), signal.SIGKILL)
+        out, err = p.communicate(timeout=20 * SLACK)
+        files_lost(vm, Result(p.returncode, out, err, p.events_path))
+        assert sorted(os.listdir(rw)) == ["first", "old"]
+        assert (rw / "first").read_text() == "first\n"
+        assert (rw / "old").read_text() == "old\n"
         assert before.left() == []
 
     # -- it ends, or does not --

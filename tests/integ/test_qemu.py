@@ -15,8 +15,8 @@ import pytest
 
 import vm_image
 from conftest import (BUILD, IS_ROOT, NOT_ADMITTED, QEMU, SANITIZED, SLACK,
-                      Before, Cells, Machines, assert_not_admitted,
-                      assert_same_events, descendants,
+                      Before, Cells, Machines, assert_files_lost,
+                      assert_not_admitted, assert_same_events, descendants,
                       kill_at_moments, parent, started, wait_until)
 
 VMM = "/usr/bin/qemu-system-x86_64"
@@ -389,6 +389,38 @@ if IS_ROOT:
         r = vm.run("true", rw=[rw], env=env)
         assert r.rc == 125 and "File too large" in r.err, r
         assert os.listdir(rw) == ["big"]
+        assert before.left() == []
+
+    @pytest.mark.parametrize("declared, script", [
+        ("d", "cd {}; echo new >new; rm gone; "
+         "head -c 3000000 /dev/zero >old"),
+        ("d/old", "head -c 3000000 /dev/zero >{}")])
+    def test_a_full_disk_where_files_come_back(vm, before, tmp_path, declared,
+                                               script):
+        """The command ended well, and that is not told; of what was there
+        nothing is lost, and nothing is left that nobody has asked for."""
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "small",
+                        disk], check=True)
+        try:
+            (disk / "d").mkdir()
+            for name in ("old", "gone", "kept"):
+                (disk / "d" / name).write_text(f"{name}\n")
+            was = {p.name: p.stat().st_ino for p in (disk / "d").iterdir()}
+            at = disk / declared
+            doc = vm.document(["sh", "-c", script.format(at)],
+                              mounts=[(at, "rw")])
+            r = vm.run_document(doc, flags=QEMU)
+            assert_files_lost(r)
+            now = {p.name: p.stat().st_ino for p in (disk / "d").iterdir()}
+            assert {n: now.get(n) for n in was} == was
+            assert set(now) - set(was) <= {"new"}
+            for name in was:
+                assert (disk / "d" / name).read_text() == f"{name}\n"
+        finally:
+            subprocess.run(["umount", disk], check=True)
+        assert vm.verify(r.events_path).rc == 0
         assert before.left() == []
 
     @of_the_guest
