@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -233,18 +235,21 @@ static int make_manifest(const struct image_build *b, int dir, struct slice oci,
 	return r ? err_set(e, ERR_PLAIN, -r, IMAGE_MANIFEST) : 0;
 }
 
-/* What was there before makes room at the last moment. */
+/* What was there before changes places with it, and then goes: at every moment
+ * there is one. */
 static int put_in_place(const char *dir, const char *out, struct err *e)
 {
-	char old[PATH_MAX];
-
-	(void)snprintf(old, sizeof(old), "%s.old", dir);
-	if (rename(out, old) < 0 && errno != ENOENT)
-		return err_set(e, ERR_PLAIN, errno, "%s", out);
-	if (rename(dir, out) < 0)
-		return err_set(e, ERR_PLAIN, errno, "%s", out);
-	drop(old);
-	return 0;
+	if (syscall(SYS_renameat2, AT_FDCWD, dir, AT_FDCWD, out,
+		    RENAME_EXCHANGE) == 0) {
+		drop(dir);
+		return 0;
+	}
+	if (errno == ENOENT && rename(dir, out) == 0)
+		return 0;
+	return err_set(e, ERR_PLAIN, errno, "%s%s", out,
+		       errno == EINVAL ? ": there is one, and this file system "
+					 "cannot exchange it; remove it first"
+				       : "");
 }
 
 /* Return: the builder whose work @name is, if it is one beside @base; 0 */

@@ -29,7 +29,7 @@ struct image_build {
 
 /**
  * image_build() - all of it: beside @out first, then renamed to it; an older
- * image there is replaced
+ * image there is replaced at once
  *
  * Root only: it makes a mount namespace. Needs mkfs.erofs(1), for a package
  * dpkg-deb(1), and for a kernel what it is packed with, in PATH.

@@ -780,6 +780,26 @@ if IS_ROOT:
         assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
         assert before.left() == []
 
+    def test_a_build_that_is_killed_loses_no_image(vm, strace, tmp_path):
+        """At each rename: there is always one, the old or the new, whole; and
+        the next build leaves nothing beside it."""
+        (vm.state_dir / "images").unlink()
+        small = tmp_path / "small"
+        small.mkdir()
+        at = vm_image.build(vm.cellos, vm.state_dir, small)
+        names = sorted(os.listdir(at))
+        for n in range(1, 9):
+            r = vm.call(
+                [*strace.prefix(["rename,renameat,renameat2:signal=KILL:"
+                                 f"when={n}"], follow=False),
+                 vm.cellos, "image", "build", "--kernel", str(vm_image.KERNEL),
+                 "--root", str(small)], env=strace.env)
+            assert sorted(os.listdir(at)) == names, r
+            if r.rc == 0:
+                break
+        assert n > 1 and r.rc == 0, r
+        assert os.listdir(vm.state_dir / "images") == ["default"]
+
     def test_build_says_what_is_wrong(vm, tmp_path):
         r = vm.verb("image", "build", "--kernel", tmp_path)
         assert r.rc == 1 and f"kernel: no boot/vmlinuz-* in {tmp_path}" in \
