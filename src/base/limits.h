@@ -20,8 +20,8 @@
 	  "processes and threads in a cell when nothing else is asked for")    \
 	X(TMP_BYTES, "CELLOS_LIMIT_TMP_BYTES", 1073741824, 1048576,            \
 	  1099511627776,                                                       \
-	  "size of each private /tmp and of the layer over "                   \
-	  "workingDirectory")                                                  \
+	  "size of each private /tmp, of the layer over workingDirectory, "    \
+	  "and of each directory that a machine gets a copy of")               \
 	X(SHM_BYTES, "CELLOS_LIMIT_SHM_BYTES", 268435456, 65536,               \
 	  1099511627776, "size of the private /dev/shm")                       \
 	X(GRACE_SECONDS, "CELLOS_LIMIT_GRACE_SECONDS", 5, 0, 120,              \

@@ -155,6 +155,24 @@ static void plan_firecracker(struct plan_builder *b)
 	plan_program(b, b->h->vmm, VM_BINARY, PLAN_SOURCE_VMM, "the VMM");
 }
 
+static const char *why_copy(struct plan_builder *b, const struct plan_step *s)
+{
+	const bool is_mount = s->n < b->req->spec->authority.n_mounts;
+	char text[128];
+
+	(void)snprintf(text, sizeof(text),
+		       "%s: a copy of at most %" PRIu64 " bytes%s",
+		       !is_mount	      ? "workingDirectory"
+		       : s->flags & PLAN_F_RO ? "declared, read-only"
+					      : "declared, writable",
+		       b->req->limits->v[LIMIT_TMP_BYTES],
+		       s->flags & PLAN_F_PRIVATE ? ", writes stay in it"
+		       : s->flags & PLAN_F_RO	 ? ""
+						 : ", which comes back at the "
+						   "end");
+	return plan_keep(b, text);
+}
+
 /* What the document shows of the host is beside the driver, which carries it,
  * and in the guest a copy. @at: where the host's part of the plan has room. */
 static void carry(struct plan_builder *b, size_t at)
@@ -172,8 +190,9 @@ static void carry(struct plan_builder *b, size_t at)
 			host.op = s->op = PLAN_BIND;
 			host.flags |= PLAN_F_RO;
 			s->flags |= PLAN_F_PRIVATE;
-			s->why = "workingDirectory: a copy, writes stay in it";
 		}
+		host.why = "the driver's, which carries it";
+		s->why = why_copy(b, s);
 		(void)snprintf(path, sizeof(path), VM_FILES "/%" PRIu64 "%s",
 			       s->n,
 			       s->flags & PLAN_F_FILE ? "/" TREE_FILE : "");

@@ -828,6 +828,20 @@ if IS_ROOT:
         assert r.enforcement("refused")["backend"] == "qemu"
         assert before.left() == []
 
+    def test_plan_of_directories(vm, tmp_path):
+        rw, ro = tmp_path / "rw", tmp_path / "ro"
+        for path in (rw, ro):
+            path.mkdir()
+        r = vm.verb("plan", *QEMU, "--rw", rw, "--ro", ro, "--", "true",
+                    env={"CELLOS_LIMIT_TMP_BYTES": "2000000"})
+        assert r.rc == 0, r
+        assert f" {rw} <- /files/0 rw  # declared, writable: a copy of at " \
+            "most 2000000 bytes, which comes back at the end\n" in r.out
+        assert f" {ro} <- /files/1 ro  # declared, read-only: a copy of at " \
+            "most 2000000 bytes\n" in r.out
+        assert f" /mounts/0 <- {rw} rw idmapped  # the driver's, which " \
+            "carries it\n" in r.out
+
     def machine(vm, *flags):
         """What a plan says of it, and of the limits around it."""
         r = vm.verb("plan", *QEMU, *flags, "--", "true")

@@ -485,12 +485,21 @@ static void lines_of_a_machine(void **state)
 					    host ? "/mounts/1" : "/mounts/0");
 			assert_int_equal(s->flags & PLAN_F_FROM_FD,
 					 PLAN_F_FROM_FD);
+			assert_string_equal(s->why,
+					    "the driver's, which carries it");
 			host++;
 			continue;
 		}
 		assert_string_equal(s->src, guest ? "/files/1" : "/files/0");
 		assert_string_equal(s->dst, guest ? "/ww" : "/w");
 		assert_int_equal(s->flags, guest ? PLAN_F_RO : 0);
+		assert_string_equal(
+			s->why,
+			guest ? "declared, read-only: a copy of at most "
+				"1073741824 bytes"
+			      : "declared, writable: a copy of at most "
+				"1073741824 bytes, which comes back at the "
+				"end");
 		guest++;
 	}
 	assert_int_equal(host, 2);
