@@ -493,6 +493,19 @@ if IS_ROOT:
         assert (rw / "new").read_text() == "new\n"
         assert before.left() == []
 
+    @pytest.mark.parametrize("wall", ["vmm", "jailed"])
+    def test_files_come_back(vm, before, tmp_path, wall):
+        """A new one, and one in the place of another; nothing beside them."""
+        rw = tmp_path / "rw"
+        rw.mkdir()
+        (rw / "old").write_text("old\n")
+        back = archive(("new", b"new\n"), ("old", b"other\n"))
+        r = vm.run("true", rw=[rw], env=getattr(vm, wall)(trees=1, back=back))
+        assert (r.rc, r.out, r.err) == (0, "", ""), r
+        assert {p.name: p.read_text() for p in rw.iterdir()} == {
+            "new": "new\n", "old": "other\n"}
+        assert before.left() == []
+
     @slow
     def test_files_that_never_come(vm, before, tmp_path):
         rw = tmp_path / "rw"
