@@ -992,7 +992,8 @@ if IS_ROOT:
             s.bind(str(shown / "sock"))
             s.listen()
             (shown / "sock").chmod(0o777)
-            env = vm.vmm(peek="/mounts/0/sock") if not jail else vm.jailed()
+            env = vm.jailed(trees=1) if jail else vm.vmm(
+                trees=1, peek="/mounts/0/sock")
             r = vm.run("true", ro=[shown], env=env)
             assert r.rc == 0, r
             s.setblocking(False)
