@@ -160,6 +160,27 @@ static void report_elsewhere(const struct backend_cell *c,
 	}
 }
 
+/* Instead of a control group: of who runs the command, and thus of the command,
+ * or of what runs its sandbox */
+static void report_nproc(struct backend_cell *c, struct report_enforcement *r)
+{
+	static const char row[] = "\nMax processes";
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
+	char path[64], ask[32], is[32] = "", got[96];
+	const char *p = NULL;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/limits",
+		       (long)c->child_pid);
+	if (!file_read(AT_FDCWD, path, 0, &b))
+		p = strstr(wbuf_cstr(&b), row);
+	if (p)
+		(void)sscanf(p + sizeof(row) - 1, "%31s", is);
+	(void)snprintf(ask, sizeof(ask), "%" PRIu64, c->stage.nproc);
+	(void)snprintf(got, sizeof(got),
+		       "RLIMIT_NPROC %s: no pids control group", is);
+	host_want(c, r, "pids.max", ask, got, !strcmp(ask, is));
+}
+
 static void report_limits(struct backend_cell *c, struct report_enforcement *r)
 {
 	const struct cgroup_limits *l = &c->limits;
@@ -190,9 +211,7 @@ static void report_limits(struct backend_cell *c, struct report_enforcement *r)
 		cgroup_leaf_read(&c->leaf, CGROUP_PIDS, got, sizeof(got));
 		host_want(c, r, "pids.max", ask, got, !strcmp(ask, got));
 	} else if (c->stage.nproc) {
-		(void)snprintf(ask, sizeof(ask), "%" PRIu64, c->stage.nproc);
-		report_item_add(r, "pids.max", ask,
-				"RLIMIT_NPROC: no pids control group", true);
+		report_nproc(c, r);
 	}
 }
 

@@ -143,20 +143,22 @@ static int enter_seccomp(const struct stage *s, const struct plan_step *p)
 	return cell_send(s->child_sock, &m, listener);
 }
 
+int stage_limit_processes(const struct stage *s)
+{
+	const struct rlimit r = { s->nproc, s->nproc };
+
+	return s->nproc ? last_errno(setrlimit(RLIMIT_NPROC, &r)) : 0;
+}
+
 static int set_rlimits(const struct stage *s)
 {
 	/* at 1 the kernel skips a core_pattern that is a program of the host,
 	 * at 0 it would start it */
-	struct rlimit r = { 1, 1 };
+	const struct rlimit r = { 1, 1 };
 
 	if (setrlimit(RLIMIT_CORE, &r) < 0)
 		return -errno;
-	if (s->nproc) {
-		r.rlim_cur = r.rlim_max = s->nproc;
-		if (setrlimit(RLIMIT_NPROC, &r) < 0)
-			return -errno;
-	}
-	return 0;
+	return stage_limit_processes(s);
 }
 
 static int self_test(const struct stage *s, struct cell_message *m, char *path,

@@ -345,9 +345,14 @@ static void serve(struct driver *d)
 
 static int prepare(struct driver *d)
 {
+	int r;
+
 	d->sigfd = driver_begin(d->s);
 	if (d->sigfd < 0)
 		return d->sigfd;
+	r = stage_limit_processes(d->s);
+	if (r)
+		return r;
 	return d->s->drop & STAGE_DROP_SECCOMP ? 0 : seccomp_enter_runtime();
 }
 

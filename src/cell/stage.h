@@ -107,6 +107,9 @@ void vm_main(const struct stage *s, size_t first) NORETURN;
 /** vm_tap() - the device cell0, by the descriptor of /dev/net/tun in
  *  @s->leg_net, which is the VMM's afterwards, or closed; 0 or -errno */
 int vm_tap(struct stage *s) MUST_USE;
+/** stage_limit_processes() - of each user that this process and what it starts
+ *  will be, where no control group counts them; 0 or -errno */
+int stage_limit_processes(const struct stage *s) MUST_USE;
 /** stage_lock_helper() - this process, which is not the command, as nothing but
  *  @uid, which may read and run what its root has; @has_declared: and do
  *  with what the document shows as it says; 0 or -errno */

@@ -94,6 +94,11 @@ def payload(line):
     return doc["data"]["event"] if "signed_envelope" in doc["type"] else doc
 
 
+# Before a command of root's: for it there are no control groups.
+NO_GROUPS = ("unshare", "-m", "--propagation", "private", "sh", "-c",
+             'mount -t tmpfs none /sys/fs/cgroup && exec "$@"', "sh")
+
+
 # For cells with a door: of RFC 5737, so nobody answers there.
 EGRESS = {"host": "198.51.100.1", "port": 8080}
 

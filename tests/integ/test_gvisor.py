@@ -12,8 +12,9 @@ import tempfile
 
 import pytest
 
-from conftest import (BUILD, GVISOR, IS_ROOT, NOT_ADMITTED, SLACK, Before,
-                      Cells, assert_not_admitted, assert_same_events, descendants, processes, wait_until)
+from conftest import (BUILD, GVISOR, IS_ROOT, NOT_ADMITTED, NO_GROUPS, SLACK,
+                      Before, Cells, Result, assert_not_admitted,
+                      assert_same_events, descendants, processes, wait_until)
 
 KERNEL = "Linux version 4.4.0 "  # what runsc says it is
 
@@ -54,6 +55,26 @@ def running(p):
 def parent(pid):
     text = pathlib.Path(f"/proc/{pid}/stat").read_text()
     return int(text[text.rindex(")") + 2:].split()[1])
+
+
+def lost(r, reason="vmm_crashed"):
+    """The sandbox ended before its command did: nobody knows how that ended."""
+    assert f"Error: in-VM exit bridge: {reason}\n" in r.err, r
+    gone = r.one("lifecycle.v1.destroyed")
+    assert (gone["outcome"], gone["terminalState"], gone["reason"],
+            gone["residueClass"]) == (
+        "failed", "forced", f"in-VM exit bridge: {reason}", "none")
+    assert r.of_type("command.v1.completed") == []
+    assert "commandExitCode" not in r.one("v1.network_enforcement")
+    assert "commandExitCode" not in r.one("compliance.v1.summary")
+
+
+def ended(p, rc, timeout=20):
+    """What a command that was started left."""
+    out, err = p.communicate(timeout=timeout * SLACK)
+    r = Result(p.returncode, out, err, p.events_path)
+    assert r.rc == rc, r
+    return r
 
 
 if IS_ROOT:
@@ -307,6 +328,27 @@ if IS_ROOT:
         assert "commandExitCode" not in r.one("v1.network_enforcement")
         assert "commandExitCode" not in r.one("compliance.v1.summary")
         assert box.verify(r.events_path).rc == 0
+        assert before.left() == []
+
+    @pytest.mark.parametrize("prefix, got", [
+        ((), "1024"),
+        (NO_GROUPS, "RLIMIT_NPROC 1024: no pids control group")],
+        ids=["pids.max", "RLIMIT_NPROC"])
+    def test_processes_are_bounded(box, before, prefix, got):
+        """The default limit, around the sandbox: at it that ends."""
+        events = box.events_path()
+        r = box.call([*prefix, *box.argv(["/usr/bin/python3", "-c", """if True:
+            import os, time
+            for i in range(1100):
+                if os.fork() == 0:
+                    time.sleep(1000)
+                print(i, flush=True)
+            """], events=events)], events, timeout=300)
+        assert r.rc == 125, r
+        assert 100 < int(r.out.split()[-1]) < 1024
+        assert r.item("pids.max") == {"name": "pids.max", "asked": "1024",
+                                      "got": got, "enforced": True}
+        lost(r)
         assert before.left() == []
 
     @pytest.mark.parametrize("who", ["runsc-sandbox", "runsc-gofer"])

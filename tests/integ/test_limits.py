@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from conftest import IS_ROOT
+from conftest import IS_ROOT, NO_GROUPS
 
 MIB = 1024 * 1024
 
@@ -101,6 +101,18 @@ def test_a_pids_limit_without_asking(cells, hostile):
     r = cells.run(*hog(hostile, "fork-bomb", "1500"), ro=[hostile])
     assert r.out == "fork-bomb=EAGAIN\n", r
     assert r.item("pids.max")["got"] == "1024"
+
+
+if IS_ROOT:  # who else may mount
+    def test_a_pids_limit_without_control_groups(cells, hostile):
+        events = cells.events_path()
+        r = cells.call([*NO_GROUPS, *cells.argv(
+            hog(hostile, "fork-bomb", "1500"), ro=[hostile], events=events)],
+            events)
+        assert (r.rc, r.out) == (0, "fork-bomb=EAGAIN\n"), r
+        assert r.item("pids.max") == {
+            "name": "pids.max", "asked": "1024", "enforced": True,
+            "got": "RLIMIT_NPROC 1024: no pids control group"}
 
 
 @pytest.mark.parametrize("flags", [["--memory", "64M"], ["--cpus", "0.5"],
