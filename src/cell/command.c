@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The last of what a process does before it is the command. */
+/* The last of what a process does before it is the command; how that ended. */
 #include "cell/command.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* As after boot: no signal blocked, none ignored. Not by sigaction(3), which
@@ -74,4 +75,25 @@ int command_exec(const char *name, char **argv)
 		if (!dirs[n])
 			return r;
 	}
+}
+
+/* Signals nothing dies of, unless it is told to */
+static bool is_fatal(int sig)
+{
+	static const int others[] = { SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP,
+				      SIGTTIN, SIGTTOU, SIGURG,	 SIGWINCH };
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		if (sig == others[i])
+			return false;
+	return sig > 0 && sig <= 64;
+}
+
+int command_code(int32_t status)
+{
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return WIFSIGNALED(status) && is_fatal(WTERMSIG(status))
+		       ? 128 + WTERMSIG(status)
+		       : -1;
 }

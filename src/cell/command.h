@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Becoming the command: on this host, or in a sandbox of its own. */
+/* Becoming the command, on this host or in a sandbox of its own; its end. */
 #ifndef CELLOS_CELL_COMMAND_H
 #define CELLOS_CELL_COMMAND_H
+
+#include <stdint.h>
 
 #include "base/attr.h"
 
@@ -15,5 +17,8 @@ void command_reset_signals(void);
  * Return: -errno, if it returns
  */
 int command_exec(const char *name, char **argv) MUST_USE;
+/** command_code() - a wait status as a shell tells it, 0 to 255; -1: no command
+ *  ends so, whoever says it does */
+int command_code(int32_t status) MUST_USE;
 
 #endif

@@ -69,6 +69,9 @@ void driver_tell(const struct stage *s, enum cell_told told)
 
 void driver_end(const struct stage *s, enum cell_told told, int status)
 {
+	/* a signal that stops us, or does nothing, would be another's choice */
+	if (command_code(status) < 0)
+		_exit(125);
 	driver_tell(s, told);
 	if (WIFSIGNALED(status)) {
 		command_reset_signals();

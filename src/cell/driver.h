@@ -18,7 +18,8 @@ void driver_tell(const struct stage *s, enum cell_told told);
 /** driver_tell_line() - the same, with the last line of a guest's console */
 void driver_tell_line(const struct stage *s, enum cell_told told,
 		      const char *line);
-/** driver_end() - say so, and end as the command did, with its wait status */
+/** driver_end() - say so, and end as the command did, with its wait status; if
+ *  nothing ends with that one, by itself and without a word */
 void driver_end(const struct stage *s, enum cell_told told,
 		int status) NORETURN;
 

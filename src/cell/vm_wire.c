@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The set-up of a guest as bytes, and back. */
 #include <errno.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/cursor.h"
+#include "cell/command.h"
 #include "cell/vm.h"
 
 _Static_assert(sizeof(struct vm_order) == 16, "one write, one read");
@@ -31,34 +30,13 @@ void vm_seal(struct vm_record *r, const uint8_t key[VM_KEY_LEN], const char *id)
 	vm_tag(key, r, offsetof(struct vm_record, tag), id, r->tag);
 }
 
-/* Signals nothing dies of, unless it is told to */
-static bool is_fatal(int sig)
-{
-	static const int others[] = { SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP,
-				      SIGTTIN, SIGTTOU, SIGURG,	 SIGWINCH };
-
-	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-		if (sig == others[i])
-			return false;
-	return sig > 0 && sig <= 64;
-}
-
-/* A command ends in one of two ways, and the code says the same. */
-static int32_t code_of(int32_t status)
-{
-	if (WIFEXITED(status))
-		return WEXITSTATUS(status);
-	return WIFSIGNALED(status) && is_fatal(WTERMSIG(status))
-		       ? 128 + WTERMSIG(status)
-		       : -1;
-}
-
 bool vm_is_genuine(const struct vm_record *r, const uint8_t key[VM_KEY_LEN],
 		   const char *id)
 {
 	struct vm_record own = *r;
 
-	if (r->word != VM_ENDED || r->code < 0 || code_of(r->status) != r->code)
+	if (r->word != VM_ENDED || r->code < 0 ||
+	    command_code(r->status) != r->code)
 		return false;
 	vm_seal(&own, key, id);
 	return sodium_memcmp(own.tag, r->tag, sizeof(own.tag)) == 0;

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 
@@ -362,6 +363,28 @@ if IS_ROOT:
         assert p.returncode == 125, (out, err)
         assert "Error: in-VM exit bridge: vmm_crashed\n" in err
         assert box.verify(p.events_path).rc == 0
+        assert before.left() == []
+
+    @pytest.mark.parametrize("status, rc", [
+        (42 << 8, 42), (9, 137), (10, 138),
+        # nothing dies of these, or it has not ended
+        (signal.SIGSTOP, 125), (signal.SIGTSTP, 125), (signal.SIGCHLD, 125),
+        (65, 125), (0x137f, 125), (-1, 125)])
+    def test_its_kernel_says_how_the_command_ended(box, before, status, rc):
+        """A hostile one writes into the channel what it likes."""
+        p = box.start("sh", "-c", "echo up; exec sleep 1000",
+                      flags=["--timeout", "10s"])
+        assert p.stdout.readline() == "up\n"
+        sandbox, = running(p)["runsc-sandbox"]
+        with open(f"/proc/{parent(sandbox)}/root/channel/report", "ab") as f:
+            f.write(struct.pack("Iii", 4, 0, status))
+        r = ended(p, rc)
+        if rc == 125:
+            lost(r)
+        else:
+            assert r.one("command.v1.completed")["exitCode"] == (
+                42 if rc == 42 else -1)
+        assert box.verify(r.events_path).rc == 0
         assert before.left() == []
 
     def test_its_kernel_stands_still(box, before):
