@@ -16,11 +16,6 @@
 
 /* -- the plan -- */
 
-static const char *runsc_name(const struct cell_request *req)
-{
-	return req->runsc && req->runsc[0] ? req->runsc : "runsc";
-}
-
 int gvisor_plan(const struct cell_request *req, struct plan *ret, struct err *e)
 {
 	NO_INIT struct host_caps h;
@@ -35,7 +30,7 @@ int gvisor_plan(const struct cell_request *req, struct plan *ret, struct err *e)
 			       found);
 	if (r)
 		return err_set(e, ERR_HOST, -r, "gvisor: %s", found);
-	if (host_program("gvisor:", runsc_name(req),
+	if (host_program("gvisor:", cell_runsc(req),
 			 "install it (apt-get install runsc), or name it in "
 			 "CELLOS_GVISOR_RUNSC_BIN",
 			 runsc, e))
@@ -121,6 +116,9 @@ void gvisor_report(struct backend_cell *c, struct report_enforcement *r)
 		r, "runsc", "",
 		c->plan->steps[plan_find(c->plan, PLAN_RUNTIME_ROOT)].src,
 		true);
+	report_item_add(r, REPORT_PLATFORM, "",
+			cell_platform_word((enum cell_platform)c->ready.sys),
+			true);
 	host_report_user(c, r, "sentry", c->plan->sentry_uid);
 	host_report_user(c, r, "gofer", c->plan->init_uid);
 }
@@ -163,7 +161,7 @@ size_t gvisor_needs(const struct cell_request *req,
 {
 	size_t n = host_needs(req, needs);
 
-	return host_need_program(needs, n, runsc_name(req),
+	return host_need_program(needs, n, cell_runsc(req),
 				 "apt-get install runsc, or name it in "
 				 "CELLOS_GVISOR_RUNSC_BIN");
 }

@@ -108,6 +108,20 @@ struct cell_telemetry_rules {
 	uint64_t bytes_per_second; /* UINT64_MAX: no limit of its own */
 };
 
+/* How the kernel of a sandbox gets hold of its programs; CELL_WALL_GVISOR */
+enum cell_platform {
+	CELL_PLATFORM_UNTRIED, /* not known yet: a trial is due */
+	CELL_PLATFORM_SYSTRAP,
+	CELL_PLATFORM_PTRACE
+};
+/** cell_platform_word() - as runsc calls it; "" for the first */
+static inline const char *cell_platform_word(enum cell_platform p)
+{
+	return p == CELL_PLATFORM_SYSTRAP  ? "systrap"
+	       : p == CELL_PLATFORM_PTRACE ? "ptrace"
+					   : "";
+}
+
 struct cell_request {
 	const struct spec *spec; /* spec->run may be NULL: no command */
 	const char *run_uuid;
@@ -140,7 +154,14 @@ struct cell_request {
 	const struct door *door; /* NULL: no way out at all */
 	struct cell_gate *gate;	 /* with @door only */
 	const struct limits *limits;
+	enum cell_platform platform; /* of @runsc */
 };
+
+/** cell_runsc() - a path, or a name to be found in our PATH */
+static inline const char *cell_runsc(const struct cell_request *req)
+{
+	return req->runsc && req->runsc[0] ? req->runsc : "runsc";
+}
 
 enum cell_end {
 	CELL_EXITED,   /* code */

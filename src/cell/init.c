@@ -135,7 +135,7 @@ static void wait_for_go(const struct stage *s)
  * reach the whole host: walk our own descendants instead. As their subreaper
  * we inherit what daemonises.
  */
-static unsigned signal_children(int sig)
+unsigned stage_signal_children(int sig)
 {
 	char path[64], text[4096], *p = text, *end;
 	unsigned n = 0;
@@ -173,7 +173,7 @@ static void signal_all(const struct stage *s, pid_t child, int sig)
 	else if (own_pid_namespace(s))
 		(void)kill(-1, sig);
 	else
-		(void)signal_children(sig);
+		(void)stage_signal_children(sig);
 }
 
 /* Pid 1 only has to end; a subreaper has to see every child dead first. */
@@ -182,7 +182,7 @@ static void kill_rest(const struct stage *s)
 	if (own_pid_namespace(s))
 		return;
 	/* one at a time: whoever dies leaves its own children to us */
-	while (signal_children(SIGKILL))
+	while (stage_signal_children(SIGKILL))
 		(void)waitpid(-1, NULL, 0);
 }
 

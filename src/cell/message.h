@@ -57,7 +57,8 @@ enum { CELL_LINE_SIZE = 120 };
 struct cell_message {
 	uint32_t type;
 	int32_t step;	/* FAULT: index into the plan */
-	int32_t sys;	/* FAULT: errno; TERM: signal number */
+	int32_t sys;	/* FAULT: errno; TERM: signal number; READY, of a
+			 * sandbox: enum cell_platform */
 	int32_t status; /* ENDED: wait status of the command */
 	uint8_t told;	/* ENDED: enum cell_told, of a sandbox */
 	struct {

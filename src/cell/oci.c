@@ -53,6 +53,15 @@ static void capabilities(struct json_out *j)
 	json_out_end(j, '}');
 }
 
+static void user(struct json_out *j)
+{
+	json_out_key(j, "user");
+	json_out_object(j);
+	json_out_ku64(j, "gid", 0);
+	json_out_ku64(j, "uid", 0);
+	json_out_end(j, '}');
+}
+
 static void process(struct json_out *j, const struct cell_request *req,
 		    const struct plan *p, uint64_t files)
 {
@@ -73,11 +82,16 @@ static void process(struct json_out *j, const struct cell_request *req,
 	json_out_end(j, '}');
 	json_out_end(j, ']');
 	json_out_kbool(j, "terminal", req->in == CELL_STDIN_PTY);
-	json_out_key(j, "user");
-	json_out_object(j);
-	json_out_ku64(j, "gid", 0);
-	json_out_ku64(j, "uid", 0);
+	user(j);
 	json_out_end(j, '}');
+}
+
+static void root(struct json_out *j)
+{
+	json_out_key(j, "root");
+	json_out_object(j);
+	json_out_kstr(j, "path", OCI_ROOTFS);
+	json_out_kbool(j, "readonly", true);
 	json_out_end(j, '}');
 }
 
@@ -166,10 +180,24 @@ void oci_config(const struct cell_request *req, const struct plan *p,
 	mounts(&j, p);
 	json_out_kstr(&j, "ociVersion", "1.0.2");
 	process(&j, req, p, files);
-	json_out_key(&j, "root");
-	json_out_object(&j);
-	json_out_kstr(&j, "path", OCI_ROOTFS);
-	json_out_kbool(&j, "readonly", true);
+	root(&j);
 	json_out_end(&j, '}');
+}
+
+void oci_trial_config(struct wbuf *out)
+{
+	static const char *const args[] = { GUEST_INIT };
+	struct json_out j;
+
+	json_out_init(&j, out, true);
+	json_out_object(&j);
+	json_out_kstr(&j, "ociVersion", "1.0.2");
+	json_out_key(&j, "process");
+	json_out_object(&j);
+	strings(&j, "args", args, ARRAY_SIZE(args));
+	json_out_kstr(&j, "cwd", "/");
+	user(&j);
+	json_out_end(&j, '}');
+	root(&j);
 	json_out_end(&j, '}');
 }

@@ -15,6 +15,7 @@
 #define OCI_RUNTIME "/runsc"
 #define OCI_CONSOLE "/state/console" /* a terminal's master comes there */
 #define OCI_ID	    "cell"
+#define OCI_TRIAL   OCI_BUNDLE "/trial"
 
 /**
  * oci_config() - config.json: our pid 1 as the process, what the plan shows as
@@ -23,5 +24,8 @@
  */
 void oci_config(const struct cell_request *req, const struct plan *p,
 		uint64_t files, struct wbuf *out);
+enum { OCI_TRIAL_EXIT = 125 }; /* of our pid 1 that is told nothing */
+/** oci_trial_config() - the same root, and such a pid 1 */
+void oci_trial_config(struct wbuf *out);
 
 #endif

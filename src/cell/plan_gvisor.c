@@ -86,6 +86,14 @@ static void plan_sentry_tmpfs(struct plan_builder *b)
 
 int plan_gvisor(struct plan_builder *b, struct err *e)
 {
+	static const char *const booted[] = {
+		[CELL_PLATFORM_UNTRIED] =
+			"by systrap if a trial of it ends well, else by "
+			"ptrace; booted, waits; read back",
+		[CELL_PLATFORM_SYSTRAP] =
+			"by systrap; booted, waits; read back",
+		[CELL_PLATFORM_PTRACE] = "by ptrace; booted, waits; read back",
+	};
 	struct plan_step *s;
 
 	if (gvisor_can(b, e) || plan_ids(b, e))
@@ -105,7 +113,7 @@ int plan_gvisor(struct plan_builder *b, struct err *e)
 	plan_add(b, PLAN_PIVOT, NULL, "/", "the host is gone");
 	plan_add(b, PLAN_READONLY, NULL, OCI_ROOTFS, NULL);
 	plan_add(b, PLAN_BUNDLE, NULL, OCI_BUNDLE, NULL);
-	plan_add(b, PLAN_SANDBOX, NULL, "runsc", "booted, waits; read back");
+	plan_add(b, PLAN_SANDBOX, NULL, "runsc", booted[b->req->platform]);
 	plan_add(b, PLAN_USER, NULL, NULL, "the workload's own uid and gid");
 	b->p->steps[b->p->n - 1].n = b->p->in_uid;
 	plan_add(b, PLAN_CAPS, NULL, NULL, "none, bounding set empty");

@@ -21,9 +21,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "cell/command.h"
 #include "cell/door.h"
@@ -34,7 +36,7 @@
 #include "sys/netns.h"
 #include "sys/seccomp.h"
 
-enum { CONFIG_MAX = 4 * 1024 * 1024, ARGS_MAX = 16 };
+enum { CONFIG_MAX = 4 * 1024 * 1024, ARGS_MAX = 16, TRIAL_MS = 5000 };
 
 struct driver {
 	const struct stage *s;
@@ -45,6 +47,7 @@ struct driver {
 	int helper_status; /* when it has */
 	bool is_dead;	   /* one of the sandbox's own processes */
 	bool is_asked_to_end;
+	enum cell_platform platform;
 };
 
 static void fail(const struct driver *d, size_t step, int sys,
@@ -66,9 +69,11 @@ static int enter_leg(const struct stage *s)
 
 /* -- processes -- */
 
-static pid_t spawn_runsc(const struct driver *d, const char *const *words,
-			 size_t n)
+static pid_t spawn_runsc(const struct driver *d, bool is_trial,
+			 const char *const *words, size_t n)
 {
+	const bool has_door = d->s->req->door && !is_trial;
+	char platform[32];
 	static char path[] = "PATH=/";
 	static char *const env[] = { path, NULL };
 	const char *args[ARGS_MAX] = {
@@ -76,19 +81,23 @@ static pid_t spawn_runsc(const struct driver *d, const char *const *words,
 		"--root=" OCI_STATE,
 		"--log=" OCI_STATE "/log",
 		"--log-format=text",
-		"--platform=ptrace",
+		platform,
 		"--ignore-cgroups",
 		"--file-access-mounts=shared",
-		d->s->req->door ? "--network=sandbox" : "--network=none",
+		has_door ? "--network=sandbox" : "--network=none",
 	};
 	size_t k = 8;
 	pid_t pid;
 
+	(void)snprintf(platform, sizeof(platform), "--platform=%s",
+		       cell_platform_word(d->platform));
 	for (size_t i = 0; i < n && k < ARGS_MAX - 1; i++)
 		args[k++] = words[i];
 	pid = fork();
 	if (pid)
 		return pid < 0 ? -errno : pid;
+	if (is_trial && driver_drop_stdio(d->s))
+		_exit(127);
 	command_reset_signals();
 	(void)execve(args[0], (char **)(uintptr_t)args, env);
 	_exit(127);
@@ -115,13 +124,13 @@ static void reap(struct driver *d)
 	}
 }
 
-static void wait_event(struct driver *d)
+static void wait_event_for(struct driver *d, int ms)
 {
 	struct pollfd p[2] = { { d->sigfd, POLLIN, 0 },
 			       { d->grown, POLLIN, 0 } };
 	char events[512];
 
-	if (poll(p, 2, -1) < 0 && errno != EINTR)
+	if (poll(p, 2, ms) < 0 && errno != EINTR)
 		fail(d, d->step, errno, "poll");
 	if (p[1].revents && read(d->grown, events, sizeof(events)) < 0 &&
 	    errno != EAGAIN)
@@ -129,20 +138,28 @@ static void wait_event(struct driver *d)
 	reap(d);
 }
 
+static void wait_event(struct driver *d)
+{
+	wait_event_for(d, -1);
+}
+
 /* The last line of its log says what it could not do. */
-static void log_line_of(char *buf, size_t size)
+static void log_line_of(const struct driver *d, char *buf, size_t size)
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(65536);
 	const char *text, *line;
 
-	(void)snprintf(buf, size, "runsc failed");
+	const char *platform = cell_platform_word(d->platform);
+
+	(void)snprintf(buf, size, "runsc --platform=%s failed", platform);
 	if (file_read(AT_FDCWD, OCI_STATE "/log", 0, &b) || !b.len)
 		return;
 	if (b.p[b.len - 1] == '\n')
 		b.p[--b.len] = '\0';
 	text = wbuf_cstr(&b);
 	line = strrchr(text, '\n');
-	(void)snprintf(buf, size, "runsc: %s", line ? line + 1 : text);
+	(void)snprintf(buf, size, "runsc --platform=%s: %s", platform,
+		       line ? line + 1 : text);
 }
 
 /* One call of runsc, to its end */
@@ -150,14 +167,14 @@ static void run_runsc(struct driver *d, const char *const *words, size_t n)
 {
 	char why[200];
 
-	d->helper = spawn_runsc(d, words, n);
+	d->helper = spawn_runsc(d, false, words, n);
 	if (d->helper < 0)
 		fail(d, d->step, -d->helper, OCI_RUNTIME);
 	while (d->helper)
 		wait_event(d);
 	if (WIFEXITED(d->helper_status) && !WEXITSTATUS(d->helper_status))
 		return;
-	log_line_of(why, sizeof(why));
+	log_line_of(d, why, sizeof(why));
 	fail(d, d->step, EPROTO, why);
 }
 
@@ -218,24 +235,68 @@ static void write_environment(struct driver *d)
 		fail(d, d->step, -r, GUEST_ENV);
 }
 
+static void write_config(struct driver *d, const char *path,
+			 const struct wbuf *b)
+{
+	OWNED(fd_drop)
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : b->failed ? -E2BIG : 0;
+
+	if (!r)
+		r = fd_write_all(fd, b->p, b->len);
+	if (r)
+		fail(d, d->step, -r, path);
+}
+
 static void write_bundle(struct driver *d)
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(CONFIG_MAX);
-	OWNED(fd_drop) int fd = -1;
 	struct rlimit files = { 1024, 1024 };
-	int r;
 
 	(void)getrlimit(RLIMIT_NOFILE, &files);
 	oci_config(d->s->req, d->s->plan, files.rlim_cur, &b);
-	if (b.failed)
-		fail(d, d->step, E2BIG, "config.json");
-	fd = open(OCI_BUNDLE "/config.json",
-		  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		fail(d, d->step, errno, "config.json");
-	r = fd_write_all(fd, b.p, b.len);
-	if (r)
-		fail(d, d->step, -r, "config.json");
+	write_config(d, OCI_BUNDLE "/config.json", &b);
+}
+
+/* A sandbox with nothing in it: does a program of it run to its end, in time.
+ * Whatever of it is left is dead afterwards. */
+static bool runs(struct driver *d)
+{
+	static const char *const words[] = { "run", "--bundle=" OCI_TRIAL,
+					     "trial" };
+	const uint64_t end = clock_mono_ns() + TRIAL_MS * 1000000ULL;
+	uint64_t now = clock_mono_ns();
+	bool ok;
+
+	d->helper = spawn_runsc(d, true, words, ARRAY_SIZE(words));
+	if (d->helper < 0)
+		fail(d, d->step, -d->helper, OCI_RUNTIME);
+	for (; d->helper && now < end; now = clock_mono_ns())
+		wait_event_for(d, (int)((end - now) / 1000000) + 1);
+	ok = !d->helper && WIFEXITED(d->helper_status) &&
+	     WEXITSTATUS(d->helper_status) == OCI_TRIAL_EXIT;
+	while (stage_signal_children(SIGKILL))
+		(void)waitpid(-1, NULL, 0);
+	d->helper = 0;
+	d->is_dead = false;
+	return ok;
+}
+
+/* The faster one first; the other has its trial in the boot that follows. */
+static void choose_platform(struct driver *d)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(CONFIG_MAX);
+
+	d->platform = d->s->req->platform;
+	if (d->platform != CELL_PLATFORM_UNTRIED)
+		return;
+	if (mkdir(OCI_TRIAL, 0700) < 0)
+		fail(d, d->step, errno, OCI_TRIAL);
+	oci_trial_config(&b);
+	write_config(d, OCI_TRIAL "/config.json", &b);
+	d->platform = CELL_PLATFORM_SYSTRAP;
+	if (!runs(d))
+		d->platform = CELL_PLATFORM_PTRACE;
 }
 
 /* One call: each is a program of 24 MB that has to get going. */
@@ -319,7 +380,7 @@ static void ask_to_end(struct driver *d)
 	d->is_asked_to_end = false;
 	if (d->helper)
 		return; /* the one before is still at it */
-	d->helper = spawn_runsc(d, term, ARRAY_SIZE(term));
+	d->helper = spawn_runsc(d, false, term, ARRAY_SIZE(term));
 	if (d->helper < 0)
 		d->helper = 0; /* the grace ends, and SIGKILL needs nobody */
 }
@@ -365,6 +426,7 @@ static void take_step(struct driver *d)
 		write_environment(d);
 		write_bundle(d);
 	} else if (d->s->plan->steps[d->step].op == PLAN_SANDBOX) {
+		choose_platform(d);
 		boot(d);
 	}
 	/* the others are done inside: cell/guest.h tells of them */
@@ -372,7 +434,7 @@ static void take_step(struct driver *d)
 
 void sandbox_main(const struct stage *s, size_t first)
 {
-	const struct cell_message ready = { .type = CELL_MSG_READY };
+	struct cell_message ready = { .type = CELL_MSG_READY };
 	struct driver d = { .s = s, .step = first };
 	int r = prepare(&d);
 
@@ -380,6 +442,7 @@ void sandbox_main(const struct stage *s, size_t first)
 		fail(&d, first, -r, "driver of the sandbox");
 	for (; s->plan->steps[d.step].op != PLAN_EXEC; d.step++)
 		take_step(&d);
+	ready.sys = (int32_t)d.platform;
 	r = cell_send(s->child_sock, &ready, -1);
 	if (r)
 		fail(&d, d.step, -r, "");

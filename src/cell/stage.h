@@ -87,6 +87,10 @@ bool stage_is_inner(enum plan_op op);
 /** stage_fail() - report FAULT on @sock and _exit() */
 void stage_fail(int sock, size_t step, int sys, const char *path) NORETURN;
 
+/** stage_signal_children() - to each child of this process; how many there are,
+ *  dead ones that nobody has waited for among them */
+unsigned stage_signal_children(int sig);
+
 /** init_main() - pid 1, right after the clone; @s is its own copy by then */
 void init_main(struct stage *s) NORETURN;
 /** stage_device() - a node of the host's /dev at the same place below the

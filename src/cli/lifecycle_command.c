@@ -12,6 +12,7 @@
 #include "base/names.h"
 #include "base/utf8.h"
 #include "cell/message.h"
+#include "cli/platform.h"
 #include "wire/telemetry.h"
 
 /* What cannot be recorded must not go on. Blocked: wait() reads both, and the
@@ -205,6 +206,7 @@ static void execute(struct life *l)
 			spawn_failed(l, LIFECYCLE_REFUSED, &e);
 		return;
 	}
+	platform_keep(l->c->dirs, &l->req, &l->report);
 	life_enforcement(l, &l->report);
 	l->door_held = l->req.door != NULL;
 	life_boundary_begin(l);

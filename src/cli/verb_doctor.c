@@ -17,6 +17,7 @@
 #include "cli/env.h"
 #include "cli/kvm.h"
 #include "cli/lifecycle.h"
+#include "cli/platform.h"
 #include "cli/run_setup.h"
 #include "cli/verb.h"
 #include "cli/wall.h"
@@ -154,6 +155,20 @@ static void need_gate(struct doctor *d)
 			       "cellos, or in ../libexec");
 }
 
+/* What ran the sandbox that was tried */
+static void tell_platform(struct doctor *d, const struct cell_request *req)
+{
+	struct backend_need *n = &d->needs[d->n_needs];
+	struct state_dirs dirs;
+
+	if (d->n_needs == BACKEND_NEEDS_MAX || state_dirs_find(&dirs, &d->e))
+		return;
+	d->n_needs++;
+	*n = (struct backend_need){ .name = REPORT_PLATFORM, .present = true };
+	(void)snprintf(n->detail, sizeof(n->detail), "%s",
+		       cell_platform_word(platform_kept(&dirs, req)));
+}
+
 static void examine(struct doctor *d)
 {
 	const struct backend *b = d->wall;
@@ -170,12 +185,17 @@ static void examine(struct doctor *d)
 	for (size_t i = 0; i < d->n_needs; i++)
 		met = met && (d->needs[i].present || !d->needs[i].required);
 	d->tried = met;
+	if (met && b->wall == CELL_WALL_GVISOR &&
+	    !state_dirs_find(&dirs, &d->e))
+		platform_forget(&dirs);
 	/* what was found once may be another by now */
 	if (met && b->wall == CELL_WALL_QEMU && !state_dirs_find(&dirs, &d->e))
 		kvm_forget(&dirs);
 	d->works = met && trial(d) == 0;
 	if (!d->works)
 		find_hints(d);
+	else if (b->wall == CELL_WALL_GVISOR)
+		tell_platform(d, &req);
 }
 
 static void print_table(const struct doctor *d)

@@ -14,6 +14,7 @@
 #include "cli/env.h"
 #include "cli/firecracker.h"
 #include "cli/kvm.h"
+#include "cli/platform.h"
 #include "cli/signing.h"
 #include "cli/telemetry.h"
 #include "image/image.h"
@@ -198,6 +199,7 @@ void wall_request(const struct backend *b, const struct state_dirs *d,
 	switch (b->wall) {
 	case CELL_WALL_GVISOR:
 		req->runsc = env_path("CELLOS_GVISOR_RUNSC_BIN");
+		req->platform = platform_kept(d, req);
 		break;
 	case CELL_WALL_QEMU:
 		open_image(d, req);

@@ -65,6 +65,9 @@ struct report_enforcement {
 	size_t n_totals;
 };
 
+/* The item that says how a sandbox was run */
+#define REPORT_PLATFORM "platform"
+
 /** report_begin() - empty, of this phase; the rest is the caller's */
 void report_begin(struct report_enforcement *r, enum report_phase phase,
 		  const char *backend);

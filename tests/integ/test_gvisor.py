@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -518,7 +519,8 @@ if IS_ROOT:
         ([], {"CELLOS_GVISOR_RUNSC_BIN": "/nowhere/runsc"},
          "gvisor: /nowhere/runsc; install it (apt-get install runsc), or "
          "name it in CELLOS_GVISOR_RUNSC_BIN"),
-        ([], {"CELLOS_GVISOR_RUNSC_BIN": "/bin/false"}, "sandbox: runsc"),
+        ([], {"CELLOS_GVISOR_RUNSC_BIN": "/bin/false"},
+         "sandbox: runsc --platform=ptrace failed"),
     ], ids=["pids", "seccomp", "no runsc", "another program"])
     def test_is_refused_by_name(box, before, flags, env, text):
         r = box.run("true", flags=flags, env=env)
@@ -526,6 +528,7 @@ if IS_ROOT:
         assert text in r.err, r
         refused = r.enforcement("refused")
         assert refused["backend"] == "gvisor"
+        assert not (box.state_dir / "platform").exists()
         assert before.left() == []
 
     def test_no_mount_stands_in_another(box, before, tmp_path):
@@ -603,6 +606,117 @@ if IS_ROOT:
         r = cells.verb("plan", *GVISOR, "--", "true")
         assert r.rc == 0 and "runtime-root     /runsc <- /usr/bin/runsc" in \
             r.out, r
+
+    # -- the platform --
+
+    OTHER_RUNSC = """
+    #define _GNU_SOURCE
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <string.h>
+    #include <sys/mman.h>
+    #include <unistd.h>
+    __asm__(".section .rodata\\nrunsc: .incbin \\"/usr/bin/runsc\\"\\n"
+            "runsc_end: .byte 0\\n.text");
+    extern const char runsc[], runsc_end[];
+    int main(int argc, char **argv, char **envp)
+    {
+            static char has[] = "--platform=ptrace";
+            int fd = memfd_create("runsc", MFD_CLOEXEC);
+
+            for (int i = 1; i < argc; i++) {
+                    if (!strcmp(argv[i], "--platform=systrap")) {
+                            if (HANGS) {
+                                    fork();
+                                    setsid();
+                                    for (;;)
+                                            pause();
+                            }
+                            argv[i] = has;
+                    } else if (!strcmp(argv[i], has) && !HANGS) {
+                            return 128;
+                    }
+            }
+            for (const char *p = runsc; p < runsc_end;)
+                    p += write(fd, p, runsc_end - p);
+            fexecve(fd, argv, envp);
+            return 127;
+    }
+    """
+
+    @pytest.fixture(scope="module")
+    def other_runsc(tmp_path_factory):
+        """Debian's, in programs that have another platform: only systrap; or
+        one that hangs, too."""
+        d = tmp_path_factory.mktemp("runsc")
+        (d / "runsc.c").write_text(OTHER_RUNSC)
+        for name, hangs in (("systrap", 0), ("hangs", 1)):
+            subprocess.run(["gcc", "-static", f"-DHANGS={hangs}", "-o",
+                            d / name, d / "runsc.c"], check=True)
+        return d
+
+    def platform_of(box, r, env):
+        """As it is told by the run, and by the plan of the next."""
+        assert r.rc == 0 and r.out.startswith(KERNEL), r
+        word = r.item("platform")["got"]
+        plan = box.verb("plan", *GVISOR, "--", "true", env=env)
+        assert f"by {word}; booted, waits; read back\n" in plan.out, plan
+        return word
+
+    def test_the_platform_is_what_a_trial_says(box, before, other_runsc):
+        """A runsc with systrap only, one where that hangs, and Debian's; each
+        tried once, and then it is known."""
+        untried = "by systrap if a trial of it ends well, else by ptrace; "
+        kept = box.state_dir / "platform"
+        for name, word, least in (("systrap", "systrap", 0),
+                                  ("hangs", "ptrace", 5),
+                                  ("/usr/bin/runsc", "ptrace", 0)):
+            env = {"CELLOS_GVISOR_RUNSC_BIN": str(other_runsc / name)}
+            plan = box.verb("plan", *GVISOR, "--", "true", env=env)
+            assert untried in plan.out, plan
+            start = time.monotonic()
+            r = box.run("cat", "/proc/version", env=env)
+            assert time.monotonic() - start >= least
+            assert platform_of(box, r, env) == word
+            inode = kept.stat().st_ino
+            r = box.run("cat", "/proc/version", env=env)
+            assert platform_of(box, r, env) == word
+            assert kept.stat().st_ino == inode  # not asked again
+        assert before.left() == []
+
+    def test_what_a_trial_left_is_dead(box, before, other_runsc):
+        p = box.start("sh", "-c", "echo up; exec sleep 1000", env={
+            "CELLOS_GVISOR_RUNSC_BIN": str(other_runsc / "hangs")})
+        assert p.stdout.readline() == "up\n"
+        names = set(running(p))
+        p.terminate()
+        ended(p, 143)
+        # as the one in the trial was called
+        assert "/runsc" not in names, names
+        assert before.left() == []
+
+    def test_doctor_asks_for_the_platform_again(box, other_runsc):
+        runsc = box.tmp / "runsc"
+        env = {"CELLOS_GVISOR_RUNSC_BIN": str(runsc)}
+        runsc.symlink_to(other_runsc / "systrap")
+        r = box.run("cat", "/proc/version", env=env)
+        kept = box.state_dir / "platform"
+        text = kept.read_text()
+        assert text.endswith(" systrap\n") and platform_of(
+            box, r, env) == "systrap"
+        # of another boot
+        kept.write_text("0" + text[1:] if text[0] != "0" else "1" + text[1:])
+        plan = box.verb("plan", *GVISOR, "--", "true", env=env)
+        assert "if a trial of it ends well" in plan.out, plan
+        # a lie, which only doctor finds
+        kept.write_text(text.replace("systrap", "ptrace"))
+        r = box.run("true", env=env)
+        assert r.rc == 125 and \
+            "sandbox: runsc --platform=ptrace failed" in r.err, r
+        r = box.verb("doctor", "--backend", "gvisor", env=env)
+        assert r.rc == 0 and \
+            "ok        platform               systrap\n" in r.out, r
+        assert kept.read_text() == text
 
     def test_bytes_of_the_environment(box):
         """Which no bundle could carry: it is JSON."""

@@ -117,12 +117,29 @@ static void a_terminal(void **state)
 		strstr(config(NULL, CELL_STDIN_PTY), "\"terminal\":true"));
 }
 
+/* Nothing of the run's: no mount, no way out, and an init that is told nothing
+ */
+static void a_trial(void **state)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4096);
+
+	(void)state;
+	oci_trial_config(&b);
+	assert_string_equal(
+		wbuf_cstr(&b),
+		"{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":["
+		"\"/.cellos/init\"],\"cwd\":\"/\",\"user\":{\"gid\":0,"
+		"\"uid\":0}},\"root\":{\"path\":\"/cell\","
+		"\"readonly\":true}}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_of_it),
 		cmocka_unit_test(a_network),
 		cmocka_unit_test(a_terminal),
+		cmocka_unit_test(a_trial),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -315,7 +315,7 @@ static const char sandbox_end[] =
 	" 30  pivot-root       /  # the host is gone\n"
 	" 31  read-only        /cell\n"
 	" 32  bundle           /bundle\n"
-	" 33  sandbox          runsc  # booted, waits; read back\n"
+	" 33  sandbox          runsc  # by ptrace; booted, waits; read back\n"
 	" 34  user             uid=1000 gid=1000 (1879048193:1879048193 on the "
 	"host)  # the workload's own uid and gid\n"
 	" 35  capabilities      # none, bounding set empty\n"
@@ -340,6 +340,7 @@ static void lines_of_a_sandbox(void **state)
 	/* a root of its own: no files of /etc are made */
 	f.req.image_root = "/image";
 	f.req.door = &door;
+	f.req.platform = CELL_PLATFORM_PTRACE;
 	assert_int_equal(plan_build(&f.req, &f.host, &f.plan, &f.e), 0);
 	plan_print(&f.plan, &f.text);
 	assert_non_null(strstr(wbuf_cstr(&f.text),
