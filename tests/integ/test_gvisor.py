@@ -71,6 +71,17 @@ def lost(r, reason="vmm_crashed"):
     assert "commandExitCode" not in r.one("compliance.v1.summary")
 
 
+def forced(r, spawn_error, reason):
+    """We ended it before its command did, and say so as on the host wall."""
+    done = r.one("command.v1.completed")
+    gone = r.one("lifecycle.v1.destroyed")
+    assert (done["exitCode"], done.get("spawnError")) == (-1, spawn_error)
+    assert (gone["outcome"], gone["terminalState"], gone["reason"],
+            gone["residueClass"]) == ("failed", "forced", reason, "none")
+    for event in ("v1.network_enforcement", "compliance.v1.summary"):
+        assert r.one(event)["commandExitCode"] == -1
+
+
 def ended(p, rc, timeout=20):
     """What a command that was started left."""
     out, err = p.communicate(timeout=timeout * SLACK)
@@ -322,14 +333,71 @@ if IS_ROOT:
                     "x = bytearray(600 << 20); print(len(x))",
                     flags=["--memory", "200M"])
         assert (r.rc, r.out) == (137, ""), r
-        gone = r.one("lifecycle.v1.destroyed")
-        assert (gone["terminalState"], gone["reason"]) == (
-            "forced", "in-VM exit bridge: oom")
-        # how its command ended nobody knows
-        assert r.of_type("command.v1.completed") == []
-        assert "commandExitCode" not in r.one("v1.network_enforcement")
-        assert "commandExitCode" not in r.one("compliance.v1.summary")
+        lost(r, "oom")
+        assert r.item("memory.max") == {
+            "name": "memory.max", "asked": str(200 << 20),
+            "got": str(200 << 20), "enforced": True}
         assert box.verify(r.events_path).rc == 0
+        assert before.left() == []
+
+    # Files of a limit in its own tree, or in the one tree of v2
+    GROUP_FILES = {"memory": ("memory.limit_in_bytes", "memory.max"),
+                   "pids": ("pids.max", "pids.max"),
+                   "cpu": ("cpu.cfs_quota_us", "cpu.max")}
+
+    def group_of(pid, controller):
+        """Where a process is in the tree of a controller; is it one of v1."""
+        groups = [line.split(":", 2) for line in pathlib.Path(
+            f"/proc/{pid}/cgroup").read_text().splitlines()]
+        top = pathlib.Path("/sys/fs/cgroup")
+        for _, names, path in groups:
+            if controller in names.split(","):
+                return top / controller / path[1:], True
+        path, = [path for _, names, path in groups if not names]
+        return top / path[1:], False
+
+    def limit_of(pid, controller):
+        """As the kernel shows it for the group that a process is in."""
+        group, is_v1 = group_of(pid, controller)
+        name = GROUP_FILES[controller][0 if is_v1 else 1]
+        return (group / name).read_text().split()[0]
+
+    @pytest.mark.parametrize("flags, want", [
+        ([], {"pids": "1024"}),
+        (["--memory", "300M", "--cpus", "0.5"],
+         {"memory": str(300 << 20), "cpu": "50000", "pids": "1024"})],
+        ids=["default", "asked"])
+    def test_limits_are_around_all_of_it(box, before, flags, want):
+        p = box.start("sh", "-c", "echo up; exec sleep 1000", flags=flags)
+        assert p.stdout.readline() == "up\n"
+        parts = running(p)
+        for who in ("runsc-sandbox", "runsc-gofer"):
+            pid, = parts[who]
+            assert {c: limit_of(pid, c) for c in want} == want, who
+        p.terminate()
+        r = ended(p, 143)
+        items = {i["name"]: i for i in r.enforcement()["items"]}
+        told = {"memory": "memory.max", "cpu": "cpu.max", "pids": "pids.max"}
+        for c in ("memory", "cpu", "pids"):
+            assert (told[c] in items) == (c in want)
+        assert all(items[told[c]]["enforced"] and
+                   items[told[c]]["got"].split()[0] == want[c] for c in want)
+        assert before.left() == []
+
+    def test_processor_time_is_bounded(box, before):
+        """The kernel holds a command back that would take all."""
+        p = box.start("sh", "-c", "echo up; while :; do :; done",
+                      flags=["--cpus", "0.2"])
+        assert p.stdout.readline() == "up\n"
+        sandbox, = running(p)["runsc-sandbox"]
+        stat = group_of(sandbox, "cpu")[0] / "cpu.stat"
+
+        def held_back():
+            rows = dict(x.split() for x in stat.read_text().splitlines())
+            return int(rows["nr_throttled"]) >= 3
+        assert wait_until(held_back, 20)
+        p.terminate()
+        ended(p, 143)
         assert before.left() == []
 
     @pytest.mark.parametrize("prefix, got", [
@@ -360,10 +428,9 @@ if IS_ROOT:
         parts = running(p)
         for pid in parts[who]:
             os.kill(pid, signal.SIGKILL)
-        out, err = p.communicate(timeout=20 * SLACK)
-        assert p.returncode == 125, (out, err)
-        assert "Error: in-VM exit bridge: vmm_crashed\n" in err
-        assert box.verify(p.events_path).rc == 0
+        r = ended(p, 125)
+        lost(r)
+        assert box.verify(r.events_path).rc == 0
         assert before.left() == []
 
     @pytest.mark.parametrize("status, rc", [
@@ -396,8 +463,28 @@ if IS_ROOT:
         assert p.stdout.readline() == "up\n"
         for pid in running(p)["runsc-sandbox"]:
             os.kill(pid, signal.SIGSTOP)
-        out, err = p.communicate(timeout=30 * SLACK)
-        assert p.returncode == 124, (out, err)
+        r = ended(p, 124, 30)
+        text = "command timed out after 3000 ms (spec.run.timeoutMs)"
+        forced(r, text, f"command spawn: {text}")
+        assert box.verify(r.events_path).rc == 0
+        assert before.left() == []
+
+    def test_kill(box, before):
+        """`cellos kill`: told as a signal to the runner, after the grace of a
+        command that does not listen."""
+        p = box.start("sh", "-c", 'trap "" TERM; echo up; '
+                      "while :; do sleep 0.1; done",
+                      env={"CELLOS_LIMIT_GRACE_SECONDS": "1"})
+        assert p.stdout.readline() == "up\n"
+        parts = running(p)
+        cell, = json.loads(box.verb("ps", "--json").out)
+        assert box.verb("kill", cell["runUuid"]).rc == 0
+        r = ended(p, 143)
+        forced(r, None, "runner received SIGTERM")
+        assert box.verify(r.events_path).rc == 0
+        assert not [x for v in parts.values() for x in v
+                    if os.path.exists(f"/proc/{x}")]
+        assert json.loads(box.verb("ps", "--json").out) == []
         assert before.left() == []
 
     def test_the_runner_is_killed(box, before):
@@ -421,10 +508,26 @@ if IS_ROOT:
         victim = driver if which == "driver" else parent(driver)
         assert parent(parent(driver)) == p.pid
         os.kill(victim, signal.SIGKILL)
-        out, err = p.communicate(timeout=20 * SLACK)
-        assert p.returncode == 125, (out, err)
+        r = ended(p, 125)
+        lost(r)
+        why = {"driver": "the sandbox ended, and not by its command",
+               "pid 1": "pid 1 of the cell was killed from outside"}[which]
+        assert f"    spec.run wait failed: host backend: {why}\n" in r.err
         assert wait_until(lambda: not os.path.exists(f"/proc/{sandbox}"), 20)
         assert box.verify(p.events_path).rc == 0
+        assert before.left() == []
+
+    def test_pid_1_of_the_sandbox_is_killed(box, before):
+        """Ours, in there: by the runtime, which the command cannot ask."""
+        p = box.start("sh", "-c", "echo up; exec sleep 1000")
+        assert p.stdout.readline() == "up\n"
+        sandbox, = running(p)["runsc-sandbox"]
+        subprocess.run(["nsenter", "-t", str(parent(sandbox)), "-U", "-m", "-n",
+                        "-p", "-r", "/runsc", "--root=/state", "kill", "cell",
+                        "KILL"], check=True)
+        r = ended(p, 125)
+        lost(r)
+        assert box.verify(r.events_path).rc == 0
         assert before.left() == []
 
     def test_a_compile_job(box, before, tmp_path):
@@ -464,8 +567,9 @@ if IS_ROOT:
         p = box.start("sh", "-c", f"echo up; {script}")
         assert p.stdout.readline() == "up\n"
         p.send_signal(sig)
-        out, err = p.communicate(timeout=20 * SLACK)
-        assert p.returncode == 128 + sig, (out, err)
+        r = ended(p, 128 + sig)
+        assert r.out == "term\n", r
+        forced(r, None, f"runner received {sig.name}")
         assert before.left() == []
 
     # -- what is told --
