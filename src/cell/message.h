@@ -49,6 +49,12 @@ enum cell_told {
 	CELL_TOLD_INIT,	   /* its pid 1 ended */
 	CELL_TOLD_FILES,   /* what it wrote comes back, or is lost */
 	CELL_TOLD_SILENT,  /* no exit was reported in the time given */
+	/* its VMM goes on, and its machine does not: */
+	CELL_TOLD_PAUSED,   /* nobody knows who had it paused */
+	CELL_TOLD_INTERNAL, /* KVM cannot run it any further */
+	CELL_TOLD_IO,	    /* one of its devices cannot */
+	CELL_TOLD_STOPPED,  /* for another reason */
+	CELL_TOLD_MONITOR,  /* the VMM does not say */
 	CELL_TOLD_NUM
 };
 

@@ -113,7 +113,7 @@ static int wait_sent(void *arg, short events)
 {
 	struct machine *m = arg;
 
-	if (m->has_record || m->is_dead)
+	if (m->has_record || m->is_dead || m->qmp.end)
 		return -EPIPE;
 	(void)vm_turn_for(m, false, m->port[VM_TREES], events, -1);
 	return 0;
@@ -124,8 +124,10 @@ static int wait_back(void *arg, short events)
 	struct machine *m = arg;
 
 	/* at the end of the VMM the stream has one, too */
-	(void)vm_turn_for(m, false, m->port[VM_TREES], events, -1);
-	return 0;
+	return vm_turn_for(m, false, m->port[VM_TREES], events, -1) ||
+			       !m->qmp.is_sure
+		       ? 0
+		       : -EPIPE;
 }
 
 /* The guest unpacks them before it says READY: before it has the last of them
@@ -196,8 +198,11 @@ static void end(struct machine *m)
 {
 	if (!vm_is_genuine(&m->rec, m->key, m->s->req->spec->id.p))
 		_exit(125);
-	while (!has_output(m))
+	while (!has_output(m)) {
+		if (m->qmp.is_sure)
+			vm_lost(m);
 		(void)vm_turn(m, true, -1);
+	}
 	vm_telemetry_end(m);
 	take_trees(m);
 	driver_end(m->s, m->rec.oom ? CELL_TOLD_OOM : CELL_TOLD_ENDED,
@@ -208,11 +213,13 @@ static void serve(struct machine *m) NORETURN;
 static void serve(struct machine *m)
 {
 	for (;;) {
-		if (m->is_dead)
+		const bool is_over = m->is_dead || vm_is_cut_off(m);
+
+		if (is_over)
 			vm_drain(m);
 		if (m->has_record)
 			end(m);
-		if (m->is_dead || vm_is_cut_off(m))
+		if (is_over)
 			vm_lost(m);
 		if (m->is_asked_to_end)
 			vm_order_send(m, (struct vm_order){ .word = VM_TERM,
@@ -273,7 +280,7 @@ static void start_flows(struct machine *m)
 /* The trees come behind it. */
 static void send_setup_whole(struct machine *m)
 {
-	while (m->setup.len && !m->is_dead && !m->has_record &&
+	while (m->setup.len && !m->is_dead && !m->has_record && !m->qmp.end &&
 	       m->port[VM_CONTROL] >= 0)
 		(void)vm_turn(m, false, -1);
 }
@@ -304,6 +311,8 @@ static void boot(struct machine *m)
 		vm_fail(m, m->step, -r, "driver of the VMM");
 	if (m->s->plan->wall == CELL_WALL_FIRECRACKER)
 		boot_told(m);
+	else
+		vm_qmp_begin(m);
 	start_flows(m);
 	expect(m, VM_HELLO);
 	if (m->rec.code != VM_VERSION)

@@ -14,7 +14,8 @@
 
 enum {
 	VM_LOG_MAX = 65536, /* of the guest's console, the latest */
-	VM_SYS_MAX = 4096
+	VM_SYS_MAX = 4096,
+	VM_QMP_LINE_MAX = 4096
 };
 
 struct vm_telemetry {
@@ -24,6 +25,19 @@ struct vm_telemetry {
 	bool is_whole;	/* the last frame said that nothing is missing */
 	size_t len;
 	char buf[8192];
+};
+
+/* What QEMU's monitor says; of another VMM there is none. */
+struct vm_qmp {
+	int fd; /* -1 */
+	bool is_greeted, is_capable;
+	bool is_ready;	    /* its machine runs */
+	unsigned asked;	    /* for its state, and not answered yet */
+	enum cell_told end; /* of a machine whose VMM does not end with it; */
+	bool is_sure;	    /* that is not to be waited for */
+	const char *why;    /* of @end */
+	size_t len;
+	char buf[VM_QMP_LINE_MAX];
 };
 
 struct machine {
@@ -36,6 +50,7 @@ struct machine {
 	int echo; /* where the console goes besides; -1 */
 	int port[VM_PORTS_ALL], listener[VM_PORTS_ALL];
 	struct vm_telemetry telemetry;
+	struct vm_qmp qmp;
 	struct pump flow[3]; /* by the command's descriptor */
 	struct wbuf setup;   /* not yet sent from @sent on */
 	size_t sent;
@@ -73,12 +88,13 @@ bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 bool vm_turn(struct machine *m, bool is_running, int extra);
 /** vm_drain() - what a dead machine has written is still in the sockets */
 void vm_drain(struct machine *m);
-/** vm_is_cut_off() - its channel has an end. A VMM that ends closes it, and is
- *  reaped then; of one that goes on there is nothing to come. */
+/** vm_is_cut_off() - its channel has an end, or its VMM says that it stands
+ *  still. A VMM that ends is reaped soon; of one that goes on there is nothing
+ *  to come. */
 bool vm_is_cut_off(struct machine *m);
 /** vm_lost() - of a machine that ended, or is cut off, before its command did;
- *  says what its kernel said of that, and the last line of its console: its
- *  words are a guest's */
+ *  says what its kernel or its VMM said of that, and the last line of its
+ * console: its words are a guest's */
 void vm_lost(struct machine *m) NORETURN;
 /** vm_begin() - this process is a driver, and the VMM of the wall its child
  *  @m: zeroed */
@@ -91,6 +107,13 @@ void vm_wait_go(struct machine *m);
 int vm_wait_vmm(void *arg, int fd, short events, uint64_t ns);
 /** vm_check() - @r of a part of the start of the VMM; 0: go on */
 void vm_check(struct machine *m, int r, const char *why);
+
+/* -- vm_qmp.c -- */
+
+/** vm_qmp_begin() - until QEMU says that its machine runs; else it has failed
+ *  vm_qmp_serve() - there is something to read */
+void vm_qmp_begin(struct machine *m);
+void vm_qmp_serve(struct machine *m);
 
 /* -- vm_telemetry.c -- */
 

@@ -74,11 +74,13 @@ static bool log_has(const struct machine *m, const char *text)
 	return memmem(m->log, m->log_len, text, strlen(text)) != NULL;
 }
 
-/* What the guest's kernel said of its own end; its words are a guest's. */
+/* What the guest's kernel said of its own end, or else the VMM; their words are
+ * a guest's. */
 static enum cell_told cause_of_end(const struct machine *m)
 {
-	if (!m->is_dead || WIFSIGNALED(m->vmm_status) ||
-	    !log_has(m, "Kernel panic"))
+	if (m->qmp.is_sure || !m->is_dead)
+		return m->qmp.end;
+	if (WIFSIGNALED(m->vmm_status) || !log_has(m, "Kernel panic"))
 		return CELL_TOLD_NOTHING;
 	return log_has(m, "Attempted to kill init") ? CELL_TOLD_INIT
 						    : CELL_TOLD_PANIC;
@@ -115,9 +117,11 @@ void vm_lost(struct machine *m)
 /* Before there was a command */
 void vm_boot_failed(struct machine *m)
 {
-	char why[200], line[CELL_LINE_SIZE], end[48] = "the guest is cut off";
+	char why[200], line[CELL_LINE_SIZE], end[64];
 
 	last_line(m, line, sizeof(line));
+	(void)snprintf(end, sizeof(end), "%s",
+		       m->qmp.end ? m->qmp.why : "the guest is cut off");
 	if (m->is_dead)
 		(void)snprintf(end, sizeof(end), "the VMM ended, %s %d",
 			       WIFSIGNALED(m->vmm_status) ? "signal" : "status",
@@ -220,7 +224,7 @@ static void tell_ends(struct machine *m)
 bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 		 int ms)
 {
-	struct pollfd p[POLLS + 4] = {
+	struct pollfd p[POLLS + 5] = {
 		{ m->sigfd, POLLIN, 0 },
 		{ m->port[VM_CONTROL],
 		  (short)(POLLIN | (m->setup.len ? POLLOUT : 0)), 0 },
@@ -236,9 +240,10 @@ bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 		p[POLLS + i] = is_running ? pump_poll(&m->flow[i])
 					  : (struct pollfd){ .fd = -1 };
 	p[POLLS + 3] = vm_telemetry_poll(m);
+	p[POLLS + 4] = (struct pollfd){ m->qmp.fd, POLLIN, 0 };
 	if (silence >= 0 && (ms < 0 || ms > silence))
 		ms = silence;
-	if (poll(p, POLLS + 4, ms) < 0 && errno != EINTR)
+	if (poll(p, POLLS + 5, ms) < 0 && errno != EINTR)
 		_exit(125);
 	if (p[2].revents)
 		(void)vm_take_log(m);
@@ -250,6 +255,8 @@ bool vm_turn_for(struct machine *m, bool is_running, int extra, short events,
 		if (p[POLLS + i].revents)
 			pump_serve(&m->flow[i]);
 	vm_telemetry_serve(m, &p[POLLS + 3]);
+	if (p[POLLS + 4].revents)
+		vm_qmp_serve(m);
 	if (is_running)
 		tell_ends(m);
 	reap(m);
@@ -273,15 +280,16 @@ void vm_drain(struct machine *m)
 			break;
 }
 
-/* Its channel has an end. A VMM that ends closes it, and is reaped then; of one
- * that goes on there is nothing to come. */
+/* Its channel has an end, or it stands still. A VMM that ends is reaped soon;
+ * of one that goes on there is nothing to come. */
 bool vm_is_cut_off(struct machine *m)
 {
 	const uint64_t end = clock_mono_ns() + END_MS * 1000000ULL;
 
-	if (m->has_record || m->port[VM_CONTROL] >= 0)
+	if (m->has_record || (m->port[VM_CONTROL] >= 0 && !m->qmp.end))
 		return false;
-	while (!m->is_dead && clock_mono_ns() < end)
+	while (!m->is_dead && !m->has_record && !m->qmp.is_sure &&
+	       clock_mono_ns() < end)
 		(void)vm_turn_for(m, false, -1, 0, END_MS / 10);
 	return true;
 }
@@ -307,7 +315,7 @@ void vm_begin(struct machine *m, struct stage *s, size_t step)
 
 	m->s = s;
 	m->step = step;
-	m->echo = m->api = -1;
+	m->echo = m->api = m->qmp.fd = -1;
 	for (int i = 0; i < VM_PORTS_ALL; i++)
 		m->port[i] = m->listener[i] = -1;
 	r = m->sigfd = driver_begin(s);
@@ -316,7 +324,7 @@ void vm_begin(struct machine *m, struct stage *s, size_t step)
 	if (r >= 0)
 		r = m->vmm =
 			waits ? firecracker_start(s, &m->port[0], m->listener)
-			      : qemu_start(s, m->port);
+			      : qemu_start(s, m->port, &m->qmp.fd);
 	if (r < 0)
 		vm_fail(m, step, -r, "driver of the VMM");
 	if (waits)

@@ -25,6 +25,7 @@ enum {
 	ARGS_MAX = 80,
 	FD_FIRST = 10, /* of the ports, in the VMM */
 	FD_TAP = FD_FIRST + VM_PORTS_ALL,
+	FD_QMP,
 	FD_END,
 	TSC_SAMPLE_NS = 10000000
 };
@@ -141,6 +142,8 @@ static void put_args(struct args *a, const struct stage *s)
 	for (int i = 0; i < ports(s); i++)
 		add_fmt(a, "-chardev", "socket,id=%s,fd=%d", names[i],
 			FD_FIRST + i);
+	add_fmt(a, "-chardev", "socket,id=qmp,fd=%d", FD_QMP);
+	add_fmt(a, "-mon", "chardev=qmp,mode=control");
 	add_fmt(a, "-serial", "chardev:%s", names[0]);
 	add_fmt(a, "-device", "virtio-serial-device,max_ports=%d", ports(s));
 	for (int i = 1; i < ports(s); i++)
@@ -153,9 +156,10 @@ static void put_args(struct args *a, const struct stage *s)
 	add_fmt(a, "-device", "virtio-net-device,netdev=net,mac=" VM_MAC);
 }
 
-static void become_vmm(const struct stage *s,
-		       const int theirs[VM_PORTS_ALL]) NORETURN;
-static void become_vmm(const struct stage *s, const int theirs[VM_PORTS_ALL])
+static void become_vmm(const struct stage *s, const int theirs[VM_PORTS_ALL],
+		       int qmp) NORETURN;
+static void become_vmm(const struct stage *s, const int theirs[VM_PORTS_ALL],
+		       int qmp)
 {
 	static char path[] = "PATH=/usr/bin:/bin";
 	static char *const env[] = { path, NULL };
@@ -166,6 +170,8 @@ static void become_vmm(const struct stage *s, const int theirs[VM_PORTS_ALL])
 	r = driver_drop_stdio(s);
 	for (int i = 0; i < ports(s) && !r; i++)
 		r = last_errno(dup2(theirs[i], FD_FIRST + i));
+	if (!r)
+		r = last_errno(dup2(qmp, FD_QMP));
 	if (!r && s->req->door)
 		r = last_errno(dup2(s->leg_net, FD_TAP));
 	if (!r)
@@ -190,9 +196,22 @@ static int high(int *fd)
 	return 0;
 }
 
-pid_t qemu_start(struct stage *s, int port[VM_PORTS_ALL])
+static int high_pair(int *ours, int *theirs)
 {
-	int theirs[VM_PORTS_ALL];
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+		       pair) < 0)
+		return -errno;
+	*ours = pair[0];
+	*theirs = pair[1];
+	r = high(ours);
+	return r ? r : high(theirs);
+}
+
+pid_t qemu_start(struct stage *s, int port[VM_PORTS_ALL], int *ret_qmp)
+{
+	int theirs[VM_PORTS_ALL], qmp = -1;
 	pid_t pid;
 	int r = high(&s->child_sock);
 
@@ -200,28 +219,19 @@ pid_t qemu_start(struct stage *s, int port[VM_PORTS_ALL])
 		r = high(&s->leg_net);
 	if (!r)
 		r = high(&s->telemetry);
-	for (int i = 0; i < ports(s) && !r; i++) {
-		int pair[2];
-
-		r = last_errno(socketpair(
-			AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-			pair));
-		if (r)
-			break;
-		port[i] = pair[0];
-		theirs[i] = pair[1];
-		r = high(&port[i]);
-		if (!r)
-			r = high(&theirs[i]);
-	}
+	for (int i = 0; i < ports(s) && !r; i++)
+		r = high_pair(&port[i], &theirs[i]);
+	if (!r)
+		r = high_pair(ret_qmp, &qmp);
 	if (r)
 		return r;
 	pid = fork();
 	if (pid == 0)
-		become_vmm(s, theirs);
+		become_vmm(s, theirs, qmp);
 	r = pid < 0 ? -errno : pid;
 	fd_drop(&s->leg_net); /* the VMM's alone */
 	for (int i = 0; i < ports(s); i++)
 		(void)close(theirs[i]);
+	(void)close(qmp);
 	return r;
 }

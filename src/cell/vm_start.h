@@ -34,14 +34,16 @@ uint64_t vm_cpus(const struct cell_request *req);
 
 /**
  * qemu_start() - a VMM that boots the image
- * @port: ours, non-blocking, of enum vm_port, and 0 the serial log; the VMM
- * gets the other ends
+ * @port:    ours, non-blocking, of enum vm_port, and 0 the serial log; the VMM
+ *           gets the other ends
+ * @ret_qmp: of its monitor, the same
  *
  * Descriptors of @s that the VMM's could be in the way of are moved.
  *
  * Return: its pid, or -errno
  */
-pid_t qemu_start(struct stage *s, int port[VM_PORTS_ALL]) MUST_USE;
+pid_t qemu_start(struct stage *s, int port[VM_PORTS_ALL],
+		 int *ret_qmp) MUST_USE;
 
 /**
  * firecracker_start() - a VMM that waits to be told what to boot

@@ -240,13 +240,18 @@ bool life_is_lost_sandbox(const struct life *l)
 	return l->res->started && l->res->exit.sandbox_ended;
 }
 
-/* The typed reasons of the original, and two of ours */
+/* The typed reasons of the original, and some of ours */
 static const char *lost_word(const struct cell_exit *x)
 {
 	static const char *const words[CELL_TOLD_NUM] = {
 		[CELL_TOLD_PANIC] = "kernel_panic",
 		[CELL_TOLD_INIT] = "init_crashed",
 		[CELL_TOLD_FILES] = "files_lost",
+		[CELL_TOLD_PAUSED] = "vmm_paused",
+		[CELL_TOLD_INTERNAL] = "vmm_internal_error",
+		[CELL_TOLD_IO] = "vmm_io_error",
+		[CELL_TOLD_STOPPED] = "vmm_stopped",
+		[CELL_TOLD_MONITOR] = "vmm_monitor_lost",
 	};
 
 	if (x->oom)

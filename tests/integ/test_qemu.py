@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -555,6 +556,122 @@ if IS_ROOT:
         out, err = p.communicate(timeout=20 * SLACK)
         assert p.returncode == 128 + signal.SIGTERM, (out, err)
         assert out == "term\n"
+        assert before.left() == []
+
+    # -- a VMM that goes on, and its machine does not --
+
+    STAND_IN = "/usr/local/games"
+    HIDE = f'mount -t tmpfs vmm {STAND_IN} && cp "$0" {STAND_IN}/' \
+        'qemu-system-x86_64 && exec "$@"'
+
+    def with_vmm(vm, text, *cmd):
+        """A run whose VMM is this program; nobody else here sees it."""
+        path = vm.tmp / "vmm"
+        path.write_text(text)
+        path.chmod(0o755)
+        return vm.start(*cmd, env={"PATH": STAND_IN + ":/usr/bin:/bin"},
+                        prefix=["unshare", "-m", "--propagation", "private",
+                                "sh", "-c", HIDE, str(path)])
+
+    def say(vmm, text):
+        """To the second monitor of a real one, in the cell's network; until
+        each word is answered."""
+        subprocess.run(
+            ["nsenter", "-t", str(vmm), "-n", "/usr/bin/python3", "-c",
+             """if True:
+             import socket, sys
+             s = socket.socket(socket.AF_UNIX)
+             s.connect("\\0second")
+             s.sendall(sys.argv[1].encode())
+             left = sys.argv[1].count("\\n")
+             for line in s.makefile():
+                 left -= '"return"' in line
+                 if not left:
+                     break
+             """, text], check=True, timeout=20 * SLACK)
+
+    CAPABLE = ("qmp_capabilities", {})
+    WAIT = {"arguments": {"reboot": "reset", "shutdown": "pause"}}
+
+    @pytest.mark.parametrize("words, reason", [
+        ([CAPABLE, ("stop", {})], "vmm_paused"),
+        # one that goes on where another would end
+        ([CAPABLE, ("set-action", WAIT), ("system_reset", {})],
+         "vmm_stopped")])
+    def test_its_machine_stands_still(vm, before, words, reason):
+        """The run ends at once, long before its deadline."""
+        p = with_vmm(vm, f'#!/bin/sh\nexec {VMM} "$@" -chardev socket,id=second'
+                     ",path=second,abstract=on,server=on,wait=off "
+                     "-mon chardev=second,mode=control\n",
+                     "sh", "-c", "echo up; exec sleep 1000")
+        started(p)
+        say(vmm_of(p), "".join(json.dumps({"execute": w, **more}) + "\n"
+                               for w, more in words))
+        out, err = p.communicate(timeout=20 * SLACK)
+        assert p.returncode == 125, (out, err)
+        assert f"Error: in-VM exit bridge: {reason}\n" in err
+        events = lines_of(p.events_path)
+        gone, = [e["data"] for e in events if e["type"].endswith("destroyed")]
+        assert (gone["terminalState"], gone["reason"]) == (
+            "forced", f"in-VM exit bridge: {reason}")
+        assert not [e for e in events if e["type"].endswith(
+            "command.v1.completed")]
+        assert vm.verify(p.events_path).rc == 0
+        assert before.left() == []
+
+    # What it says by its monitor, having been asked what is in brackets
+    GREETING = r'{"QMP": {"version": {}, "capabilities": []}}\n'
+    NO_QMP = "the VMM's monitor speaks no QMP"
+
+    @of_the_guest
+    @pytest.mark.parametrize("says, cause", [
+        ("hello\\n", NO_QMP),
+        ("[]\\n", NO_QMP),
+        ('{"event": "STOP"}\\n', NO_QMP),
+        ("[" * 4000 + "\\n", NO_QMP),
+        ("x" * 100000, NO_QMP + ": a line without end"),
+        (GREETING + r'{"error": {}}\n', NO_QMP),
+        (GREETING + r'{"return": {}}\n{"return": {"status": 1}}\n', NO_QMP),
+        (GREETING + r'{"return": {}}\n' * 3, NO_QMP),
+        (GREETING + r'{"return": {}}\n{"return": {"status": "paused"}}\n',
+         "the VMM paused its machine"),
+        (GREETING + r'{"return": {}}\n{"return": {"status": "io-error"}}\n',
+         "the VMM stopped its machine (error of a device)"),
+        (GREETING + r'{"return": {}}\n{"return": {"status": "\x1b[2J"}}\n',
+         NO_QMP),
+        (GREETING + r'{"return": {}}\n{"event": "STOP"}\n'
+         r'{"return": {"status": "internal-error"}}\n',
+         "the VMM cannot go on with its machine (internal error)"),
+        (GREETING + r'{"event": "GUEST_PANICKED"}\n',
+         "the guest's kernel gave up"),
+        (None, "the VMM closed its monitor"),
+        ("", "the VMM's monitor said nothing in 30 s")])
+    def test_a_monitor_that_lies(vm, before, says, cause):
+        """A stand-in, which says this and lives on."""
+        p = with_vmm(vm, f"""#!/usr/bin/python3
+import os, signal, sys
+fd, = [int(a.split("fd=")[1]) for a in sys.argv
+       if a.startswith("socket,id=qmp,")]
+says = {None if says is None else "SAYS"}
+if says is None:
+    os.close(fd)
+else:
+    os.set_blocking(fd, True)
+    try:
+        os.write(fd, says)
+    except BrokenPipeError:
+        pass
+while True:
+    signal.pause()
+""".replace("SAYS", f"b'{says}'"), "true")
+        out, err = p.communicate(timeout=60 * SLACK)
+        assert (p.returncode, out) == (125, ""), (out, err)
+        assert f"vmm: boot_failed: {cause}: No child processes (os error 10)" \
+            in err, err
+        gone, = [e["data"] for e in lines_of(p.events_path)
+                 if e["type"].endswith("lifecycle.v1.destroyed")]
+        assert gone["terminalState"] == "forced"
+        assert vm.verify(p.events_path).rc == 0
         assert before.left() == []
 
     # -- a guest that ends before its command --
