@@ -7,6 +7,7 @@ all of them; what is printed are medians and their ratios. Times are taken by
 bench/spawn.c, not here. Usage: run.py BUILD [ROUNDS]
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -58,6 +59,19 @@ def runc_bundle(tmp, *words):
     return bundle
 
 
+@contextlib.contextmanager
+def opened(files):
+    for fd, path in files:
+        here = os.open(path, os.O_RDONLY)
+        os.dup2(here, fd)
+        os.close(here)
+    try:
+        yield [fd for fd, _ in files]
+    finally:
+        for fd, _ in files:
+            os.close(fd)
+
+
 class Bench:
     def __init__(self, build, tmp):
         self.build, self.tmp = build, tmp
@@ -79,24 +93,22 @@ class Bench:
 
     def time_us(self, argv, at_once=1, files=()):
         """@files: (descriptor, path) that the command finds open."""
-        for fd, path in files:
-            opened = os.open(path, os.O_RDONLY)
-            os.dup2(opened, fd)
-            os.close(opened)
-        p = subprocess.run([self.spawn, str(at_once), *argv],
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                           pass_fds=[fd for fd, _ in files])
-        for fd, _ in files:
-            os.close(fd)
+        with opened(files) as fds:
+            p = subprocess.run([self.spawn, str(at_once), *argv],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               pass_fds=fds)
         if p.returncode != 0:
             raise RuntimeError(f"{argv[0]}: {p.stderr.decode().strip()}")
         return int(p.stdout)
 
-    def first_us(self, argv):
-        """Until it says MARK; a machine's console has more to tell."""
-        begin = time.monotonic_ns()
-        p = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    def first_us(self, argv, files=()):
+        """Until it says MARK; a machine's console has more to tell.
+        @files: as above"""
+        with opened(files) as fds:
+            begin = time.monotonic_ns()
+            p = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE,
+                                 stderr=subprocess.DEVNULL, pass_fds=fds)
         said = b""
         while MARK.encode() not in said:
             more = os.read(p.stdout.fileno(), 4096)
@@ -143,31 +155,37 @@ class Bench:
                 argv += ["--proc", path]
         return [*BWRAP[:4], *argv, *BWRAP[-6:]], files
 
-    def contenders(self):
-        bundle = runc_bundle(self.tmp) if shutil.which("runc") and \
-            shutil.which("busybox") and os.geteuid() == 0 else None
+    def contenders(self, *cmd):
+        """Each with this command, and with the files it finds open."""
+        top = self.tmp / cmd[0]
+        top.mkdir()
+        bundle = runc_bundle(top, f"/bin/{cmd[0]}", *cmd[1:]) \
+            if shutil.which("runc") and shutil.which("busybox") and \
+            os.geteuid() == 0 else None
         root = self.same_root() if shutil.which("bwrap") else None
         files = {"  with our root": root[1]} if root else {}
-        all_ = {"bare fork+exec": lambda: ["/bin/true"],
-                "bubblewrap": (lambda: BWRAP) if root else None,
-                "  with our root": (lambda: root[0]) if root else None,
+        all_ = {"bare fork+exec": lambda: [f"/bin/{cmd[0]}", *cmd[1:]],
+                "bubblewrap": (lambda: [*BWRAP[:-1], *cmd]) if root else None,
+                "  with our root": (lambda: [*root[0][:-1], *cmd])
+                if root else None,
                 "runc": (lambda: ["runc", "run", "-b", str(bundle),
                                   f"bench-{os.getpid()}-{self.turn}"])
                 if bundle else None,
-                "cellos run": lambda: self.cell("true")}
+                "cellos run": lambda: self.cell(*cmd)}
         for name, make in all_.items():
             if not make:
                 print(f"  {name}: not here")
                 continue
-            opened = files.get(name, ())
+            given = files.get(name, ())
             try:
-                self.time_us(make(), files=opened)  # also warms the caches
-                yield name, (make, opened)
+                self.time_us(make(), files=given)  # also warms the caches
+                yield name, (make, given)
             except RuntimeError as e:
                 print(f"  {name}: does not run here: {e}")
 
 
-def show(rows, *bases):
+def show(rows, *bases, goals=()):
+    """@goals: by row, to each of @bases that is here."""
     width = max(map(len, rows))
     bases = [b for b in bases if b in rows] or [next(iter(rows))]
     print(f"  {'':{width}}  {'median':>9}  {'p90':>9}  {'p99':>9}" +
@@ -179,17 +197,30 @@ def show(rows, *bases):
         print(f"  {name:{width}}  {mid / 1000:6.2f} ms"
               f"  {v[int(len(v) * .9)] / 1000:6.2f} ms"
               f"  {v[min(int(len(v) * .99), len(v) - 1)] / 1000:6.2f} ms"
-              + "".join(f"  {mid / x:15.2f}x" for x in low))
+              + "".join(f"  {mid / x:15.2f}x" for x in low)
+              + met([mid / x for x in low], goals, name))
+
+
+def met(ratios, goals, name):
+    if name not in goals:
+        return ""
+    return f"  goal {goals[name]}: " + ", ".join(
+        "met" if x <= goals[name] else "not met" for x in ratios)
 
 
 def start_up(bench, rounds):
     print(f"\nOne program `true`, {rounds} rounds, taking turns")
-    makers = dict(bench.contenders())
-    rows = {name: [] for name in makers}
-    for _ in range(rounds):
-        for name, (make, files) in makers.items():
-            rows[name].append(bench.time_us(make(), files=files))
-    show(rows, "bubblewrap", "  with our root")
+    for word, take in ((("true",), bench.time_us),
+                       (("echo", MARK), bench.first_us)):
+        makers = dict(bench.contenders(*word))
+        rows = {name: [] for name in makers}
+        for _ in range(rounds):
+            for name, (make, files) in makers.items():
+                rows[name].append(take(make(), files=files))
+        if word[0] == "echo":
+            print("  until what `echo` says is there")
+        show(rows, "bubblewrap", "  with our root",
+             goals={"cellos run": 1.2})
 
 
 def walls(bench, rounds):
@@ -222,10 +253,12 @@ def walls(bench, rounds):
                               bench.cell(f"/bin/{word}", MARK, flags=flags)))
         if word == "echo":
             print("  until what `echo` says is there")
-        show(rows, "runsc run")
+        show(rows, "runsc run", goals={"cellos run --backend gvisor": 1.15})
     memory("runsc run", plain("/bin/sh", "-c", ASLEEP))
     memory("gvisor wall", bench.cell("/bin/sh", "-c", ASLEEP, flags=flags))
 
+
+CLOCK_SECONDS = 60
 
 # What a machine does at the least: our modules, the root, the program, the end.
 PLAIN_INIT = """#!/bin/busybox sh
@@ -259,12 +292,28 @@ def modules_of(initrd):
     return out
 
 
+def accel_of(bench, flags):
+    """What the signed report of a run says: "kvm", or "tcg" and more."""
+    argv = bench.cell("/bin/true", flags=flags)
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for line in pathlib.Path(argv[argv.index("--events") + 1]).read_bytes() \
+            .splitlines():
+        event = json.loads(line)
+        event = event["data"].get("event", event)
+        for item in event["data"].get("items", ()):
+            if item.get("name") == "accel":
+                return item["got"].split(":")[0]
+    raise RuntimeError("no report says how the machine is run")
+
+
 def clock_of(bench, flags):
     """How fast the emulated counter runs, as our VMM is told."""
     p = subprocess.Popen(bench.cell("/bin/sleep", "1000", flags=flags),
                          stdin=subprocess.DEVNULL)
+    until = time.monotonic() + CLOCK_SECONDS
     try:
-        while p.poll() is None:
+        while p.poll() is None and time.monotonic() < until:
             for q in below(p.pid):
                 try:
                     line = pathlib.Path(f"/proc/{q}/cmdline").read_bytes()
@@ -273,17 +322,17 @@ def clock_of(bench, flags):
                 if b"tsc_early_khz=" in line:
                     return line.split(b"tsc_early_khz=")[1].split(
                         b"\0")[0].decode()
+            time.sleep(.01)
     finally:
         p.terminate()
         p.wait()
-    return "0"
+    raise RuntimeError("no VMM of ours is told a tsc_early_khz=")
 
 
 def machines(bench, rounds):
     """The wall of a machine beside plain QEMU: the same kernel, modules, root
     and program."""
-    print(f"\nOne program `true` in a machine, emulated, {rounds} rounds, "
-          "taking turns")
+    print(f"\nOne program `true` in a machine, {rounds} rounds, taking turns")
     kernel = pathlib.Path("build-guest/kernel.deb")
     if os.geteuid() != 0 or not kernel.exists() or \
             not shutil.which("qemu-system-x86_64"):
@@ -299,7 +348,11 @@ def machines(bench, rounds):
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     at = pathlib.Path(os.environ["CELLOS_STATE_DIR"]) / "images/default"
     flags = ("--backend", "qemu")
-    clock = clock_of(bench, flags)
+    accel = accel_of(bench, flags)
+    print(f"  accelerator of both: {accel}")
+    # one that is emulated has no other way to know
+    clock = f" tsc_early_khz={clock_of(bench, flags)}" if accel == "tcg" \
+        else ""
 
     def plain(word):
         """The same in plain QEMU; what it writes comes by the console."""
@@ -312,12 +365,13 @@ def machines(bench, rounds):
             newc("init", 0o100755, PLAIN_INIT.replace("WORD", word).encode())
             + modules_of(at / "initrd") + newc("TRAILER!!!", 0))
         return ["qemu-system-x86_64", "-M", "microvm,acpi=on,pit=off,pic=off,"
-                "auto-kernel-cmdline=off", "-accel", "tcg", "-cpu", "max",
+                "auto-kernel-cmdline=off", "-accel", accel, "-cpu",
+                "host" if accel == "kvm" else "max",
                 "-m", "608M", "-nodefaults", "-no-user-config", "-no-reboot",
                 "-display", "none", "-serial", "stdio", "-kernel",
                 str(at / "kernel"), "-initrd", str(initrd), "-append",
                 "console=ttyS0 loglevel=0 panic=-1 rdinit=/init "
-                f"cryptomgr.notests tsc_early_khz={clock}", "-drive",
+                f"cryptomgr.notests{clock}", "-drive",
                 "if=none,id=root,format=raw,readonly=on,"
                 f"file={at / 'root'}", "-device",
                 "virtio-blk-device,drive=root", "-device",
@@ -330,10 +384,31 @@ def machines(bench, rounds):
                               bench.cell(f"/bin/{word}", MARK, flags=flags)))
         if word == "echo":
             print("  until what `echo` says is there")
-        show(rows, "qemu")
+        show(rows, "qemu", goals={"cellos run --backend qemu": 1.15})
     memory("qemu", plain(f"sh -c '{ASLEEP}'"))
     memory("wall of a machine", bench.cell("/bin/sh", "-c", ASLEEP,
                                            flags=flags))
+
+
+def firecracker(bench, rounds):
+    """By itself: a plain one is told what to boot by somebody's requests, whose
+    time is not its own."""
+    print(f"\nOne program `true` in a machine of Firecracker, {rounds} rounds")
+    flags = ("--backend", "firecracker")
+    if not shutil.which(os.environ.get("CELLOS_FIRECRACKER_BINARY",
+                                       "firecracker")):
+        print("  firecracker: not here")
+        return
+    for word, take in (("true", bench.time_us), ("echo", bench.first_us)):
+        try:
+            v = [take(bench.cell(f"/bin/{word}", MARK, flags=flags))
+                 for _ in range(rounds)]
+        except RuntimeError as e:
+            print(f"  firecracker: needs a KVM that runs code: {e}")
+            return
+        if word == "echo":
+            print("  until what `echo` says is there")
+        show({"cellos run --backend firecracker": v})
 
 
 def at_once(bench, rounds):
@@ -440,6 +515,7 @@ def main():
         start_up(bench, rounds)
         walls(bench, max(rounds // 5, 1))
         machines(bench, max(rounds // 10, 3))
+        firecracker(bench, max(rounds // 10, 3))
         at_once(bench, max(rounds // 10, 5))
         memory("host wall", bench.cell("sh", "-c", ASLEEP))
         rate(bench, "Signed events", "sign")
