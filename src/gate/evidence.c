@@ -250,6 +250,21 @@ static const char *protocol_word(uint8_t protocol)
 	return protocol < ARRAY_SIZE(words) ? words[protocol] : NULL;
 }
 
+/* The cell's address is told as one, whatever wall it is behind. */
+static struct ip_addr source_of(const struct gate_flow *f)
+{
+	static const char *const legs[][2] = { { DOOR_LEG_PEER4, DOOR_ADDR4 },
+					       { DOOR_LEG_PEER6, DOOR_ADDR6 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(legs); i++) {
+		struct ip_addr peer = door_addr(legs[i][0]);
+
+		if (ip_equal(&f->src, &peer))
+			return door_addr(legs[i][1]);
+	}
+	return f->src;
+}
+
 static int connection(const struct gate_evidence *ev,
 		      const struct gate_record *r,
 		      enum event_connection_kind kind, struct wbuf *b)
@@ -277,7 +292,7 @@ static int connection(const struct gate_evidence *ev,
 		c.rule_ref = policy_rule_ref(&ev->policy->rules[f->rule], ref);
 	/* the rest is of one and not of all of them */
 	if (r->type != GATE_AGGREGATE)
-		c.source = (struct event_endpoint){ f->src, f->src_port };
+		c.source = (struct event_endpoint){ source_of(f), f->src_port };
 	if (!is_packet) {
 		c.up = f->up;
 		c.down = f->down;

@@ -406,6 +406,34 @@ static void test_opened(void **state)
 	heard.text[0] = '\0';
 }
 
+/* Behind a leg the cell has another address, which is no fact of the cell. */
+static void test_source(void **state)
+{
+	static const char *const rows[][2] = {
+		{ DOOR_ADDR4, DOOR_ADDR4 },	{ DOOR_LEG_PEER4, DOOR_ADDR4 },
+		{ DOOR_ADDR6, DOOR_ADDR6 },	{ DOOR_LEG_PEER6, DOOR_ADDR6 },
+		{ "100.64.0.7", "100.64.0.7" },
+	};
+	static const enum gate_record_type types[] = { GATE_FLOW,
+						       GATE_REFUSED };
+	char want[96];
+
+	(void)state;
+	load(DOC(""));
+	for (size_t i = 0; i < ARRAY_SIZE(rows) * ARRAY_SIZE(types); i++) {
+		struct gate_record r = a_flow(types[i % ARRAY_SIZE(types)],
+					      GATE_REASON_NO_RULE);
+		const char *const *row = rows[i / ARRAY_SIZE(types)];
+
+		r.flow.src = door_addr(row[0]);
+		tell(&r);
+		(void)snprintf(want, sizeof(want),
+			       "\"source\":{\"address\":\"%s\",", row[1]);
+		assert_non_null(strstr(heard.text, want));
+		heard.text[0] = '\0';
+	}
+}
+
 static void test_flow(void **state)
 {
 	struct gate_record r = a_flow(GATE_FLOW, GATE_REASON_SNI_MATCH);
@@ -704,6 +732,7 @@ int main(void)
 		cmocka_unit_test(test_query_more),
 		cmocka_unit_test(test_decision),
 		cmocka_unit_test(test_opened),
+		cmocka_unit_test(test_source),
 		cmocka_unit_test(test_flow),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_bad_names),
