@@ -6,9 +6,9 @@ import json
 import pathlib
 import shutil
 
-from conftest import Cells, wait_until
+from conftest import Cells, assert_same_events, wait_until
 from world import name
-from world_files import OWN4, WEB4
+from world_files import OWN4, OWN6, WEB4, WEB6
 
 PYTHON = "/usr/bin/python3"
 
@@ -146,22 +146,88 @@ def arrived(world, server, since, n):
 
 __all__ = ["DENIED", "LET_THROUGH", "PYTHON", "SPEAKER", "WorldCells",
            "arrived", "connections", "decisions", "dns_queries", "name",
-           "record_of", "say", "speak"]
+           "record_of", "say", "speak", "tells_the_same"]
 
 
 # -- walls with a network stack of their own --
 
-def told(r):
-    """What the door says of a run, without what no two runs share."""
-    drop = ("source", "openedAt", "durationMs", "runUuid", "cellId",
-            "specId")
-    # of TLS, signatures have no fixed length
-    size = ("bytesUp", "bytesDown")
-    rows = [tuple(sorted((k, str(v)) for k, v in f.items()
-                         if k not in drop and not (
-                             f["protocol"] == "tls" and k in size)))
-            for f in connections(r)]
-    return sorted(rows), sorted(decisions(r)), sorted(dns_queries(r))
+# Every switch by which the door tells more.
+TELL_ALL = {"CELLOS_RESOLVE_EGRESS_DNS": "1",
+            "CELLOS_L7_GATE_OBSERVABILITY": "1",
+            "CELLOS_PER_FLOW_ENFORCEMENT_EVENTS": "1",
+            "CELLOS_PER_FLOW_REALTIME": "1",
+            "CELLOS_LIMIT_EVENTS_PER_SECOND": "100000"}
+
+# What is allowed, then what is denied: by name, by the name shown at an address
+# that is open, by address and port.
+REACH = """if True:
+    import socket, ssl, sys, urllib.request
+    ca, name, neighbour, echo, *addresses = sys.argv[1:]
+    trust = ssl.create_default_context(cafile=ca)
+    for url in (f"http://{name}/", f"https://{name}/"):
+        print(urllib.request.urlopen(url, context=trust).read().decode(),
+              end="")
+    family, kind, proto, _, to = socket.getaddrinfo(
+        echo, 7, socket.AF_INET6 if ":" in addresses[-1] else socket.AF_INET,
+        socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind, proto) as s:
+        s.settimeout(10)
+        s.connect(to)
+        s.send(b"over udp")
+        print(s.recv(100).decode())
+    try:
+        print(socket.getaddrinfo(neighbour, 443))
+    except socket.gaierror:
+        print("no such name")
+    for web, own in zip(addresses[::2], addresses[1::2]):
+        with socket.create_connection((web, 443)) as s:
+            try:
+                trust.wrap_socket(s, server_hostname=neighbour)
+            except ssl.SSLError as e:
+                print(e.reason)
+        try:
+            socket.create_connection((own, 81))
+        except OSError as e:
+            print(e.strerror)
+        with socket.socket(socket.AF_INET6 if ":" in own else
+                           socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(10)
+            s.connect((own, 443))
+            try:
+                s.send(b"x")
+                print(s.recv(1))
+            except OSError:     # at once, or by an answer
+                print("no answer")
+    """
+
+
+def tells_the_same(c, wall):
+    """Every event of a run on the host wall and of one behind another."""
+    c.world.need("nginx", "udp")
+    addresses = [*([WEB4, OWN4] if c.host.v4 else []),
+                 *([WEB6, OWN6] if c.host.v6 else [])]
+    path = c.document(
+        [PYTHON, "-c", REACH, str(c.ca), *map(name, (
+            "allowed", "neighbour", "echo")), *addresses],
+        mounts=[(c.world.dir / "ca", "ro")])
+    with open(path, encoding="utf-8") as f:
+        body = json.load(f)
+    body["spec"]["authority"].update(
+        egressRules=[{"host": name("allowed"), "port": 443},
+                     {"host": name("allowed"), "port": 80},
+                     {"host": name("echo"), "port": 7, "protocol": "udp"}],
+        dnsAuthority={"hostnameAllowlist": [name("allowed"), name("echo")]})
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(body, f)
+    ours, theirs = (c.verified(c.run_document(
+        path, ["--backend", w], TELL_ALL)) for w in (wall, "host"))
+    assert ours.rc == theirs.rc == 0, (ours, theirs)
+    families = c.host.v4 + c.host.v6
+    assert ours.out == theirs.out == (
+        "this is allowed.test.example\n" * 2 + "over udp\nno such name\n" + (
+            "TLSV1_ALERT_ACCESS_DENIED\nConnection refused\nno answer\n"
+            * families)), (ours, theirs)
+    assert_same_events(ours, theirs)
 
 
 CLOSED = f"""if True:

@@ -2,24 +2,18 @@
 """The door from behind the gVisor wall, reached by a network stack of the
 sandbox's own: what is told is the same. The clients: test_door_clients.py."""
 
-import pytest
-
 from conftest import GVISOR, IS_ROOT
-from door_clients import CLIENTS, PYTHON
+from door_clients import PYTHON
 from door_harness import (refuses_the_neighbour_by_address,
-                          refuses_what_no_rule_names, told)
-from test_door_clients import client, dual, kit  # noqa: F401, fixtures
+                          refuses_what_no_rule_names, tells_the_same)
+from test_door_clients import door, dual  # noqa: F401, fixtures
 
 if IS_ROOT:
     def test_does_not_reach_the_neighbour_by_address(dual):
         refuses_the_neighbour_by_address(dual, GVISOR)
 
-    @pytest.mark.parametrize("which", ["curl-http", "curl-openssl", "udp"])
-    def test_what_is_told_is_the_same(dual, kit, which):
-        c, ours = client(dual, kit, which, CLIENTS[which].host, GVISOR)
-        _, theirs = client(dual, kit, which, c.host)
-        assert ours.rc == theirs.rc == 0, (ours, theirs)
-        assert told(ours) == told(theirs)
+    def test_what_is_told_is_the_same(door):
+        tells_the_same(door, "gvisor")
 
     def test_what_no_rule_names_is_refused(dual):
         refuses_what_no_rule_names(dual, GVISOR)
