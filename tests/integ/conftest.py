@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -482,21 +483,96 @@ def files_below(path):
                   if not p.is_dir()) if path.exists() else []
 
 
+# How processes of ours are called, by themselves or by their first word.
+NAMES = ("cellos", "runsc", "qemu-system", "firecracker", "jailer")
+STRAY_SECONDS = 5   # what is killed is dead a moment later
+
+
+class Process:
+    """What the kernel says of one that lives."""
+
+    def __init__(self, pid):
+        d = pathlib.Path(f"/proc/{pid}")
+        text = (d / "stat").read_text()
+        fields = text[text.rindex(")") + 2:].split()
+        self.pid, self.parent, self.start = pid, int(fields[1]), fields[19]
+        self.is_alive = fields[0] not in "ZX"
+        self.names = {text[text.index("(") + 1:text.rindex(")")], *(
+            os.path.basename(os.fsdecode(word)) for word in
+            (d / "cmdline").read_bytes().split(b"\0")[:1])}
+        try:
+            self.net = os.readlink(d / "ns/net")
+        except OSError:
+            self.net = None     # of another user
+
+    def __repr__(self):
+        return f"process {self.pid} {sorted(self.names)} in {self.net}"
+
+
+def process_table():
+    found = {}
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit():
+                found[int(name)] = Process(int(name))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def sockets(path):
+    """Of names below this directory."""
+    lines = pathlib.Path("/proc/net/unix").read_text(errors="replace")
+    return sorted(line.split()[-1] for line in lines.splitlines()
+                  if str(path) in line)
+
+
 class Before:
     """The host as it was; left() says what the runs of a test added to it.
 
-    Other cells may run beside us, so only what bears our runs' names counts.
+    Other cells may run beside us: what bears our runs' names counts, and what
+    is nobody else's. A process whose runner is dead is a child of one above
+    us, and one of another test's is not.
     """
 
     def __init__(self, cells):
         self.cells = cells
         self.mounts = mounts()
+        self.links = {name for _, name in socket.if_nameindex()}
+        self.processes = process_table()
+        self.nets = {p.net for p in self.processes.values()} | {None}
+        self.above, pid = set(), os.getpid()
+        while pid in self.processes:
+            self.above.add(pid)
+            pid = self.processes[pid].parent
+
+    def is_new(self, p):
+        old = self.processes.get(p.pid)
+        return p.is_alive and (not old or old.start != p.start) and (
+            p.net not in self.nets or
+            any(name.startswith(NAMES) for name in p.names))
+
+    def strays(self):
+        now = process_table()
+        out = []
+        for p in filter(self.is_new, now.values()):
+            top = p
+            while top.parent in now and self.is_new(now[top.parent]):
+                top = now[top.parent]
+            if top.parent in self.above:
+                out.append(repr(p))
+        return out
 
     def left(self):
         out = [f"cgroup {c}" for c in sorted(cgroups(self.cells.uuids()))]
         if mounts() != self.mounts:
             out.append("mounts")
         out += [f"file {f}" for f in files_below(self.cells.run_dir)]
+        out += [f"socket {s}" for s in sockets(self.cells.own)]
+        out += [f"link {name}" for _, name in socket.if_nameindex()
+                if name not in self.links]
+        if not wait_until(lambda: not self.strays(), STRAY_SECONDS):
+            out += self.strays()
         return out
 
 

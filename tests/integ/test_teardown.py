@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The end of a cell: by itself, by a deadline, by a signal; nothing stays."""
 
+import os
 import signal
+import socket
+import subprocess
 
 import pytest
 
+import conftest
 from conftest import SLACK, processes, wait_until
 
 SPEC = "command timed out after 400 ms (spec.run.timeoutMs)"
@@ -94,6 +98,40 @@ def test_signal_to_the_runner(cells, before, tmp_path, hostile, mark, sig):
     assert processes(mark) == []
     assert cells.verify(p.events_path).rc == 0
     assert before.left() == []
+
+
+def plant(cells, what):
+    """Something that a run could have left, and how to take it away."""
+    cells.run_dir.mkdir(parents=True, exist_ok=True)
+    if what == "socket":
+        s = socket.socket(socket.AF_UNIX)
+        s.bind(str(cells.own / "s"))
+        return s.close
+    if what == "file":
+        (cells.run_dir / "lock").touch()
+        return (cells.run_dir / "lock").unlink
+    # an orphan, by its name or by its namespace
+    name, net = {"process": ("cellos-gate", ""),
+                 "namespace": ("sh", "unshare -Urn ")}[what]
+    p = subprocess.run(
+        ["sh", "-c", f"{net}/bin/bash -c 'exec -a {name} sleep 1000' "
+         ">/dev/null & echo $!"], stdout=subprocess.PIPE, check=True)
+    return lambda: os.kill(int(p.stdout), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("what", ["socket", "file", "process", "namespace"])
+def test_what_is_left_is_noticed(cells, before, monkeypatch, what):
+    """The other tests can fail."""
+    monkeypatch.setattr(conftest, "STRAY_SECONDS", 0.5)
+    assert before.left() == []
+    undo = plant(cells, what)
+    try:
+        assert wait_until(before.left, 5)
+        found, = before.left()
+        assert found.split()[0] == {"namespace": "process"}.get(what, what)
+    finally:
+        undo()
+    assert wait_until(lambda: before.left() == [], 10)
 
 
 @pytest.mark.parametrize("code", [0, 1, 42, 255])
