@@ -121,6 +121,7 @@ class Cells:
         self.home = tmp / "home"
         self.home.mkdir()
         self.count = 0
+        self.rw = []        # shown in every cell, beside what it names itself
         self.cellos = str(BUILD / "cellos")
         self.supervisor = str(BUILD / "cellos-supervisor")
 
@@ -150,7 +151,7 @@ class Cells:
         argv = [self.cellos, "run"]
         if events:
             argv += ["--events", events]
-        for d in rw:
+        for d in [*self.rw, *rw]:
             argv += ["--rw", str(d)]
         for d in ro:
             argv += ["--ro", str(d)]
@@ -182,6 +183,18 @@ class Cells:
         return Result(p.returncode, p.stdout.decode(errors="replace"),
                       p.stderr.decode(errors="replace"), events)
 
+    def fill(self):
+        """From here on every cell has all that has to go with it: a door, and
+        behind most walls a link of its own; a directory it may write."""
+        self.has_door = True
+        self.rw = [self.tmp / "filled"]
+        self.rw[0].mkdir()
+
+    def ended(self, p, timeout=20):
+        """The result of what was started."""
+        out, err = p.communicate(timeout=timeout * SLACK)
+        return Result(p.returncode, out, err, p.events_path)
+
     def uuids(self):
         """Of every run, by what they wrote."""
         found = set()
@@ -212,6 +225,7 @@ class Cells:
                 "run": {"argv": list(argv), "secretDelivery": "env", **run},
             },
         }
+        mounts = [*((d, "rw") for d in self.rw), *mounts]
         if mounts:
             body["spec"]["authority"]["filesystem"] = {
                 "mounts": [{"path": str(p), "mode": m} for p, m in mounts]}
@@ -451,6 +465,26 @@ def started(p):
     """Of a command that says "up" first."""
     line = p.stdout.readline()
     assert line == "up\n", (line, p.communicate(timeout=20))
+
+
+def assert_lost(c, r, reason, stderr=None):
+    """How its command ended nobody knows, and nothing says that it did."""
+    assert r.rc == 125, r
+    assert (stderr or f"Error: in-VM exit bridge: {reason}\n") in r.err, r
+    ends = [e["type"].split("events.cell.")[1] for e in r.events]
+    at = ends.index("observability.v1.network_enforcement")
+    assert [x for x in ends[at:] if not x.startswith("evidence.")] == [
+        "observability.v1.network_enforcement", "compliance.v1.summary",
+        "authority.v1.homeostasis", "lifecycle.v1.destroyed"], ends
+    assert ends.count("lifecycle.v1.destroyed") == 1
+    assert "command.v1.completed" not in ends
+    assert "commandExitCode" not in r.one("v1.network_enforcement")
+    assert "commandExitCode" not in r.one("compliance.v1.summary")
+    gone = r.one("lifecycle.v1.destroyed")
+    assert [gone[k] for k in ("terminalState", "outcome", "residueClass",
+                              "reason")] == [
+        "forced", "failed", "none", f"in-VM exit bridge: {reason}"], gone
+    assert c.verify(r.events_path).rc == 0
 
 
 def kill_at_moments(c, before, moments, **kw):

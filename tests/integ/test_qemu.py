@@ -16,9 +16,9 @@ import pytest
 
 import vm_image
 from conftest import (BUILD, IS_ROOT, NOT_ADMITTED, QEMU, SANITIZED, SLACK,
-                      Before, Cells, Machines, assert_files_lost,
-                      assert_not_admitted, assert_same_events, descendants,
-                      kill_at_moments, parent, started, wait_until)
+                      Before, Cells, Machines, Result, assert_files_lost,
+                      assert_lost, assert_not_admitted, assert_same_events,
+                      descendants, kill_at_moments, parent, started, wait_until)
 
 VMM = "/usr/bin/qemu-system-x86_64"
 EMULATED = "qemu: software emulation, without KVM: many times slower than " \
@@ -29,6 +29,14 @@ LOUD = "cellos: {}{}\n".format(
     EMULATED, TRIED if os.path.exists("/dev/kvm") else "")
 UNKNOWN = "another-boot 00 usable\n"  # a kept answer that is none
 HEX = set("0123456789abcdef")
+
+
+def loud(r):
+    """What a run says first, by the accelerator its enforcement names."""
+    accel = r.item("accel")["got"]
+    assert accel in ("kvm", "tcg: software emulation"), accel
+    return "" if accel == "kvm" else LOUD
+
 
 if not IS_ROOT:
     def test_needs_root(cells):
@@ -70,6 +78,13 @@ if IS_ROOT:
     @pytest.fixture
     def before(vm):
         return Before(vm)
+
+    @pytest.fixture
+    def full(vm):
+        """Nothing of a door, its TAP and a directory is left either."""
+        vm.fill()
+
+    FULL = pytest.mark.usefixtures("full")
 
     # -- a command --
 
@@ -188,7 +203,7 @@ if IS_ROOT:
 
     def test_true(vm, before):
         r = vm.run("/bin/true")
-        assert (r.rc, r.out, r.err) == (0, "", LOUD), r
+        assert (r.rc, r.out, r.err) == (0, "", loud(r)), r
         assert r.one("lifecycle.v1.destroyed")["outcome"] == "succeeded"
         assert before.left() == []
 
@@ -233,12 +248,15 @@ if IS_ROOT:
     def test_standard_input_and_output(vm):
         """More than any buffer on the way, both ways, and an end."""
         data = os.urandom(1 << 20)
-        r = subprocess.run(
-            vm.argv(["sh", "-c", "cat; echo e >&2; exit 5"], flags=["-i"]),
+        events = vm.events_path()
+        p = subprocess.run(
+            vm.argv(["sh", "-c", "cat; echo e >&2; exit 5"], flags=["-i"],
+                    events=events),
             input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=vm.environ(), timeout=60 * SLACK)
-        assert r.returncode == 5, r.stderr
-        assert r.stdout == data and r.stderr == LOUD.encode() + b"e\n"
+        assert p.returncode == 5 and p.stdout == data, p.stderr
+        r = Result(p.returncode, "", p.stderr.decode(), events)
+        assert r.err == loud(r) + "e\n"
 
     @of_the_guest
     def test_nobody_reads(vm):
@@ -446,17 +464,16 @@ if IS_ROOT:
 
     # -- the end --
 
+    @FULL
     def test_deadline(vm, before):
         script = ('trap "echo term; exit 0" TERM; echo up; '
                   'while :; do sleep 0.1; done')
         r = vm.run("sh", "-c", script, flags=["--timeout", "8s"])
-        assert (r.rc, r.out) == (124, "up\nterm\n"), r
-        assert r.one("lifecycle.v1.destroyed")["terminalState"] == "forced"
-        done = r.one("command.v1.completed")
-        assert (done["exitCode"], done["spawnError"]) == (
-            -1, "command timed out after 8000 ms (spec.run.timeoutMs)")
+        assert r.out == "up\nterm\n", r
+        assert_timed_out(r, 8000)
         assert before.left() == []
 
+    @FULL
     def test_ttl_of_one_that_does_not_listen(vm, before):
         doc = vm.document(["sh", "-c", 'trap "" TERM; setsid sleep 1000 & '
                            "while :; do sleep 1; done"], ttl=2,
@@ -499,25 +516,15 @@ if IS_ROOT:
         r = vm.run("/usr/bin/python3", "-c", code, flags=["--pids", "20"])
         assert (r.rc, r.out) == (0, "19 11\n"), r
 
+    @FULL
     def test_the_vmm_is_killed(vm, before):
         p = vm.start("sh", "-c", "echo up; exec sleep 1000")
         started(p)
         os.kill(vmm_of(p), signal.SIGKILL)
-        out, err = p.communicate(timeout=20 * SLACK)
-        assert p.returncode == 125, (out, err)
-        assert "Error: in-VM exit bridge: vmm_crashed\n" in err
-        types = [e["type"] for e in lines_of(p.events_path)]
-        assert not [t for t in types if t.endswith("command.v1.completed")]
-        assert vm.verify(p.events_path).rc == 0
+        assert_lost(vm, vm.ended(p), "vmm_crashed")
         assert before.left() == []
 
-    def lines_of(path):
-        out = []
-        for line in pathlib.Path(path).read_text().splitlines():
-            event = json.loads(line)
-            out.append(event["data"].get("event", event))
-        return out
-
+    @FULL
     def test_the_vmm_stands_still(vm, before):
         """SIGSTOP: no word comes, and the deadline is kept all the same."""
         p = vm.start("sh", "-c", "echo up; exec sleep 1000",
@@ -525,10 +532,20 @@ if IS_ROOT:
                      env={"CELLOS_LIMIT_GRACE_SECONDS": "1"})
         started(p)
         os.kill(vmm_of(p), signal.SIGSTOP)
-        out, err = p.communicate(timeout=30 * SLACK)
-        assert p.returncode == 124, (out, err)
+        r = vm.ended(p, 30)
+        assert_timed_out(r, 8000)
         assert before.left() == []
 
+    def assert_timed_out(r, ms):
+        assert r.rc == 124, r
+        done = r.one("command.v1.completed")
+        assert (done["exitCode"], done["spawnError"]) == (
+            -1, f"command timed out after {ms} ms (spec.run.timeoutMs)")
+        gone = r.one("lifecycle.v1.destroyed")
+        assert (gone["terminalState"], gone["outcome"],
+                gone["residueClass"]) == ("forced", "failed", "none")
+
+    @FULL
     @pytest.mark.parametrize("which", ["runner", "pid 1", "driver"])
     def test_a_process_of_ours_is_killed(vm, before, which):
         p = vm.start("sh", "-c", "echo up; exec sleep 1000")
@@ -539,15 +556,15 @@ if IS_ROOT:
                   "pid 1": parent(driver)}[which]
         assert parent(parent(driver)) == p.pid
         os.kill(victim, signal.SIGKILL)
-        out, err = p.communicate(timeout=20 * SLACK)
-        assert p.returncode == (-9 if which == "runner" else 125), (out, err)
+        r = vm.ended(p)
         assert wait_until(lambda: not os.path.exists(f"/proc/{vmm}"), 20)
         if which == "runner":
-            assert vm.gc().rc == 0
+            assert r.rc == -9 and vm.gc().rc == 0, r
         else:
-            assert vm.verify(p.events_path).rc == 0
+            assert_lost(vm, r, "vmm_crashed")
         assert before.left() == []
 
+    @FULL
     def test_a_signal_to_the_runner(vm, before):
         p = vm.start("sh", "-c", 'trap "echo term; exit 0" TERM; echo up; '
                      "while :; do sleep 0.1; done")
@@ -691,17 +708,10 @@ while True:
         before = Before(odd)
         r = odd.run("sleep", "1000",
                     flags=["--env", f"CELLOS_TEST_GUEST={who}"])
-        assert r.rc == 125, r
-        assert f"Error: in-VM exit bridge: {reason}\n" in r.err, r
-        gone = r.one("lifecycle.v1.destroyed")
-        assert (gone["terminalState"], gone["reason"]) == (
-            "forced", f"in-VM exit bridge: {reason}")
-        # how its command ended nobody knows
-        assert r.of_type("command.v1.completed") == []
-        assert "commandExitCode" not in r.one("v1.network_enforcement")
-        assert odd.verify(r.events_path).rc == 0
+        assert_lost(odd, r, reason)
         assert before.left() == []
 
+    @FULL
     def test_the_runner_is_killed_at_any_moment(vm, before):
         """Some before there is a VMM, some while it boots, some after."""
         kill_at_moments(vm, before,
@@ -847,18 +857,28 @@ while True:
         assert vm.verify(r.events_path).rc == 0
         assert before.left() == []
 
-    def test_a_manifest_nobody_signed(vm, image):
+    def assert_not_booted(vm, before, r, text):
+        """Refused by name, and nothing says that anything started."""
+        assert r.rc == 125 and text in r.err, r
+        refused = r.enforcement("refused")
+        assert refused["backend"] == "qemu"
+        assert (refused["stage"], text in refused["detail"]) == (
+            "create", True), refused
+        assert {e["type"].split("events.cell.")[1] for e in r.events} == {
+            "evidence.v1.link", "evidence.v1.enforcement"}, r.events
+        assert vm.verify(r.events_path).rc == 0
+        assert before.left() == []
+
+    def test_a_manifest_nobody_signed(vm, before, image):
         at = copy_of(vm, image)
         text = (at / "manifest").read_text()
         (at / "manifest").chmod(0o600)
         (at / "manifest").write_text(text + "# one more\n")
-        r = boot(vm)
-        assert r.rc == 125 and f"image: {at}/manifest.sig is no signature " \
-            "of it by this host's key" in r.err, r
-        assert not r.of_type("manifest-failed")
+        assert_not_booted(vm, before, boot(vm), f"{at}/manifest.sig is no "
+                          "signature of it by this host's key")
         (at / "manifest.sig").unlink()
-        r = boot(vm)
-        assert r.rc == 125 and "manifest.sig is no signature" in r.err, r
+        assert_not_booted(vm, before, boot(vm),
+                          "manifest.sig is no signature")
 
     @pytest.mark.parametrize("name, text", [
         ("none", "/images/none/manifest; make it with `cellos image build`: "
