@@ -245,16 +245,21 @@ CLOSED = f"""if True:
                ("100.64.0.2", 61000), ("127.0.0.1", 22),
                ("100.64.0.1", 853)):
         tcp(socket.AF_INET, to)
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.settimeout(1)
-    for port in (443, 4433):
-        s.connect(("{OWN4}", port))
-        try:
-            s.send(b"x")
-            s.recv(1)
-        except OSError as e:
-            print("udp", port, type(e).__name__ if e.errno is None
-                  else errno.errorcode[e.errno])
+    for to in (("{OWN6}", 81), ("fd00:ec2::254", 80),
+               ("fd63:656c:6c6f::2", 61000), ("::1", 22)):
+        tcp(socket.AF_INET6, to)
+    for family, to in ((socket.AF_INET, "{OWN4}"),
+                       (socket.AF_INET6, "{OWN6}")):
+        s = socket.socket(family, socket.SOCK_DGRAM)
+        s.settimeout(1)
+        for port in (443, 4433):
+            s.connect((to, port))
+            try:
+                s.send(b"x")
+                s.recv(1)
+            except OSError as e:
+                print("udp", to, port, type(e).__name__ if e.errno is None
+                      else errno.errorcode[e.errno])
     try:
         socket.socket(socket.AF_INET, socket.SOCK_RAW, 1)
         print("raw")
@@ -277,25 +282,37 @@ def refuses_what_no_rule_names(cells, flags=()):
         f"{OWN4} 81 ECONNREFUSED",
         "169.254.169.254 80 ECONNREFUSED",
         "100.64.0.2 61000 ECONNREFUSED", "127.0.0.1 22 ECONNREFUSED",
-        "100.64.0.1 853 ECONNREFUSED", "udp 443 ECONNREFUSED",
-        "udp 4433 ECONNREFUSED", "raw EPERM", "packet EPERM"], r
-    refused = {(f["destination"]["port"]) for f in connections(r)
-               if f["verdict"] == "deny"}
-    assert {81, 80, 853, 443, 4433} <= refused, connections(r)
+        "100.64.0.1 853 ECONNREFUSED", f"{OWN6} 81 ECONNREFUSED",
+        "fd00:ec2::254 80 ECONNREFUSED",
+        "fd63:656c:6c6f::2 61000 ECONNREFUSED", "::1 22 ECONNREFUSED",
+        *(f"udp {a} {port} ECONNREFUSED" for a in (OWN4, OWN6)
+          for port in (443, 4433)), "raw EPERM", "packet EPERM"], r
+    refused = {(f["destination"]["address"], f["destination"]["port"])
+               for f in connections(r) if f["verdict"] == "deny"}
+    assert {("169.254.169.254", 80), ("fd00:ec2::254", 80),
+            ("100.64.0.1", 853)} | {
+        (a, port) for a in (OWN4, OWN6) for port in (81, 443, 4433)
+    } <= refused, connections(r)
     assert len(cells.world.seen("sink")) == before
     cells.verified(r)
 
 
 def refuses_the_neighbour_by_address(cells, flags=()):
-    """After the allowed name has led there, so that the address is open."""
+    """After the allowed name has led there, so that each address is open."""
     cells.world.need("nginx")
     r = cells.allow(
-        [f"{name('allowed')}:443"], "sh", "-c",
-        'curl -sS -o /dev/null --cacert "$2" "https://$1/"\n'
-        'curl -sS --cacert "$2" --resolve "$3:443:$4" "https://$3/"',
-        "sh", name("allowed"), cells.ca, name("neighbour"), WEB4,
-        flags=flags)
-    assert r.rc == 35 and "alert access denied" in r.err, r
-    assert ("deny", "l7_sni_allowlist_miss", name("neighbour")) in \
-        decisions(r)
+        [f"{name('allowed')}:443"], "sh", "-c", """
+        allowed=$1 ca=$2 other=$3; shift 3
+        curl -sS -o /dev/null --cacert "$ca" "https://$allowed/"; echo $?
+        for a; do
+            curl -sS --cacert "$ca" --resolve "$other:443:$a" "https://$other/"
+            echo $?
+        done""", "sh", name("allowed"), cells.ca, name("neighbour"), WEB4,
+        f"[{WEB6}]", flags=flags)
+    assert (r.rc, r.out) == (0, "0\n35\n35\n"), r
+    assert r.err.count("alert access denied") == 2, r
+    assert [d for d in decisions(r) if d[0] == "deny"] == [
+        ("deny", "l7_sni_allowlist_miss", name("neighbour"))] * 2
+    assert [f["destination"]["address"] for f in connections(r)
+            if f["verdict"] == "deny"] == [WEB4, WEB6]
     cells.verified(r)

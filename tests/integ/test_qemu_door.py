@@ -14,7 +14,7 @@ from world import VARIANTS
 
 # Sanitized it is the runner that is tried, and not the clients.
 ALL = ["curl-openssl"] if SANITIZED else [
-    "curl-openssl", "git-https", "python", "udp"]
+    "curl-openssl", "git-https", "python", "own-resolver", "udp"]
 HOSTS = VARIANTS if IS_ALL and not SANITIZED else ["dual"]
 ALLOWED = [(v, c) for v in HOSTS for c in ALL]
 NEIGHBOURS = [(v, c) for v, c in ALLOWED if v == "dual" or c == ALL[0]]
