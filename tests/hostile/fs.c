@@ -264,6 +264,7 @@ static const char *symlink_out(const char *arg)
 		return "bad-argument";
 	(void)snprintf(link, sizeof(link), "%.*s/way-out", (int)(to - arg),
 		       arg);
+	(void)unlink(link); /* of another try */
 	if (symlink(to + 1, link) < 0)
 		return word_fmt("no-link");
 	return open_read(link);

@@ -386,6 +386,43 @@ def test_files_end_at_their_limit(cells, host, tmp_path):
     assert why == "ENOSPC" and 900 <= int(number) <= 1100
 
 
+# What takes more than one call, on walls that take long to start: all in one
+# cell, one after the other.
+SMALL = {"CELLOS_LIMIT_TMP_BYTES": "1048576", "CELLOS_LIMIT_SHM_BYTES": "65536",
+         "SSH_AUTH_SOCK": "/tmp/agent", "GIVEN": "from us"}
+EXHAUST = """
+$1 environment; $1 fds
+for d in /tmp /dev/shm; do
+    $1 fs-size $d; $1 fill $d; rm $d/*; $1 many-files $d; rm -f $d/*
+done
+for p in daemon-setsid daemon-double; do $1 $p $2; done
+"""
+EXHAUSTED = ["environment=GIVEN=from us,HOME=/tmp,PATH=/usr/bin:/bin:"
+             "/usr/local/bin,PWD=/tmp", "fds=0,1,2",
+             "fs-size=1048576", "fill=ENOSPC", "many-files={tmp}",
+             "fs-size=65536", "fill=ENOSPC", "many-files={shm}",
+             "daemon-setsid=ok", "daemon-double=ok"]
+
+
+def exhaust(cells, hostile, mark, more="", flags=()):
+    """Return: the run, and its answers with numbers of files left out."""
+    r = cells.run("sh", "-c", EXHAUST + more, "sh", hostile / "hostile", mark,
+                  ro=[hostile], env=SMALL, timeout=120,
+                  flags=["--env", "GIVEN", *flags])
+    return r, re.sub(r"(many-files=)\d+:", r"\1", r.out).splitlines()
+
+
+def exhausted(tmp, shm):
+    return [line.format(tmp=tmp, shm=shm) for line in EXHAUSTED]
+
+
+def test_what_a_small_cell_has_ends(cells, hostile, before, mark):
+    """As behind the other walls."""
+    r, said = exhaust(cells, hostile, mark)
+    assert (r.rc, said) == (0, exhausted("ENOSPC", "ENOSPC")), r
+    assert processes(mark) == [] and before.left() == []
+
+
 def test_hostname_outside_is_untouched(cells, host):
     name = socket.gethostname()
     assert host.attack(cells, "hostname") != name

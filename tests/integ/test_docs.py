@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+import breakout_table
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 TOKEN = re.compile(
@@ -210,6 +212,14 @@ def test_no_link_in_the_documents_is_dead():
             if not target.startswith(("http:", "https:", "mailto:")):
                 assert os.path.exists(os.path.join(here, target)), (
                     page, target)
+
+
+def test_the_published_answers_are_those_expected():
+    """Of each hostile program on each wall, as the tests' tables have them."""
+    for have, want in zip(read("docs/breakout.md").splitlines(),
+                          breakout_table.page().splitlines()):
+        assert have == want
+    assert read("docs/breakout.md") == breakout_table.page()
 
 
 needs_mandoc = pytest.mark.skipif(not shutil.which("mandoc"),

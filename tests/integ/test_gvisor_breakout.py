@@ -7,9 +7,10 @@ import stat
 
 import pytest
 
-from conftest import GVISOR, IS_ROOT, SANITIZED, Cells
-from test_breakout import (TABLE, expected, host, ident,  # noqa: F401
-                           outside_has_v6)
+from conftest import (GVISOR, IS_ROOT, SANITIZED, Before, Cells, assert_lost,
+                      processes)
+from test_breakout import (TABLE, exhaust, exhausted, expected,
+                           host, ident, outside_has_v6)  # noqa: F401
 
 # No way out, as the sandbox's own stack says it.
 NOWHERE = "EHOSTUNREACH"
@@ -50,8 +51,8 @@ OTHERWISE = {
     "read:/proc/1/environ": "ok", "read:/proc/1/maps": "ok",
     "read:/proc/1/auxv": "ok", "proc-dir:/proc/1/fd": "ok",
     "proc-dir:/proc/1/map_files": ABSENT,
-    # Lines that are not in its /proc. "absent", read as a number, is 0xab.
-    "caps": "ab", "status:SigIgn": "absent", "status:SigBlk": "absent",
+    # Lines that are not in its /proc.
+    "status:SigIgn": "absent", "status:SigBlk": "absent",
 
     # Of its own making, and of no device.
     "exists:/sys": "ok", "exists:/dev/fuse": "ok", "exists:/dev/net": "ok",
@@ -98,6 +99,23 @@ if IS_ROOT and not SANITIZED:
         if name == "interfaces":    # in no order
             said = ",".join(sorted(said.split(",")))
         assert said == expected(answer, box.has_door)
+
+    def test_what_a_small_cell_has_ends(box, hostile, mark):
+        """But for the number of empty files, which are the sentry's memory
+        and count as such."""
+        before = Before(box)
+        r, said = exhaust(box, hostile, mark)
+        assert (r.rc, said) == (0, exhausted("unlimited", "unlimited")), r
+        assert processes(mark) == [] and before.left() == []
+
+    def test_a_storm_of_processes_ends_with_the_sandbox(box, hostile, mark):
+        """Which ends when the storm comes to the limit around it, where on
+        the host wall a fork would fail."""
+        before = Before(box)
+        r = box.run(hostile / "hostile", "daemon-storm", mark, ro=[hostile])
+        if (r.rc, r.out) != (0, "daemon-storm=ok\n"):
+            assert_lost(box, r, "vmm_crashed")
+        assert processes(mark) == [] and before.left() == []
 
     def test_no_device_is_made_in_a_directory_of_this_host(box, host):
         r = box.run("/usr/bin/python3", "-c", f"""if True:
