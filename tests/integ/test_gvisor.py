@@ -15,7 +15,7 @@ import time
 import pytest
 
 from conftest import (BUILD, GVISOR, IS_ROOT, NOT_ADMITTED, NO_GROUPS, SLACK,
-                      Before, Cells, Result, assert_lost, assert_not_admitted,
+                      Before, Cells, Result, assert_not_admitted,
                       assert_same_events, descendants, kill_at_moments,
                       processes, wait_until)
 
