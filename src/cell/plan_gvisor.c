@@ -88,8 +88,8 @@ int plan_gvisor(struct plan_builder *b, struct err *e)
 {
 	static const char *const booted[] = {
 		[CELL_PLATFORM_UNTRIED] =
-			"by systrap if a trial of it ends well, else by "
-			"ptrace; booted, waits; read back",
+			("by systrap if a trial of it ends well, else by "
+			 "ptrace; booted, waits; read back"),
 		[CELL_PLATFORM_SYSTRAP] =
 			"by systrap; booted, waits; read back",
 		[CELL_PLATFORM_PTRACE] = "by ptrace; booted, waits; read back",

@@ -562,10 +562,16 @@ static void run(struct guest *g)
 }
 
 /* An initramfs has no node for it; without it the channel would be 0. */
+/* The kernel may have given us all three or none; the command gets no other. */
 static void open_console(void)
 {
-	for (int fd = 0; fd >= 0 && fd < 2;)
+	int fd;
+
+	do
 		fd = open("/dev/console", O_RDWR);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		(void)close(fd);
 }
 
 void vm_guest_main(void)

@@ -207,6 +207,19 @@ if IS_ROOT:
         assert r.one("lifecycle.v1.destroyed")["outcome"] == "succeeded"
         assert before.left() == []
 
+    def test_no_descriptor_but_its_own(vm):
+        """Not that of the guest's console, whose lines are a kernel's word."""
+        r = vm.run("/usr/bin/python3", "-c", """if True:
+            import os
+            for fd in range(256):
+                try:
+                    os.fstat(fd)
+                    print(fd)
+                except OSError:
+                    pass
+            """)
+        assert (r.rc, r.out) == (0, "0\n1\n2\n"), r
+
     @pytest.mark.parametrize("word, rc, text", [
         ("no-such-program", 127, "No such file or directory"),
         ("/etc/passwd", 126, "Permission denied")])
