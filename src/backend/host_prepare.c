@@ -186,7 +186,8 @@ static bool is_ready(const struct backend_cell *c)
 /* @limit, or less: what a machine may live, which counts from its start */
 static uint64_t limit_ms(const struct backend_cell *c, uint64_t limit)
 {
-	const bool emulated = c->plan->wall == CELL_WALL_QEMU && !c->req->kvm;
+	const bool emulated = c->plan->wall == CELL_WALL_QEMU &&
+			      c->req->kvm != CELL_KVM_WORKS;
 	const uint64_t least = emulated ? BOOT_LEAST_MS : 0;
 	const uint64_t ttl = c->req->spec->ttl_seconds;
 	uint64_t ms;

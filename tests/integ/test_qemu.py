@@ -640,12 +640,11 @@ if IS_ROOT:
         out, err = p.communicate(timeout=20 * SLACK)
         assert p.returncode == 125, (out, err)
         assert f"Error: in-VM exit bridge: {reason}\n" in err
-        events = lines_of(p.events_path)
-        gone, = [e["data"] for e in events if e["type"].endswith("destroyed")]
+        r = Result(p.returncode, out, err, p.events_path)
+        gone = r.one("lifecycle.v1.destroyed")
         assert (gone["terminalState"], gone["reason"]) == (
             "forced", f"in-VM exit bridge: {reason}")
-        assert not [e for e in events if e["type"].endswith(
-            "command.v1.completed")]
+        assert r.of_type("command.v1.completed") == []
         assert vm.verify(p.events_path).rc == 0
         assert before.left() == []
 
@@ -698,8 +697,8 @@ while True:
         assert (p.returncode, out) == (125, ""), (out, err)
         assert f"vmm: boot_failed: {cause}: No child processes (os error 10)" \
             in err, err
-        gone, = [e["data"] for e in lines_of(p.events_path)
-                 if e["type"].endswith("lifecycle.v1.destroyed")]
+        gone = Result(p.returncode, out, err, p.events_path).one(
+            "lifecycle.v1.destroyed")
         assert gone["terminalState"] == "forced"
         assert vm.verify(p.events_path).rc == 0
         assert before.left() == []
