@@ -13,15 +13,16 @@
 #include "base/log.h"
 #include "base/uuid.h"
 #include "cell/vm.h"
+#include "cli/kept.h"
 #include "image/image.h"
 
 #define FILE_  "kvm" /* in the state directory */
 #define TARGET "cellos.host.kvm"
 
-#define USABLE	 "usable\n"
-#define UNUSABLE "unusable\n"
+#define USABLE	 "usable"
+#define UNUSABLE "unusable"
 
-enum { TRIAL_MS = 5000, KEY_SIZE = 160 };
+enum { TRIAL_MS = 5000 };
 
 static bool can_open(void)
 {
@@ -102,61 +103,29 @@ static enum cell_kvm try(const struct state_dirs *d,
 	return a;
 }
 
-/* What an answer is for */
-static bool get_key(const struct image *im, char *buf, size_t size)
-{
-	OWNED(wbuf_drop) struct wbuf id = WBUF_INIT(256);
-
-	if (file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 0, &id))
-		return false;
-	(void)snprintf(buf, size, "%.36s %s ", wbuf_cstr(&id),
-		       im->manifest.digest[MANIFEST_KERNEL]);
-	return true;
-}
-
 enum cell_kvm kvm_kept(const struct state_dirs *d, const struct image *im)
 {
-	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(512);
-	OWNED(fd_drop)
-	int state = open(d->state, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char text[KEY_SIZE];
-	size_t n;
+	char word[KEPT_WORD_SIZE];
 
-	if (geteuid() != 0 || im->err.text[0] || !can_open() ||
-	    !get_key(im, text, sizeof(text)))
+	if (geteuid() != 0 || im->err.text[0] || !can_open())
 		return CELL_KVM_NONE;
-	n = strlen(text);
-	if (file_read(state, FILE_, O_NOFOLLOW, &b) || b.len <= n ||
-	    memcmp(b.p, text, n) != 0)
+	if (!kept_get(d, FILE_, im->manifest.digest[MANIFEST_KERNEL], word))
 		return CELL_KVM_UNTRIED;
-	return strcmp(wbuf_cstr(&b) + n, USABLE) ? CELL_KVM_FAILED
-						 : CELL_KVM_WORKS;
+	return strcmp(word, USABLE) ? CELL_KVM_FAILED : CELL_KVM_WORKS;
 }
 
 enum cell_kvm kvm_try(const struct state_dirs *d,
 		      const struct cell_request *req)
 {
-	OWNED(fd_drop)
-	int state = open(d->state, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char text[KEY_SIZE];
 	enum cell_kvm a = try(d, req);
-	size_t n;
 
-	if (a == CELL_KVM_UNTRIED || !get_key(req->image, text, sizeof(text)))
-		return a;
-	n = strlen(text);
-	(void)snprintf(text + n, sizeof(text) - n, "%s",
-		       a == CELL_KVM_WORKS ? USABLE : UNUSABLE);
-	if (file_replace(state, FILE_, 0600, text, strlen(text))) {
-		/* then it is tried the next time, too */
-	}
+	if (a != CELL_KVM_UNTRIED)
+		kept_put(d, FILE_, req->image->manifest.digest[MANIFEST_KERNEL],
+			 a == CELL_KVM_WORKS ? USABLE : UNUSABLE);
 	return a;
 }
 
 void kvm_forget(const struct state_dirs *d)
 {
-	char path[4200];
-
-	(void)snprintf(path, sizeof(path), "%s/" FILE_, d->state);
-	(void)unlink(path);
+	kept_forget(d, FILE_);
 }

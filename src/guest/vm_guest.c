@@ -561,8 +561,8 @@ static void run(struct guest *g)
 	serve(g);
 }
 
-/* An initramfs has no node for it; without it the channel would be 0. */
-/* The kernel may have given us all three or none; the command gets no other. */
+/* An initramfs has no node for it: the kernel may have given us all three or
+ * none. Without them the channel would be 0; more would be the command's. */
 static void open_console(void)
 {
 	int fd;
