@@ -15,7 +15,7 @@ import time
 import pytest
 
 from conftest import (BUILD, GVISOR, IS_ROOT, NOT_ADMITTED, NO_GROUPS, SLACK,
-                      Before, Cells, Result, assert_not_admitted,
+                      Before, Cells, assert_lost, assert_not_admitted,
                       assert_same_events, descendants, kill_at_moments,
                       processes, wait_until)
 
@@ -60,18 +60,6 @@ def parent(pid):
     return int(text[text.rindex(")") + 2:].split()[1])
 
 
-def lost(r, reason="vmm_crashed"):
-    """The sandbox ended before its command did: nobody knows how that ended."""
-    assert f"Error: in-VM exit bridge: {reason}\n" in r.err, r
-    gone = r.one("lifecycle.v1.destroyed")
-    assert (gone["outcome"], gone["terminalState"], gone["reason"],
-            gone["residueClass"]) == (
-        "failed", "forced", f"in-VM exit bridge: {reason}", "none")
-    assert r.of_type("command.v1.completed") == []
-    assert "commandExitCode" not in r.one("v1.network_enforcement")
-    assert "commandExitCode" not in r.one("compliance.v1.summary")
-
-
 def forced(r, spawn_error, reason):
     """We ended it before its command did, and say so as on the host wall."""
     done = r.one("command.v1.completed")
@@ -83,10 +71,9 @@ def forced(r, spawn_error, reason):
         assert r.one(event)["commandExitCode"] == -1
 
 
-def ended(p, rc, timeout=20):
+def ended(box, p, rc, timeout=20):
     """What a command that was started left."""
-    out, err = p.communicate(timeout=timeout * SLACK)
-    r = Result(p.returncode, out, err, p.events_path)
+    r = box.ended(p, timeout)
     assert r.rc == rc, r
     return r
 
@@ -344,7 +331,7 @@ if IS_ROOT:
                     "x = bytearray(600 << 20); print(len(x))",
                     flags=["--memory", "200M"])
         assert (r.rc, r.out) == (137, ""), r
-        lost(r, "oom")
+        assert_lost(box, r, "oom", rc=137)
         assert r.item("memory.max") == {
             "name": "memory.max", "asked": str(200 << 20),
             "got": str(200 << 20), "enforced": True}
@@ -386,7 +373,7 @@ if IS_ROOT:
             pid, = parts[who]
             assert {c: limit_of(pid, c) for c in want} == want, who
         p.terminate()
-        r = ended(p, 143)
+        r = ended(box, p, 143)
         items = {i["name"]: i for i in r.enforcement()["items"]}
         told = {"memory": "memory.max", "cpu": "cpu.max", "pids": "pids.max"}
         for c in ("memory", "cpu", "pids"):
@@ -408,7 +395,7 @@ if IS_ROOT:
             return int(rows["nr_throttled"]) >= 3
         assert wait_until(held_back, 20)
         p.terminate()
-        ended(p, 143)
+        ended(box, p, 143)
         assert before.left() == []
 
     @pytest.mark.parametrize("prefix, got", [
@@ -429,7 +416,7 @@ if IS_ROOT:
         assert 100 < int(r.out.split()[-1]) < 1024
         assert r.item("pids.max") == {"name": "pids.max", "asked": "1024",
                                       "got": got, "enforced": True}
-        lost(r)
+        assert_lost(box, r, "vmm_crashed")
         assert before.left() == []
 
     @FULL
@@ -440,8 +427,8 @@ if IS_ROOT:
         parts = running(p)
         for pid in parts[who]:
             os.kill(pid, signal.SIGKILL)
-        r = ended(p, 125)
-        lost(r)
+        r = ended(box, p, 125)
+        assert_lost(box, r, "vmm_crashed")
         assert box.verify(r.events_path).rc == 0
         assert before.left() == []
 
@@ -458,9 +445,9 @@ if IS_ROOT:
         sandbox, = running(p)["runsc-sandbox"]
         with open(f"/proc/{parent(sandbox)}/root/channel/report", "ab") as f:
             f.write(struct.pack("Iii", 4, 0, status))
-        r = ended(p, rc)
+        r = ended(box, p, rc)
         if rc == 125:
-            lost(r)
+            assert_lost(box, r, "vmm_crashed")
         else:
             assert r.one("command.v1.completed")["exitCode"] == (
                 42 if rc == 42 else -1)
@@ -476,7 +463,7 @@ if IS_ROOT:
         assert p.stdout.readline() == "up\n"
         for pid in running(p)["runsc-sandbox"]:
             os.kill(pid, signal.SIGSTOP)
-        r = ended(p, 124, 30)
+        r = ended(box, p, 124, 30)
         text = "command timed out after 3000 ms (spec.run.timeoutMs)"
         forced(r, text, f"command spawn: {text}")
         assert box.verify(r.events_path).rc == 0
@@ -492,7 +479,7 @@ if IS_ROOT:
         parts = running(p)
         cell, = json.loads(box.verb("ps", "--json").out)
         assert box.verb("kill", cell["runUuid"]).rc == 0
-        r = ended(p, 143)
+        r = ended(box, p, 143)
         forced(r, None, "runner received SIGTERM")
         assert box.verify(r.events_path).rc == 0
         assert not [x for v in parts.values() for x in v
@@ -527,8 +514,8 @@ if IS_ROOT:
         victim = driver if which == "driver" else parent(driver)
         assert parent(parent(driver)) == p.pid
         os.kill(victim, signal.SIGKILL)
-        r = ended(p, 125)
-        lost(r)
+        r = ended(box, p, 125)
+        assert_lost(box, r, "vmm_crashed")
         why = {"driver": "the sandbox ended, and not by its command",
                "pid 1": "pid 1 of the cell was killed from outside"}[which]
         assert f"    spec.run wait failed: host backend: {why}\n" in r.err
@@ -543,8 +530,8 @@ if IS_ROOT:
         subprocess.run(["nsenter", "-t", str(parent(sandbox)), "-U", "-m", "-n",
                         "-p", "-r", "/runsc", "--root=/state", "kill", "cell",
                         "KILL"], check=True)
-        r = ended(p, 125)
-        lost(r)
+        r = ended(box, p, 125)
+        assert_lost(box, r, "vmm_crashed")
         assert box.verify(r.events_path).rc == 0
         assert before.left() == []
 
@@ -586,7 +573,7 @@ if IS_ROOT:
         p = box.start("sh", "-c", f"echo up; {script}")
         assert p.stdout.readline() == "up\n"
         p.send_signal(sig)
-        r = ended(p, 128 + sig)
+        r = ended(box, p, 128 + sig)
         assert r.out == "term\n", r
         forced(r, None, f"runner received {sig.name}")
         assert before.left() == []
@@ -813,7 +800,7 @@ if IS_ROOT:
         assert p.stdout.readline() == "up\n"
         names = set(running(p))
         p.terminate()
-        ended(p, 143)
+        ended(box, p, 143)
         # as the one in the trial was called
         assert "/runsc" not in names, names
         assert before.left() == []
