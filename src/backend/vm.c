@@ -12,6 +12,7 @@
 #include "backend/host.h"
 #include "base/fd.h"
 #include "cell/vm.h"
+#include "cell/vm_start.h"
 #include "image/image.h"
 
 int vm_plan(const struct cell_request *req, const char *vmm, const char *jailer,
@@ -19,6 +20,7 @@ int vm_plan(const struct cell_request *req, const char *vmm, const char *jailer,
 {
 	NO_INIT struct host_caps h;
 
+	qemu_clock_begin();
 	if (host_caps_probe(req, &h, e))
 		return -1;
 	/* without root there is more in the way than an image */

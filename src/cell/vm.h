@@ -74,7 +74,8 @@ enum vm_port {
 	VM_STDOUT,
 	VM_STDERR,
 	VM_TREES, /* archives of cell/tree.h: in the order of the plan, there
-		   * before READY, what is writable back after ENDED */
+		   * before READY, what is writable back after ENDED;
+		   * of QEMU's only if there are any */
 	VM_PORTS,
 	VM_TELEMETRY = VM_PORTS, /* frames of wire/telemetry.h, if they are
 				  * asked for */
@@ -134,6 +135,15 @@ static inline bool vm_is_tree(const struct plan_step *s, bool back)
 {
 	return plan_is_declared(s) &&
 	       !(back && (s->flags & (PLAN_F_RO | PLAN_F_PRIVATE)));
+}
+
+/** vm_has_trees() - is there such a step */
+static inline bool vm_has_trees(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (vm_is_tree(&p->steps[i], false))
+			return true;
+	return false;
 }
 
 /** vm_tag() - HMAC-SHA256 of some bytes and the id of a cell, by the key of a

@@ -27,7 +27,7 @@ enum {
 	FD_TAP = FD_FIRST + VM_PORTS_ALL,
 	FD_QMP,
 	FD_END,
-	TSC_SAMPLE_NS = 10000000
+	TSC_SAMPLE_NS = 5000000
 };
 
 #ifdef __x86_64__
@@ -37,19 +37,32 @@ static uint64_t tsc(void)
 }
 #endif
 
+#ifdef __x86_64__
+static struct vm_moment began;
+#endif
+
+void qemu_clock_begin(void)
+{
+#ifdef __x86_64__
+	began = vm_moment(tsc, clock_mono_ns);
+#endif
+}
+
 /* Emulated, the guest counts this processor's ticks, and has nothing else to
  * tell how many of them are a second. */
 static uint64_t tsc_khz(void)
 {
 #ifdef __x86_64__
-	const struct timespec step = { .tv_nsec = TSC_SAMPLE_NS };
-	const struct vm_moment from = vm_moment(tsc, clock_mono_ns);
-	struct vm_moment to;
+	struct vm_moment to = vm_moment(tsc, clock_mono_ns);
+	struct timespec rest = { 0 };
 
-	(void)nanosleep(&step, NULL);
-	to = vm_moment(tsc, clock_mono_ns);
-	return to.ns > from.ns
-		       ? (to.ticks - from.ticks) * 1000000 / (to.ns - from.ns)
+	if (to.ns - began.ns < TSC_SAMPLE_NS) {
+		rest.tv_nsec = (long)(TSC_SAMPLE_NS - (to.ns - began.ns));
+		(void)nanosleep(&rest, NULL);
+		to = vm_moment(tsc, clock_mono_ns);
+	}
+	return to.ns > began.ns
+		       ? (to.ticks - began.ticks) * 1000000 / (to.ns - began.ns)
 		       : 0;
 #else
 	return 0;
@@ -88,10 +101,12 @@ static void add_fmt(struct args *a, const char *option, const char *fmt, ...)
 	add(a, at);
 }
 
-/* One for telemetry only where it is asked for */
-static int ports(const struct stage *s)
+/* Each costs an emulated guest a hundred exits, for the buffers it offers. */
+static bool has_port(const struct stage *s, int i)
 {
-	return s->req->telemetry.probes ? VM_PORTS_ALL : VM_PORTS;
+	if (i == VM_TREES)
+		return vm_has_trees(s->plan);
+	return i != VM_TELEMETRY || s->req->telemetry.probes;
 }
 
 #define ARGS                                         \
@@ -139,17 +154,21 @@ static void put_args(struct args *a, const struct stage *s)
 	add_fmt(a, "-blockdev",
 		"driver=raw,node-name=root,file=file,read-only=on");
 	add_fmt(a, "-device", "virtio-blk-device,drive=root");
-	for (int i = 0; i < ports(s); i++)
-		add_fmt(a, "-chardev", "socket,id=%s,fd=%d", names[i],
-			FD_FIRST + i);
+	for (int i = 0; i < VM_PORTS_ALL; i++)
+		if (has_port(s, i))
+			add_fmt(a, "-chardev", "socket,id=%s,fd=%d", names[i],
+				FD_FIRST + i);
 	add_fmt(a, "-chardev", "socket,id=qmp,fd=%d", FD_QMP);
 	add_fmt(a, "-mon", "chardev=qmp,mode=control");
 	add_fmt(a, "-serial", "chardev:%s", names[0]);
-	add_fmt(a, "-device", "virtio-serial-device,max_ports=%d", ports(s));
-	for (int i = 1; i < ports(s); i++)
-		add_fmt(a, "-device",
-			"virtserialport,chardev=%s,nr=%d,name=cellos.%s",
-			names[i], i, names[i]);
+	add_fmt(a, "-device", "virtio-serial-device,max_ports=%d",
+		VM_PORTS_ALL);
+	for (int i = 1; i < VM_PORTS_ALL; i++)
+		if (has_port(s, i))
+			add_fmt(a, "-device",
+				"virtserialport,chardev=%s,nr=%d,"
+				"name=cellos.%s",
+				names[i], i, names[i]);
 	if (!s->req->door)
 		return;
 	add_fmt(a, "-netdev", "tap,id=net,fd=%d,vhost=off", FD_TAP);
@@ -168,8 +187,9 @@ static void become_vmm(const struct stage *s, const int theirs[VM_PORTS_ALL],
 
 	put_args(&a, s);
 	r = driver_drop_stdio(s);
-	for (int i = 0; i < ports(s) && !r; i++)
-		r = last_errno(dup2(theirs[i], FD_FIRST + i));
+	for (int i = 0; i < VM_PORTS_ALL && !r; i++)
+		if (has_port(s, i))
+			r = last_errno(dup2(theirs[i], FD_FIRST + i));
 	if (!r)
 		r = last_errno(dup2(qmp, FD_QMP));
 	if (!r && s->req->door)
@@ -219,8 +239,9 @@ pid_t qemu_start(struct stage *s, int port[VM_PORTS_ALL], int *ret_qmp)
 		r = high(&s->leg_net);
 	if (!r)
 		r = high(&s->telemetry);
-	for (int i = 0; i < ports(s) && !r; i++)
-		r = high_pair(&port[i], &theirs[i]);
+	for (int i = 0; i < VM_PORTS_ALL && !r; i++)
+		if (has_port(s, i))
+			r = high_pair(&port[i], &theirs[i]);
 	if (!r)
 		r = high_pair(ret_qmp, &qmp);
 	if (r)
@@ -230,8 +251,9 @@ pid_t qemu_start(struct stage *s, int port[VM_PORTS_ALL], int *ret_qmp)
 		become_vmm(s, theirs, qmp);
 	r = pid < 0 ? -errno : pid;
 	fd_drop(&s->leg_net); /* the VMM's alone */
-	for (int i = 0; i < ports(s); i++)
-		(void)close(theirs[i]);
+	for (int i = 0; i < VM_PORTS_ALL; i++)
+		if (has_port(s, i))
+			(void)close(theirs[i]);
 	(void)close(qmp);
 	return r;
 }

@@ -32,6 +32,11 @@ struct vm_moment vm_moment(uint64_t (*ticks)(void), uint64_t (*ns)(void));
 /** vm_cpus() - as many as the command may use at once, at least 1 */
 uint64_t vm_cpus(const struct cell_request *req);
 
+/** qemu_clock_begin() - from here on it is measured how fast this processor
+ *  counts, which an emulated guest is told: once, some milliseconds before
+ *  qemu_start(), which waits for what is missing */
+void qemu_clock_begin(void);
+
 /**
  * qemu_start() - a VMM that boots the image
  * @port:    ours, non-blocking, of enum vm_port, and 0 the serial log; the VMM
@@ -39,6 +44,7 @@ uint64_t vm_cpus(const struct cell_request *req);
  * @ret_qmp: of its monitor, the same
  *
  * Descriptors of @s that the VMM's could be in the way of are moved.
+ * A port that nothing would go over is left out, and stays as it was.
  *
  * Return: its pid, or -errno
  */

@@ -36,7 +36,7 @@
 enum { POLLS = 2, AGENT_END_MS = 500 };
 
 struct guest {
-	int port[VM_PORTS];
+	int port[VM_PORTS]; /* 0: not open */
 	struct vm_told told;
 	int group;
 	int sysrq;	    /* test builds */
@@ -190,9 +190,16 @@ static void take_trees(struct guest *g)
 	const struct tree_rules rules = { .max = g->told.h.files_max,
 					  .uid = g->told.h.uid,
 					  .gid = g->told.h.gid };
-	const struct tree_io io = { .fd = g->port[VM_TREES] };
 	const struct plan *p = &g->told.plan;
+	struct tree_io io = { 0 };
 
+	if (!vm_has_trees(p))
+		return;
+	if (!g->port[VM_TREES])
+		g->port[VM_TREES] = vm_port_open(VM_TREES);
+	if (g->port[VM_TREES] < 0)
+		fault(g, (int)g->told.h.first, -g->port[VM_TREES], "port");
+	io.fd = g->port[VM_TREES];
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_step *t = &p->steps[i];
 		int fd, r;
@@ -579,11 +586,13 @@ void vm_guest_main(void)
 	static struct guest g; /* large */
 	const char *what = "";
 	sigset_t set;
-	int r = vm_boot_devices(&what);
+	int n, r = vm_boot_devices(&what);
 
 	open_console();
 	g.stdin_end = UINT64_MAX;
-	for (int i = VM_CONTROL; i < VM_PORTS && !r; i++) {
+	/* a driver that listens takes all there may be, at once */
+	n = vm_boot_has_sockets() ? VM_PORTS : VM_TREES;
+	for (int i = VM_CONTROL; i < n && !r; i++) {
 		g.port[i] = vm_port_open(i);
 		r = g.port[i] < 0 ? g.port[i] : 0;
 		what = "port";
