@@ -507,7 +507,9 @@ if IS_ROOT:
         assert "cellos: the cell reached its memory limit\n" in r.err
         assert r.one("command.v1.completed")["exitCode"] == -1
         assert r.one("lifecycle.v1.destroyed")["terminalState"] == "clean"
-        assert r.item("guest.memory.max")["got"] == str(64 << 20)
+        told = r.item("guest.memory.max")
+        assert (told["asked"], told["got"], told["enforced"]) == (
+            str(64 << 20), str(64 << 20), True)
         # around it all is one more: the guest's kernel, and the VMM
         assert r.item("memory.max")["got"] == str((64 + 96 + 192) << 20)
         assert before.left() == []
@@ -528,6 +530,9 @@ if IS_ROOT:
             """
         r = vm.run("/usr/bin/python3", "-c", code, flags=["--pids", "20"])
         assert (r.rc, r.out) == (0, "19 11\n"), r
+        told = r.item("guest.pids.max")
+        assert (told["asked"], told["got"], told["enforced"]) == (
+            "20", "20", True)
 
     @FULL
     def test_the_vmm_is_killed(vm, before):
@@ -721,6 +726,29 @@ while True:
         r = odd.run("sleep", "1000",
                     flags=["--env", f"CELLOS_TEST_GUEST={who}"])
         assert_lost(odd, r, reason)
+        assert before.left() == []
+
+    @pytest.mark.parametrize("who, shown, kept", [
+        ("memory", "max", str(64 << 20)), ("pids", "21", "20")])
+    def test_a_limit_of_the_guest_that_is_lost(odd, who, shown, kept):
+        """It was set, and is read once more: what its kernel shows is told
+        here, and no command runs without it."""
+        before = Before(odd)
+        r = odd.run("true", flags=[
+            "--memory", "67112959", "--pids", "20", "--env",
+            f"CELLOS_TEST_GUEST={who}"])
+        detail = f'guest.{who}.max reads "{shown}", not "{kept}"'
+        assert r.rc == 125 and f"\n    cgroup: {detail}: " in r.err, r
+        assert r.one("command.v1.completed")["exitCode"] == -1
+        told = r.enforcement("refused")
+        assert (told["stage"], told["detail"]) == ("cgroup", detail)
+        items = {i["name"]: (i["asked"], i["got"], i["enforced"])
+                 for i in told["items"]}
+        rows = {"memory": ("67112959", str(64 << 20), True),
+                "pids": ("20", "20", True)}
+        rows[who] = (rows[who][0], shown, False)
+        assert {w: items[f"guest.{w}.max"] for w in rows} == rows
+        assert odd.verify(r.events_path).rc == 0
         assert before.left() == []
 
     @FULL
