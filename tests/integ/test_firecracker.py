@@ -989,9 +989,47 @@ if IS_ROOT:
          "unexpected trailing field after path"),
         ("sha256:" + "0" * 64 + " kernel /k", "is missing a `rootfs` role")])
     def test_a_bad_manifest(vm, foreign, text, said):
-        pathlib.Path(foreign["CELLOS_FIRECRACKER_MANIFEST"]).write_text(text)
+        path = pathlib.Path(foreign["CELLOS_FIRECRACKER_MANIFEST"])
+        path.write_text(text)
         r = of(vm, ["true"], foreign)
         assert r.rc == 1 and said in r.err, r
+        assert r.one("lifecycle.v1.manifest-failed") == {
+            "role": "manifest", "expectedSha256": None,
+            "actualSha256": digest(path), "manifestPath": str(path)}
+
+    @pytest.mark.parametrize("role, name", [
+        ("manifest", "MANIFEST"), ("kernel", "KERNEL_IMAGE"),
+        ("rootfs", "ROOTFS_IMAGE")])
+    def test_what_its_manifest_names_is_gone(vm, before, foreign, role, name):
+        path = pathlib.Path(foreign[f"CELLOS_FIRECRACKER_{name}"])
+        want = None if role == "manifest" else digest(path)
+        path.unlink()
+        r = of(vm, ["true"], foreign)
+        assert r.rc == 1, r
+        assert r.one("lifecycle.v1.manifest-failed") == {
+            "role": role, "expectedSha256": want, "actualSha256": None,
+            "manifestPath": foreign["CELLOS_FIRECRACKER_MANIFEST"]}
+        assert before.left() == []
+
+    @pytest.mark.parametrize("gone", [False, True])
+    def test_without_a_manifest_none_fails(vm, before, foreign, gone):
+        """A kernel that is not there, a root that is not the document's"""
+        env = {**foreign, **NO_MANIFEST, **TWO}
+        path = vm.document(["true"])
+        if gone:
+            os.unlink(env["CELLOS_FIRECRACKER_KERNEL_IMAGE"])
+        else:
+            doc = json.loads(pathlib.Path(path).read_text())
+            doc["spec"]["environment"] = {"imageReference": "x",
+                                          "imageDigest": "sha256:" + "0" * 64}
+            pathlib.Path(path).write_text(json.dumps(doc))
+        r = vm.supervise(path, env=env)
+        said = "/vmlinux, which has to be a file" if gone else \
+            "rootfs digest mismatch at "
+        assert r.rc == 1 and said in r.err, r
+        assert r.of_type("lifecycle.v1.manifest-failed") == []
+        assert r.enforcement("refused")["stage"] == "create"
+        assert before.left() == []
 
     @pytest.mark.parametrize("member, value, said", [
         ("egressRules", [{"host": "10.9.9.9", "port": 443}], "egress_rules"),
