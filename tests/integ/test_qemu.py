@@ -14,10 +14,11 @@ import time
 import pytest
 
 import vm_image
-from conftest import (BUILD, IS_ROOT, NOT_ADMITTED, QEMU, SANITIZED, SLACK,
-                      Before, Cells, Machines, Result, assert_files_lost,
-                      assert_lost, assert_not_admitted, assert_same_events,
-                      descendants, kill_at_moments, parent, started, wait_until)
+from conftest import (BUILD, IS_ALL, IS_ROOT, NOT_ADMITTED, QEMU, SANITIZED,
+                      SLACK, Before, Cells, Machines, Result,
+                      assert_files_lost, assert_lost, assert_not_admitted,
+                      assert_same_events, descendants, kill_at_moments, parent,
+                      started, wait_until)
 
 VMM = "/usr/bin/qemu-system-x86_64"
 EMULATED = "qemu: software emulation, without KVM: many times slower than " \
@@ -49,6 +50,11 @@ if not IS_ROOT:
 def of_the_guest(test):
     """What it tries is the guest's, which is the same in a sanitized run."""
     return None if SANITIZED else test
+
+
+def slow(test):
+    """Many seconds, of building."""
+    return test if IS_ALL and not SANITIZED else None
 
 
 def vmm_of(p):
@@ -876,6 +882,45 @@ while True:
         r = boot(vm, "default", imageDigest=other)
         assert r.rc == 125 and "rootfs digest mismatch at " in r.err, r
         assert "(L2-06-1)" in r.err
+
+    @slow
+    def test_an_image_of_the_host_itself(vm, before, tmp_path):
+        """Without a root that is named, what this host has: here one of a few
+        packages, in a mount namespace, for a whole one takes minutes. It is
+        what a document boots that names none."""
+        host = tmp_path / "host"
+        names = vm_image.closure([*vm_image.PACKAGES, "erofs-utils", "dpkg",
+                                  "lz4"])
+        vm_image.put_packages(host, names)
+        own = host / "usr/local/bin/of-this-host"
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text("#!/bin/sh\ncat /usr/local/share/mark; id -u\n")
+        own.chmod(0o755)
+        mark = host / "usr/local/share/mark"
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text("known to this host only\n")
+        (vm.state_dir / "images").unlink()
+        r = vm.call(["unshare", "--mount", "sh", "-ec",
+                     'mount --bind "$1/usr" /usr; shift; exec "$@"', "sh",
+                     host, vm.cellos, "image", "build", "--kernel",
+                     vm_image.KERNEL])
+        assert r.rc == 0, r
+        assert os.listdir(vm.state_dir / "images") == ["default"]
+        lines = (vm.state_dir / "images/default/manifest").read_text()
+        built = {x.split()[1]: x.split()[0] for x in lines.splitlines()}
+        # not of this host as it is now
+        assert not os.path.exists("/usr/local/bin/of-this-host")
+        doc = vm.document(["of-this-host"])
+        assert "environment" not in json.loads(
+            pathlib.Path(doc).read_text())["spec"]
+        r = vm.run_document(doc, flags=QEMU)
+        assert (r.rc, r.out) == (0, "known to this host only\n1000\n"), r
+        assert r.item("image.rootfs")["got"] == built["rootfs"]
+        # as in a cell of the host's wall: its programs cannot be written
+        r = vm.run("sh", "-c", "touch /usr/local/bin/x; ls /usr/local/bin")
+        assert r.rc == 0 and r.out == "of-this-host\n", r
+        assert "/usr/local/bin/x': Read-only file system" in r.err, r
+        assert before.left() == []
 
     def test_a_kernel_that_is_none(vm, before, image, tmp_path):
         """Signed as it is: it does not boot, and that is told."""
