@@ -35,22 +35,36 @@ int vm_plan(const struct cell_request *req, const char *vmm, const char *jailer,
 	return plan_build(req, &h, ret, e);
 }
 
-/* What the guest was told to keep, and says it does */
-static void report_guest(const struct backend_cell *c,
-			 struct report_enforcement *r)
+static void report_limit(struct backend_cell *c, struct report_enforcement *r,
+			 const char *name, uint64_t asked, uint64_t shown,
+			 uint64_t told)
 {
-	char text[32];
+	char ask[32], got[32], detail[128];
 
-	if (c->req->memory_max) {
-		(void)snprintf(text, sizeof(text), "%" PRIu64,
-			       c->req->memory_max);
-		report_item_add(r, "guest.memory.max", text, text, true);
-	}
-	if (c->req->pids_max) {
-		(void)snprintf(text, sizeof(text), "%" PRIu64,
-			       c->req->pids_max);
-		report_item_add(r, "guest.pids.max", text, text, true);
-	}
+	if (!asked && !told)
+		return;
+	(void)snprintf(ask, sizeof(ask), "%" PRIu64, asked);
+	(void)snprintf(got, sizeof(got), "%" PRIu64, told);
+	report_item_add(r, name, asked ? ask : "",
+			told == UINT64_MAX ? "max" : got, told == shown);
+	if (told == shown)
+		return;
+	(void)snprintf(detail, sizeof(detail),
+		       "%s reads \"%s\", not \"%" PRIu64 "\"", name,
+		       told == UINT64_MAX ? "max" : got, shown);
+	host_fault_set(c, PLAN_CGROUP, EPROTO, detail);
+}
+
+/* What its pid 1 has read there: its word, and it has to be what it was told.
+ * Around it stands the leaf of the cell, which is read here. */
+static void report_guest(struct backend_cell *c, struct report_enforcement *r)
+{
+	const struct cell_guest_limits *told = &c->ready.limits;
+
+	report_limit(c, r, "guest.memory.max", c->req->memory_max,
+		     vm_memory_shown(c->req->memory_max), told->memory_max);
+	report_limit(c, r, "guest.pids.max", c->req->pids_max, c->req->pids_max,
+		     told->pids_max);
 }
 
 /* Of one with an init of its own nobody knows what it does. */

@@ -60,6 +60,12 @@ enum cell_told {
 
 enum { CELL_LINE_SIZE = 120 };
 
+/* What the kernel of a machine shows of the command's group there; UINT64_MAX:
+ * "max", 0: not asked for */
+struct cell_guest_limits {
+	uint64_t memory_max, pids_max;
+};
+
 struct cell_message {
 	uint32_t type;
 	int32_t step;	/* FAULT: index into the plan */
@@ -77,8 +83,9 @@ struct cell_message {
 	} door;
 	uint64_t ns_inode[7];	    /* NAMESPACES: in the order of CELL_NS_* */
 	uint8_t probe[CELL_PROBES]; /* READY: errno of each self-test */
-	char path[240];		    /* FAULT: what the step worked on; ENDED:
-				     * the last line of a guest's console */
+	struct cell_guest_limits limits; /* READY, of a machine */
+	char path[240]; /* FAULT: what the step worked on; ENDED:
+			 * the last line of a guest's console */
 };
 
 enum { CELL_TELEMETRY_WINDOW_MS = 10000 };

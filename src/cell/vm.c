@@ -339,7 +339,7 @@ static void let_go(struct machine *m)
 void vm_main(const struct stage *s, size_t first)
 {
 	static struct machine m; /* large */
-	struct cell_message ready = { .type = CELL_MSG_READY };
+	struct cell_message ready;
 	struct stage own = *s;
 	int r;
 
@@ -350,7 +350,9 @@ void vm_main(const struct stage *s, size_t first)
 	if (s->req->image->is_foreign)
 		vm_foreign_main(&m);
 	boot(&m);
-	memcpy(ready.probe, m.rec.probe, sizeof(ready.probe));
+	r = vm_get_ready(&m.rec, &ready);
+	if (r)
+		vm_fail(&m, first, -r, "pid 1 of the guest");
 	r = cell_send(own.child_sock, &ready, -1);
 	if (r)
 		vm_fail(&m, first, -r, "");

@@ -50,13 +50,14 @@
 #define VM_FILES	 "/files" /* copies of what the driver carries */
 
 enum {
-	VM_VERSION = 6, /* of everything below: an image has an init of it */
+	VM_VERSION = 7, /* of everything below: an image has an init of it */
 	VM_OVERHEAD_MIB = 96, /* of the guest's kernel, beside what the command
 			       * may have */
 	VM_MEMORY_MIB = 512,  /* of the command, if no limit is asked for */
 	VM_SPACE_MIB = 192,   /* of the VMM itself, beside the guest's */
 	VM_THREADS = 128,     /* of the VMM and ours, beside the command's */
 	VM_MEMORY_MAX_MIB = 1 << 20,
+	VM_PAGE = 4096, /* of a guest's kernel */
 	VM_KEY_LEN = 32,
 	VM_SOCK_FIRST = 9100,	  /* of a guest with our init */
 	VM_SOCK_TELEMETRY = 9001, /* of both */
@@ -117,14 +118,15 @@ enum vm_word { VM_HELLO = 1, VM_READY, VM_FAULT, VM_RUNNING, VM_ENDED };
 /* Guest to driver */
 struct vm_record {
 	uint32_t word;
-	int32_t step, sys;	    /* FAULT */
-	int32_t status;		    /* ENDED: wait status */
-	uint32_t oom;		    /* ENDED: the limit of memory killed */
-	int32_t code;		    /* ENDED: 128 + a signal, or as it exited */
-	uint64_t sent[2];	    /* ENDED: bytes of its output and errors */
-	uint8_t tag[32];	    /* ENDED: of vm_tag() */
-	uint8_t probe[CELL_PROBES]; /* READY */
-	char text[128];		    /* FAULT */
+	int32_t step, sys; /* FAULT */
+	int32_t status;	   /* ENDED: wait status */
+	uint32_t oom;	   /* ENDED: the limit of memory killed */
+	int32_t code;	   /* ENDED: 128 + a signal, or as it exited */
+	uint64_t sent[2];  /* ENDED: bytes of its output and errors */
+	uint8_t tag[32];   /* ENDED: of vm_tag() */
+	struct cell_guest_limits limits; /* READY, read back */
+	uint8_t probe[CELL_PROBES];	 /* READY */
+	char text[128];			 /* FAULT */
 };
 
 /** vm_accel() - what runs the guest's code, for people */
@@ -167,6 +169,16 @@ void vm_seal(struct vm_record *r, const uint8_t key[VM_KEY_LEN],
  *  by the key that only it was told */
 bool vm_is_genuine(const struct vm_record *r, const uint8_t key[VM_KEY_LEN],
 		   const char *id);
+
+/** vm_get_ready() - a READY, as the supervisor is told it
+ *  Return: 0, or -EPROTO: it says what is none of its business */
+int vm_get_ready(const struct vm_record *r, struct cell_message *ret) MUST_USE;
+/** vm_memory_shown() - a limit of bytes, as the kernel that keeps it shows it:
+ *  in whole pages */
+static inline uint64_t vm_memory_shown(uint64_t bytes)
+{
+	return bytes / VM_PAGE * VM_PAGE;
+}
 
 /** vm_put_setup() - @h, of which the counts and sizes are filled here, with the
  *  steps of @p behind VMM, the command and the id */

@@ -11,7 +11,7 @@
 #include "cell/vm.h"
 
 _Static_assert(sizeof(struct vm_order) == 16, "one write, one read");
-_Static_assert(sizeof(struct vm_record) == 224, "as in every build");
+_Static_assert(sizeof(struct vm_record) == 240, "as in every build");
 
 void vm_tag(const uint8_t key[VM_KEY_LEN], const void *p, size_t n,
 	    const char *id, uint8_t ret[32])
@@ -40,6 +40,22 @@ bool vm_is_genuine(const struct vm_record *r, const uint8_t key[VM_KEY_LEN],
 		return false;
 	vm_seal(&own, key, id);
 	return sodium_memcmp(own.tag, r->tag, sizeof(own.tag)) == 0;
+}
+
+int vm_get_ready(const struct vm_record *r, struct cell_message *ret)
+{
+	struct vm_record own;
+
+	memset(&own, 0, sizeof(own));
+	own.word = VM_READY;
+	own.limits = r->limits;
+	memcpy(own.probe, r->probe, sizeof(own.probe));
+	if (memcmp(&own, r, sizeof(own)) != 0)
+		return -EPROTO;
+	*ret = (struct cell_message){ .type = CELL_MSG_READY,
+				      .limits = r->limits };
+	memcpy(ret->probe, r->probe, sizeof(ret->probe));
+	return 0;
 }
 
 static void put_text(struct wbuf *out, const char *s)

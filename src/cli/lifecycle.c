@@ -299,6 +299,14 @@ static void manifest_failed(struct life *l, const struct image_fault *f)
 	wbuf_reset(&l->body);
 }
 
+/* It may have been refused before its image was asked for. */
+static bool is_of_image(const struct life *l)
+{
+	const struct image *im = l->req.image;
+
+	return im && im->fault.set && !strcmp(im->err.text, l->create_err.text);
+}
+
 /* Gate 15: no event of the original's is written when it fails */
 static void create_failed(struct life *l)
 {
@@ -306,7 +314,7 @@ static void create_failed(struct life *l)
 
 	if (l->gate_failed)
 		life_gate_unstarted(l, e->text);
-	if (l->req.image && l->req.image->fault.set)
+	if (is_of_image(l))
 		manifest_failed(l, &l->req.image->fault);
 	(void)err_prefix(e, "cell create: ");
 	life_verdict(l, REPORT_REFUSED, "create", e);

@@ -93,7 +93,7 @@ static void check_digest(const struct spec *spec, struct image *im)
 	struct slice want = spec->environment ? spec->environment->image_digest
 					      : (struct slice){ 0 };
 	const char *got = im->manifest.digest[MANIFEST_ROOTFS];
-	char hash[MANIFEST_HEX];
+	char hash[MANIFEST_HEX], asked[MANIFEST_HEX];
 
 	if (want.n && !got[0] && !image_hash(im->fd[MANIFEST_ROOTFS], hash))
 		got = hash;
@@ -104,6 +104,12 @@ static void check_digest(const struct spec *spec, struct image *im)
 	if (!want.n ||
 	    (want.n == strlen(got) && !strncasecmp(want.p, got, want.n)))
 		return;
+	if (im->fault.manifest[0]) {
+		(void)snprintf(asked, sizeof(asked), "%.*s", (int)want.n,
+			       want.p);
+		image_blame(im, manifest_role_word(MANIFEST_ROOTFS), asked,
+			    got);
+	}
 	(void)err_set(&im->err, ERR_PLAIN, 0,
 		      "rootfs digest mismatch at %s: "
 		      "/spec/environment/imageDigest is %.*s, it has %s "
@@ -150,7 +156,7 @@ static void open_image(const struct state_dirs *d, struct cell_request *req)
 		return;
 	}
 	check_digest(req->spec, im);
-	if (im->is_foreign && !fire.is_portable)
+	if (!im->err.text[0] && im->is_foreign && !fire.is_portable)
 		(void)err_set(
 			&im->err, ERR_PLAIN, 0,
 			"firecracker: the guest of %s has an init of its own, "

@@ -231,8 +231,9 @@ void event_manifest_failed(struct wbuf *b, const char *role,
 	struct json_out j;
 
 	begin(&j, b);
-	body_ktext(&j, "actualSha256", actual);
-	body_ktext(&j, "expectedSha256", expected);
+	json_out_kstr_or_null(&j, "actualSha256", actual[0] ? actual : NULL);
+	json_out_kstr_or_null(&j, "expectedSha256",
+			      expected[0] ? expected : NULL);
 	body_ktext(&j, "manifestPath", manifest);
 	body_ktext(&j, "role", role);
 	json_out_end(&j, '}');

@@ -135,7 +135,8 @@ void event_wrapper_line(struct wbuf *b, const struct event *ev,
 void event_network_scope(struct wbuf *b, const struct event_run *r);
 void event_dns_target_set(struct wbuf *b, const struct event_run *r,
 			  const char *updated_at);
-/** event_manifest_failed() - digests: 64 hex digits, without a prefix */
+/** event_manifest_failed() - digests: 64 hex digits, without a prefix, or "":
+ *  there is none, which is told as null */
 void event_manifest_failed(struct wbuf *b, const char *role,
 			   const char *expected, const char *actual,
 			   const char *manifest);

@@ -153,6 +153,39 @@ int vm_boot_group(const struct vm_setup *h, const char **ret_what)
 	return r ? r : leaf.v2_fd;
 }
 
+static int read_limit(int group, const char *file, uint64_t *ret)
+{
+	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(64);
+	int r = file_read(group, file, 0, &b);
+	const char *s = r ? "" : wbuf_cstr(&b);
+	char *end;
+
+	if (r)
+		return r;
+	if (!strcmp(s, "max\n")) {
+		*ret = UINT64_MAX;
+		return 0;
+	}
+	errno = 0;
+	*ret = strtoull(s, &end, 10);
+	return *s < '0' || *s > '9' || errno || strcmp(end, "\n") ? -EPROTO : 0;
+}
+
+int vm_group_limits(int group, const struct vm_setup *h,
+		    struct cell_guest_limits *ret, const char **ret_what)
+{
+	int r = 0;
+
+	*ret = (struct cell_guest_limits){ 0 };
+	*ret_what = "memory.max";
+	if (h->memory_max)
+		r = read_limit(group, *ret_what, &ret->memory_max);
+	if (r)
+		return r;
+	*ret_what = "pids.max";
+	return h->pids_max ? read_limit(group, *ret_what, &ret->pids_max) : 0;
+}
+
 bool vm_group_oom(int group)
 {
 	OWNED(wbuf_drop) struct wbuf b = WBUF_INIT(4096);

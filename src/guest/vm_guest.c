@@ -348,6 +348,17 @@ static bool turn(struct guest *g, int sock)
 }
 
 #ifdef CELLOS_TEST_HOOKS
+/* A limit that has been lost since it was set */
+static void test_hook_limit(const struct guest *g)
+{
+	for (char **v = g->told.env; *v; v++) {
+		if (!strcmp(*v, "CELLOS_TEST_GUEST=memory"))
+			(void)!file_write(g->group, "memory.max", "max", 3);
+		if (!strcmp(*v, "CELLOS_TEST_GUEST=pids"))
+			(void)!file_write(g->group, "pids.max", "21", 2);
+	}
+}
+
 /* A guest whose kernel, or whose pid 1, ends while the command runs */
 static void test_hook(const struct guest *g)
 {
@@ -371,17 +382,36 @@ static void test_hook(const struct guest *g)
 	}
 }
 #else
+static void test_hook_limit(const struct guest *g)
+{
+	(void)g;
+}
+
 static void test_hook(const struct guest *g)
 {
 	(void)g;
 }
 #endif
 
+/* The command's group holds it by now. */
+static void tell_ready(struct guest *g, const uint8_t probe[CELL_PROBES])
+{
+	struct vm_record r = { .word = VM_READY };
+	const char *what = "";
+	int e;
+
+	test_hook_limit(g);
+	e = vm_group_limits(g->group, &g->told.h, &r.limits, &what);
+	if (e)
+		fault(g, (int)g->told.h.first, -e, what);
+	memcpy(r.probe, probe, sizeof(r.probe));
+	tell(g, &r);
+}
+
 /* What the child says until it is the command: the driver's numbers of steps */
 static void hear_child(struct guest *g, int sock, size_t at, size_t more)
 {
 	struct cell_message m;
-	struct vm_record r = { .word = VM_READY };
 	int fd = -1, n = 0;
 
 	for (;;) {
@@ -394,11 +424,9 @@ static void hear_child(struct guest *g, int sock, size_t at, size_t more)
 			      m.path);
 		if (n != 1)
 			break; /* exec has closed it, or it died */
-		memcpy(r.probe, m.probe, sizeof(r.probe));
-		tell(g, &r);
+		tell_ready(g, m.probe);
 	}
-	r = (struct vm_record){ .word = VM_RUNNING };
-	tell(g, &r);
+	tell(g, &(struct vm_record){ .word = VM_RUNNING });
 	test_hook(g);
 }
 

@@ -31,6 +31,11 @@ int vm_boot_root(const struct vm_setup *h, const char **ret_what) MUST_USE;
 /** vm_boot_group() - a control group with the limits of @h
  *  Return: its directory, or -errno */
 int vm_boot_group(const struct vm_setup *h, const char **ret_what) MUST_USE;
+/** vm_group_limits() - what of @h it has, as the kernel shows it
+ *  Return: 0 or -errno, @ret_what: the file */
+int vm_group_limits(int group, const struct vm_setup *h,
+		    struct cell_guest_limits *ret,
+		    const char **ret_what) MUST_USE;
 /** vm_group_oom() - has its limit of memory killed */
 bool vm_group_oom(int group);
 

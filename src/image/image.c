@@ -136,6 +136,31 @@ int image_open_file(const char *path)
 	return S_ISREG(st.st_mode) ? -EPERM : -EINVAL;
 }
 
+void image_blame(struct image *im, const char *role, const char *expected,
+		 const char *actual)
+{
+	struct image_fault *f = &im->fault;
+
+	f->set = true;
+	f->role = role;
+	(void)snprintf(f->expected, sizeof(f->expected), "%s", expected);
+	(void)snprintf(f->actual, sizeof(f->actual), "%s", actual);
+}
+
+/* Of one that is not what it should be; NULL: nobody could read it */
+static void blame_manifest(struct image *im, const struct wbuf *text)
+{
+	uint8_t hash[crypto_hash_sha256_BYTES];
+	char got[MANIFEST_HEX] = "";
+
+	if (text) {
+		(void)crypto_hash_sha256(hash, (const unsigned char *)text->p,
+					 text->len);
+		hex_text(got, hash, sizeof(hash));
+	}
+	image_blame(im, IMAGE_MANIFEST, "", got);
+}
+
 static int check_signature(struct slice text, struct slice sig,
 			   const uint8_t public_key[32])
 {
@@ -158,14 +183,18 @@ static int read_manifest(const char *from, const char *path, struct wbuf *text,
 {
 	int r = file_read(AT_FDCWD, path, O_NOFOLLOW, text);
 
-	if (r)
+	if (r) {
+		blame_manifest(im, NULL);
 		return err_set(&im->err, ERR_PLAIN, r == -EINVAL ? 0 : -r,
 			       "image: %s%s%s; make it with `cellos image "
 			       "build`",
 			       from, path,
 			       r == -EINVAL ? " is not a regular file" : "");
-	return manifest_parse(wbuf_as_slice(text), path, &im->manifest,
-			      &im->err);
+	}
+	r = manifest_parse(wbuf_as_slice(text), path, &im->manifest, &im->err);
+	if (r)
+		blame_manifest(im, text);
+	return r;
 }
 
 static int read_signature(const char *path, const struct wbuf *text,
@@ -180,6 +209,7 @@ static int read_signature(const char *path, const struct wbuf *text,
 	if (!r && !check_signature(wbuf_as_slice(text), wbuf_as_slice(&sig),
 				   public_key))
 		return 0;
+	blame_manifest(im, text);
 	return err_set(&im->err, ERR_PLAIN, r ? -r : 0,
 		       "image: %s is no signature of it by this host's key; "
 		       "make the image here with `cellos image build`",
@@ -191,35 +221,35 @@ static int check(struct image *im, enum manifest_role role, int fd,
 {
 	const char *word = manifest_role_word(role);
 	const char *want = im->manifest.digest[role];
-	struct image_fault *f = &im->fault;
-	int r = digest_of(fd, known, f->actual);
+	char got[MANIFEST_HEX];
+	int r = digest_of(fd, known, got);
 
+	if (!r && !strcmp(got, want))
+		return 0;
+	image_blame(im, word, want, r ? "" : got);
 	if (r)
 		return err_set(&im->err, ERR_PLAIN, -r, "image: %s", path);
-	if (!strcmp(f->actual, want))
-		return 0;
-	f->set = true;
-	f->role = word;
-	(void)snprintf(f->expected, sizeof(f->expected), "%s", want);
 	return err_set(&im->err, ERR_PLAIN, 0,
 		       "artifact digest mismatch for role `%s` at %s: "
 		       "expected sha256:%s, got sha256:%s",
-		       word, path, want, f->actual);
+		       word, path, want, got);
 }
 
 /* A file that is booted */
 static int take(struct image *im, enum manifest_role role, const char *from,
 		const char *path, int known)
 {
+	const char *want = im->manifest.digest[role];
 	int fd = im->fd[role] = image_open_file(path);
 
+	if (fd < 0 && want[0])
+		image_blame(im, manifest_role_word(role), want, "");
 	if (fd < 0)
 		return err_set(&im->err, ERR_PLAIN, -fd,
 			       "image: %s%s, which has to be a file that only "
 			       "root may write",
 			       from, path);
-	return im->manifest.digest[role][0] ? check(im, role, fd, path, known)
-					    : 0;
+	return want[0] ? check(im, role, fd, path, known) : 0;
 }
 
 int image_open(const char *dir, const uint8_t public_key[32], int known,
@@ -237,11 +267,13 @@ int image_open(const char *dir, const uint8_t public_key[32], int known,
 	    read_signature(manifest, &text, public_key, im))
 		return -1;
 	if (!im->manifest.digest[MANIFEST_INITRD][0] ||
-	    !im->manifest.digest[MANIFEST_INIT][0])
+	    !im->manifest.digest[MANIFEST_INIT][0]) {
+		blame_manifest(im, &text);
 		return err_set(&im->err, ERR_PLAIN, 0,
 			       "image: %s has no init of ours; make it with "
 			       "`cellos image build`",
 			       manifest);
+	}
 	for (int i = 0; i < IMAGE_FILES; i++) {
 		const enum manifest_role role = (enum manifest_role)i;
 
@@ -257,14 +289,19 @@ int image_open(const char *dir, const uint8_t public_key[32], int known,
 /* Shown to the cell by this very descriptor */
 static int check_vmm(const char *path, int known, struct image *im)
 {
-	if (!im->manifest.digest[MANIFEST_FIRECRACKER][0])
+	const char *want = im->manifest.digest[MANIFEST_FIRECRACKER];
+
+	if (!want[0])
 		return 0;
+	im->vmm = path ? image_open_file(path) : -1;
+	if (im->vmm < 0)
+		image_blame(im, manifest_role_word(MANIFEST_FIRECRACKER), want,
+			    "");
 	if (!path)
 		return err_set(&im->err, ERR_PLAIN, 0,
 			       "image: %s lists a firecracker; name it in "
 			       "CELLOS_FIRECRACKER_BINARY",
 			       im->fault.manifest);
-	im->vmm = image_open_file(path);
 	if (im->vmm < 0)
 		return err_set(&im->err, ERR_PLAIN, -im->vmm,
 			       "image: CELLOS_FIRECRACKER_BINARY %s, which has "

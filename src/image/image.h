@@ -26,11 +26,11 @@ struct image_files {
 	const char *manifest;	     /* NULL: nothing is */
 };
 
-/* An artifact that is not what the manifest says */
+/* An artifact that is not what the manifest says, or the manifest itself */
 struct image_fault {
 	bool set;
-	const char *role;
-	char expected[MANIFEST_HEX], actual[MANIFEST_HEX];
+	const char *role; /* a role's word, or IMAGE_MANIFEST */
+	char expected[MANIFEST_HEX], actual[MANIFEST_HEX]; /* "": no digest */
 	char manifest[4096];
 };
 
@@ -58,7 +58,7 @@ int image_open_file(const char *path) MUST_USE;
  *         alone, and has not changed since (device, inode, size, mtime, ctime),
  *         is not read again; -1: nowhere
  *
- * Return: 0, or -1 with im->err, and im->fault if an artifact is another
+ * Return: 0, or -1 with im->err and im->fault
  */
 int image_open(const char *dir, const uint8_t public_key[32], int known,
 	       struct image *im) MUST_USE;
@@ -68,10 +68,16 @@ int image_open(const char *dir, const uint8_t public_key[32], int known,
  *
  * With a manifest that lists an init of ours, it is signed as an image's is, as
  * <manifest>.sig, and the initrd is the file it names. Another's is not signed,
- * and its guest is foreign; so it is without a manifest.
+ * and its guest is foreign; so it is without a manifest, and then no im->fault
+ * is set.
  */
 int image_open_files(const struct image_files *f, const uint8_t public_key[32],
 		     int known, struct image *im) MUST_USE;
+
+/** image_blame() - why it is not booted, as an event says it; "": there is no
+ *  such digest */
+void image_blame(struct image *im, const char *role, const char *expected,
+		 const char *actual);
 
 /** image_is_name() - of an image in the state directory, and of nothing else */
 bool image_is_name(struct slice name);

@@ -13,6 +13,8 @@ does, and is the end. HOW misbehaves on purpose:
   success   the parts of each answer that is no refusal
   guest     silent | late | version | forged | bogus | torn | short | dies |
             panic | stray | mute | unready | norun | deaf | babble
+  limits    what it says that its kernel shows, of memory and of processes
+  text      what it says besides, when it is ready
   trees     how many directories come before it is ready
   back      bytes: what comes back of them, `after` seconds
 """
@@ -33,12 +35,12 @@ import time
 
 HOW = globals().get("HOW", {})
 API, FIRST, PORTS = "/run/firecracker.socket", 9100, ("control", "in", "out", "err", "trees")
-RECORD = struct.Struct("<IiiiIiQQ32s24s128s")
+RECORD = struct.Struct("<IiiiIiQQ32sQQ24s128s")
 SETUP = struct.Struct("<IHHIIIIIIQQQqHBBB32s3x")
 STEP = struct.Struct("<IIQQBB6x")
 HELLO, READY, FAULT, RUNNING, ENDED = 1, 2, 3, 4, 5
 GO, TERM, CLOSED = 1, 2, 3
-VERSION = 6
+VERSION = 7
 # what each attack on the walls gets, in the order of the table
 NO_DOOR = (101, 101, 97, 1, 1, 1, 1, 1, 13, 2, 30)
 DOOR = (0, 0, 97, 1, 1, 1, 1, 1, 13, 2, 30, 111, 101, 0, 13)
@@ -352,9 +354,9 @@ class Guest:
         return s
 
     def record(self, word, status=0, code=0, sent=(0, 0), tag=bytes(32),
-               probe=b"", text=b"", step=0, sys_=0):
+               probe=b"", text=b"", step=0, sys_=0, limits=(0, 0)):
         return RECORD.pack(word, step, sys_, status, 0, code, *sent, tag,
-                           bytes(probe), text)
+                           *limits, bytes(probe), text)
 
     def run(self):
         try:
@@ -414,7 +416,9 @@ class Guest:
             return
         if self.how == "unready":
             self.read(1)
-        self.control.sendall(self.record(READY, probe=probe))
+        self.control.sendall(self.record(
+            READY, probe=probe, limits=HOW.get("limits", self.limits),
+            text=HOW.get("text", b"")))
         word, = struct.unpack("<I", self.read(16)[:4])
         assert word == GO
         if self.how == "norun":
@@ -425,6 +429,8 @@ class Guest:
         head = self.read(SETUP.size)
         h = SETUP.unpack(head)
         size, version, _, n_steps, _, n_argv, n_env = h[:7]
+        # of memory, a kernel keeps whole pages
+        self.limits = h[9] // 4096 * 4096, h[10]
         self.has_door, self.key = h[14], h[17]
         rest = self.read(size - SETUP.size)
         assert version == VERSION

@@ -401,6 +401,54 @@ if IS_ROOT:
         lost(r, text)
         assert before.left() == []
 
+    MEMORY = (64 << 20) + 4095  # whose last page is not whole
+    MAX = (1 << 64) - 1
+
+    @pytest.mark.parametrize("limits, name, shown, kept", [
+        ((64 << 20, MAX), "pids", "max", "20"),
+        ((64 << 20, 21), "pids", "21", "20"),
+        ((64 << 20, 0), "pids", "0", "20"),
+        ((MEMORY, 20), "memory", str(MEMORY), str(64 << 20)),
+        ((MAX, 20), "memory", "max", str(64 << 20)),
+        ((0, 20), "memory", "0", str(64 << 20))])
+    def test_a_limit_that_its_kernel_does_not_show(vm, before, limits, name,
+                                                   shown, kept):
+        r = vm.run("true", flags=["--memory", str(MEMORY), "--pids", "20"],
+                   env=vm.vmm(limits=limits))
+        lost(r, f'\n    cgroup: guest.{name}.max reads "{shown}", not '
+             f'"{kept}": Protocol error (os error 71)\n')
+        done = r.one("command.v1.completed")
+        assert (done["exitCode"], done["spawnError"]) == (
+            -1, "spec.run spawn failed: Protocol error (os error 71)")
+        told = r.enforcement("refused")
+        assert (told["backend"], told["stage"], told["detail"]) == (
+            "firecracker", "cgroup",
+            f'guest.{name}.max reads "{shown}", not "{kept}"')
+        asked = {"memory": str(MEMORY), "pids": "20"}[name]
+        item, = [i for i in told["items"] if i["name"] == f"guest.{name}.max"]
+        assert (item["asked"], item["got"], item["enforced"]) == (
+            asked, shown, False)
+        assert types(r) == NOT_STARTED
+        assert vm.verify(r.events_path).rc == 0
+        assert before.left() == []
+
+    def test_a_limit_that_its_kernel_shows(vm, before):
+        r = vm.run("true", flags=["--memory", str(MEMORY), "--pids", "20"],
+                   env=vm.vmm(limits=(64 << 20, 20)))
+        assert (r.rc, r.err) == (0, ""), r
+        items = {i["name"]: i for i in r.enforcement()["items"]}
+        assert [(i["asked"], i["got"], i["enforced"]) for i in (
+            items["guest.memory.max"], items["guest.pids.max"])] == [
+            (str(MEMORY), str(64 << 20), True), ("20", "20", True)]
+        assert before.left() == []
+
+    @pytest.mark.parametrize("how, text", [
+        ({"limits": (5, 0)}, 'guest.memory.max reads "5", not "0"'),
+        ({"text": b"x"}, "pid 1 of the guest: Protocol error")])
+    def test_ready_says_no_more_than_was_asked(vm, before, how, text):
+        lost(vm.run("true", env=vm.vmm(**how)), text)
+        assert before.left() == []
+
     def test_ready_before_it_has_the_files(vm, before, tmp_path):
         """More than there is room for on the way."""
         rw = tmp_path / "rw"
@@ -941,9 +989,47 @@ if IS_ROOT:
          "unexpected trailing field after path"),
         ("sha256:" + "0" * 64 + " kernel /k", "is missing a `rootfs` role")])
     def test_a_bad_manifest(vm, foreign, text, said):
-        pathlib.Path(foreign["CELLOS_FIRECRACKER_MANIFEST"]).write_text(text)
+        path = pathlib.Path(foreign["CELLOS_FIRECRACKER_MANIFEST"])
+        path.write_text(text)
         r = of(vm, ["true"], foreign)
         assert r.rc == 1 and said in r.err, r
+        assert r.one("lifecycle.v1.manifest-failed") == {
+            "role": "manifest", "expectedSha256": None,
+            "actualSha256": digest(path), "manifestPath": str(path)}
+
+    @pytest.mark.parametrize("role, name", [
+        ("manifest", "MANIFEST"), ("kernel", "KERNEL_IMAGE"),
+        ("rootfs", "ROOTFS_IMAGE")])
+    def test_what_its_manifest_names_is_gone(vm, before, foreign, role, name):
+        path = pathlib.Path(foreign[f"CELLOS_FIRECRACKER_{name}"])
+        want = None if role == "manifest" else digest(path)
+        path.unlink()
+        r = of(vm, ["true"], foreign)
+        assert r.rc == 1, r
+        assert r.one("lifecycle.v1.manifest-failed") == {
+            "role": role, "expectedSha256": want, "actualSha256": None,
+            "manifestPath": foreign["CELLOS_FIRECRACKER_MANIFEST"]}
+        assert before.left() == []
+
+    @pytest.mark.parametrize("gone", [False, True])
+    def test_without_a_manifest_none_fails(vm, before, foreign, gone):
+        """A kernel that is not there, a root that is not the document's"""
+        env = {**foreign, **NO_MANIFEST, **TWO}
+        path = vm.document(["true"])
+        if gone:
+            os.unlink(env["CELLOS_FIRECRACKER_KERNEL_IMAGE"])
+        else:
+            doc = json.loads(pathlib.Path(path).read_text())
+            doc["spec"]["environment"] = {"imageReference": "x",
+                                          "imageDigest": "sha256:" + "0" * 64}
+            pathlib.Path(path).write_text(json.dumps(doc))
+        r = vm.supervise(path, env=env)
+        said = "/vmlinux, which has to be a file" if gone else \
+            "rootfs digest mismatch at "
+        assert r.rc == 1 and said in r.err, r
+        assert r.of_type("lifecycle.v1.manifest-failed") == []
+        assert r.enforcement("refused")["stage"] == "create"
+        assert before.left() == []
 
     @pytest.mark.parametrize("member, value, said", [
         ("egressRules", [{"host": "10.9.9.9", "port": 443}], "egress_rules"),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What a driver and a guest tell each other. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -132,6 +133,73 @@ static void test_genuine(void **state)
 	assert_false(vm_is_genuine(&r, key, id));
 }
 
+static struct vm_record ready(void)
+{
+	struct vm_record r = { .word = VM_READY,
+			       .limits = { 64 << 20, UINT64_MAX } };
+
+	for (size_t i = 0; i < CELL_PROBES; i++)
+		r.probe[i] = (uint8_t)(200 + i);
+	return r;
+}
+
+static void test_ready(void **state)
+{
+	const struct vm_record r = ready();
+	const struct cell_message none = { 0 };
+	struct cell_message m;
+
+	(void)state;
+	assert_int_equal(vm_get_ready(&r, &m), 0);
+	assert_int_equal(m.type, CELL_MSG_READY);
+	assert_int_equal(m.limits.memory_max, 64 << 20);
+	assert_true(m.limits.pids_max == UINT64_MAX);
+	assert_memory_equal(m.probe, r.probe, sizeof(r.probe));
+	/* and nothing else */
+	m.type = 0;
+	memset(&m.limits, 0, sizeof(m.limits));
+	memset(m.probe, 0, sizeof(m.probe));
+	assert_memory_equal(&m, &none, sizeof(m));
+}
+
+/* Each bit of what is READY's is passed on; of any other it is none. */
+static void test_other_readies(void **state)
+{
+	const size_t own = offsetof(struct vm_record, limits);
+	const size_t end = offsetof(struct vm_record, text);
+	size_t taken = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(struct vm_record) * 8; i++) {
+		const struct cell_message untouched = { .type = 99 };
+		struct cell_message m = untouched;
+		struct vm_record r = ready();
+		uint8_t *at = (uint8_t *)&r + i / 8;
+
+		*at ^= (uint8_t)(1u << (i % 8));
+		if (i / 8 < own || i / 8 >= end) {
+			assert_int_equal(vm_get_ready(&r, &m), -EPROTO);
+			assert_memory_equal(&m, &untouched, sizeof(m));
+			continue;
+		}
+		assert_int_equal(vm_get_ready(&r, &m), 0);
+		assert_memory_equal(&m.limits, &r.limits, sizeof(m.limits));
+		assert_memory_equal(m.probe, r.probe, sizeof(m.probe));
+		taken++;
+	}
+	assert_int_equal(taken, (16 + CELL_PROBES) * 8);
+}
+
+static void test_memory_is_shown_in_pages(void **state)
+{
+	(void)state;
+	assert_int_equal(vm_memory_shown(0), 0);
+	assert_int_equal(vm_memory_shown(4095), 0);
+	assert_int_equal(vm_memory_shown(64 << 20), 64 << 20);
+	assert_int_equal(vm_memory_shown((64 << 20) + 4095), 64 << 20);
+	assert_true(vm_memory_shown(UINT64_MAX) == UINT64_MAX - 4095);
+}
+
 /* A plan with a guest's part, a command and an environment, as bytes */
 static void put(struct wbuf *b)
 {
@@ -241,6 +309,9 @@ int main(void)
 		cmocka_unit_test(test_tags),
 		cmocka_unit_test(test_the_line_of_a_foreign_guest),
 		cmocka_unit_test(test_genuine),
+		cmocka_unit_test(test_ready),
+		cmocka_unit_test(test_other_readies),
+		cmocka_unit_test(test_memory_is_shown_in_pages),
 		cmocka_unit_test(test_setup_comes_back),
 		cmocka_unit_test(test_other_setups),
 	};

@@ -198,6 +198,8 @@ static void put_all(const struct event_run *r)
 	put(EVENT_STARTED);
 	event_manifest_failed(&buf, "rootfs", HASH, HASH, "/m");
 	put_from(EVENT_MANIFEST_FAILED, EVENT_SOURCE_VM, "");
+	event_manifest_failed(&buf, "manifest", "", "", "/m");
+	put_from(EVENT_MANIFEST_FAILED, EVENT_SOURCE_VM, "");
 	event_declared(&buf, r,
 		       &(struct telemetry_frame){ TELEMETRY_SPAWNED, 300,
 						  5000000000, "sh" },
