@@ -499,6 +499,33 @@ def kill_at_moments(c, before, moments, **kw):
     assert before.left() == []
 
 
+def group_of(pid, controller):
+    """Where a process is in the tree of a controller; is it one of v1."""
+    groups = [line.split(":", 2) for line in pathlib.Path(
+        f"/proc/{pid}/cgroup").read_text().splitlines()]
+    top = pathlib.Path("/sys/fs/cgroup")
+    for _, names, path in groups:
+        if controller in names.split(","):
+            return top / controller / path[1:], True
+    path, = [path for _, names, path in groups if not names]
+    return top / path[1:], False
+
+
+def throttled(pid):
+    """How often the kernel held back what a runner has in a group of its
+    own."""
+    for one in descendants(pid):
+        try:
+            group, _ = group_of(one, "cpu")
+            if group.name.startswith("cellos_"):
+                rows = dict(x.split() for x in
+                            (group / "cpu.stat").read_text().splitlines())
+                return int(rows["nr_throttled"])
+        except OSError:
+            continue
+    return 0
+
+
 def cgroups(uuids):
     """Every cgroup of these runs, in any hierarchy."""
     found = set()

@@ -220,11 +220,14 @@ class Vmm:
         if version != "HTTP/1.1":
             raise Wrong(version)
         headers = dict(x.split(": ", 1) for x in lines[1:])
-        while len(body) < int(headers["content-length"]):
-            body += c.recv(65536)
+        whole = int(headers["content-length"])
+        while len(body) < whole and (more := c.recv(65536)):
+            body += more
         if self.misbehave(c, target):
             return c.fileno() >= 0
         try:
+            if len(body) < whole:
+                raise Wrong(f"a body of {whole} bytes ends after {len(body)}")
             self.check(method, target, headers, body)
         except (Wrong, OSError, ValueError, KeyError, IndexError) as e:
             text = json.dumps({"fault_message": f"{e}"}).encode()
@@ -331,14 +334,17 @@ class Vmm:
         s.listen()
         while True:
             c, _ = s.accept()
-            with c:
-                try:
-                    while self.serve_one(c):
-                        pass
-                except Wrong as e:
-                    sys.exit(f"request: {e}")
-                except BrokenPipeError:
+            self.serve(c)
+
+    def serve(self, c):
+        with c:
+            try:
+                while self.serve_one(c):
                     pass
+            except Wrong as e:
+                sys.exit(f"request: {e}")
+            except BrokenPipeError:
+                pass
 
 
 class Guest:
@@ -620,4 +626,5 @@ class Foreign(Guest):
         self.p.terminate()
 
 
-Vmm().main()
+if __name__ == "__main__":
+    Vmm().main()

@@ -12,10 +12,12 @@ import pathlib
 import re
 import socket
 import stat
+import typing
 
 import pytest
 
-from conftest import (IS_ROOT, SANITIZED, SLACK, Cells, descendants, processes)
+from conftest import (IS_ROOT, SANITIZED, SLACK, Cells, assert_lost,
+                      descendants, processes, started, throttled, wait_until)
 
 EPERM, ENOSYS, ENOENT, EROFS = "EPERM", "ENOSYS", "ENOENT", "EROFS"
 EACCES, NOFAM = "EACCES", "EAFNOSUPPORT"
@@ -296,10 +298,8 @@ def test_answer(cells, host, row):
 def test_every_program_is_in_a_table(hostile):
     """A program nobody runs proves nothing."""
     names = set(os.popen(f"{hostile}/hostile --list").read().split())
-    elsewhere = {"environment", "fill", "fs-size", "fork-bomb", "memory-hog",
-                 "burn", "daemon-setsid", "daemon-double", "daemon-storm",
-                 "ignore-term", "many-files"}
-    assert names - elsewhere == {row[0] for row in TABLE}
+    rows = [*TABLE, *EXHAUST, *ENDS]
+    assert names - {"daemon-storm"} == {row[0] for row in rows}
     assert len(names) >= 45
 
 
@@ -387,39 +387,111 @@ def test_files_end_at_their_limit(cells, host, tmp_path):
 
 
 # What takes more than one call, on walls that take long to start: all in one
-# cell, one after the other.
+# cell, one after the other. How many files there are is left out.
 SMALL = {"CELLOS_LIMIT_TMP_BYTES": "1048576", "CELLOS_LIMIT_SHM_BYTES": "65536",
          "SSH_AUTH_SOCK": "/tmp/agent", "GIVEN": "from us"}
-EXHAUST = """
-$1 environment; $1 fds
-for d in /tmp /dev/shm; do
-    $1 fs-size $d; $1 fill $d; rm $d/*; $1 many-files $d; rm -f $d/*
-done
-for p in daemon-setsid daemon-double; do $1 $p $2; done
-"""
-EXHAUSTED = ["environment=GIVEN=from us,HOME=/tmp,PATH=/usr/bin:/bin:"
-             "/usr/local/bin,PWD=/tmp", "fds=0,1,2",
-             "fs-size=1048576", "fill=ENOSPC", "many-files={tmp}",
-             "fs-size=65536", "fill=ENOSPC", "many-files={shm}",
-             "daemon-setsid=ok", "daemon-double=ok"]
+EXHAUST = [
+    ("environment", "", "GIVEN=from us,HOME=/tmp,PATH=/usr/bin:/bin:"
+                        "/usr/local/bin,PWD=/tmp"),
+    ("fs-size", "/tmp", "1048576"), ("fill", "/tmp", "ENOSPC"),
+    ("many-files", "/tmp", "ENOSPC"),
+    ("fs-size", "/dev/shm", "65536"), ("fill", "/dev/shm", "ENOSPC"),
+    ("many-files", "/dev/shm", "ENOSPC"),
+    ("daemon-setsid", "{mark}", "ok"), ("daemon-double", "{mark}", "ok"),
+]
 
 
-def exhaust(cells, hostile, mark, more="", flags=()):
-    """Return: the run, and its answers with numbers of files left out."""
-    r = cells.run("sh", "-c", EXHAUST + more, "sh", hostile / "hostile", mark,
+def exhaust(cells, hostile, mark):
+    """Return: the run, and its answers."""
+    script = ""
+    for name, arg, _ in EXHAUST:
+        script += f"$1 {name} {arg.format(mark='$2')}\n"
+        if name in ("fill", "many-files"):
+            script += f"find {arg} -maxdepth 1 -type f -delete\n"
+    r = cells.run("sh", "-c", script, "sh", hostile / "hostile", mark,
                   ro=[hostile], env=SMALL, timeout=120,
-                  flags=["--env", "GIVEN", *flags])
+                  flags=["--env", "GIVEN"])
     return r, re.sub(r"(many-files=)\d+:", r"\1", r.out).splitlines()
 
 
-def exhausted(tmp, shm):
-    return [line.format(tmp=tmp, shm=shm) for line in EXHAUSTED]
+def exhausted(otherwise=()):
+    """Its answers, but for those of a wall."""
+    said = dict(otherwise)
+    return [f"{row[0]}={said.get(ident(row), row[2])}" for row in EXHAUST]
+
+
+class End(typing.NamedTuple):
+    """How a run is told to have ended."""
+    rc: int             # of the runner
+    said: str           # by the program, of itself
+    err: str            # by the runner, a line
+    code: int | None    # of the completed command, if it is told as completed
+    state: str          # of what was destroyed; the host wall has none
+    reason: str | None  # why it is told as failed, if it is
+
+
+def lost(reason, rc=125):
+    why = f"in-VM exit bridge: {reason}"
+    return End(rc, "", f"Error: {why}", None, "forced", why)
+
+
+# What ends a cell, or would never end: each has one to itself.
+# (program, argument, options, end)
+TIMED_OUT = "command spawn: command timed out after 2000 ms " \
+    "(spec.run.timeoutMs)"
+ENDS = [
+    ("memory-hog", "256", ["--memory", "64M"], End(
+        137, "", "cellos: the cell reached its memory limit", -1, "clean",
+        "command exited with status -1")),
+    ("fork-bomb", "1500", [], End(
+        0, "fork-bomb=EAGAIN\n", "", 0, "clean", None)),
+    # until it was held back, and then stopped
+    ("burn", "3600000", ["--cpus", "0.2"], End(
+        143, "", "", -1, "forced", "runner received SIGTERM")),
+    ("ignore-term", "{mark}", ["--timeout", "2s"], End(
+        124, "", f"Error: {TIMED_OUT}", -1, "forced", TIMED_OUT)),
+]
+
+
+def assert_ends(cells, hostile, mark, row, end):
+    name, arg, flags, _ = row
+    p = cells.start("sh", "-c", 'echo up; exec "$@"', "sh",
+                    hostile / "hostile", name, arg.format(mark=mark),
+                    ro=[hostile], flags=flags,
+                    env={"CELLOS_LIMIT_GRACE_SECONDS": "1"})
+    started(p)
+    if name == "burn":
+        at = throttled(p.pid)
+        held = wait_until(lambda: throttled(p.pid) >= at + 3, 20)
+        p.terminate()
+        assert held
+    r = cells.ended(p, 60)
+    done = r.of_type("command.v1.completed")
+    gone = r.one("lifecycle.v1.destroyed")
+    err = end.err if end.err in r.err.splitlines() else ""
+    assert End(r.rc, r.out, err, done[0]["data"]["exitCode"] if done else None,
+               gone.get("terminalState"), gone.get("reason")) == end, r
+    assert (gone["outcome"], gone["residueClass"]) == (
+        "failed" if end.reason else "succeeded", "none")
+    if not done:
+        assert_lost(cells, r, end.reason.rpartition(" ")[2], rc=end.rc)
+    elif name == "ignore-term":     # it lived on until the grace was over
+        assert done[0]["data"]["durationMs"] >= 3000
+    assert cells.verify(r.events_path).rc == 0
+    assert processes(mark) == []
+
+
+@pytest.mark.parametrize("row", ENDS, ids=lambda row: row[0])
+def test_what_ends_a_cell(cells, hostile, before, mark, row):
+    """As behind the other walls."""
+    assert_ends(cells, hostile, mark, row, row[3]._replace(state=None))
+    assert before.left() == []
 
 
 def test_what_a_small_cell_has_ends(cells, hostile, before, mark):
     """As behind the other walls."""
     r, said = exhaust(cells, hostile, mark)
-    assert (r.rc, said) == (0, exhausted("ENOSPC", "ENOSPC")), r
+    assert (r.rc, said) == (0, exhausted()), r
     assert processes(mark) == [] and before.left() == []
 
 

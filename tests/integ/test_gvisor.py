@@ -16,8 +16,8 @@ import pytest
 
 from conftest import (BUILD, GVISOR, IS_ROOT, NOT_ADMITTED, NO_GROUPS, SLACK,
                       Before, Cells, assert_lost, assert_not_admitted,
-                      assert_same_events, descendants, kill_at_moments,
-                      processes, wait_until)
+                      assert_same_events, descendants, group_of,
+                      kill_at_moments, processes, throttled, wait_until)
 
 KERNEL = "Linux version 4.4.0 "  # what runsc says it is
 
@@ -343,17 +343,6 @@ if IS_ROOT:
                    "pids": ("pids.max", "pids.max"),
                    "cpu": ("cpu.cfs_quota_us", "cpu.max")}
 
-    def group_of(pid, controller):
-        """Where a process is in the tree of a controller; is it one of v1."""
-        groups = [line.split(":", 2) for line in pathlib.Path(
-            f"/proc/{pid}/cgroup").read_text().splitlines()]
-        top = pathlib.Path("/sys/fs/cgroup")
-        for _, names, path in groups:
-            if controller in names.split(","):
-                return top / controller / path[1:], True
-        path, = [path for _, names, path in groups if not names]
-        return top / path[1:], False
-
     def limit_of(pid, controller):
         """As the kernel shows it for the group that a process is in."""
         group, is_v1 = group_of(pid, controller)
@@ -387,14 +376,9 @@ if IS_ROOT:
         p = box.start("sh", "-c", "echo up; while :; do :; done",
                       flags=["--cpus", "0.2"])
         assert p.stdout.readline() == "up\n"
-        sandbox, = running(p)["runsc-sandbox"]
-        stat = group_of(sandbox, "cpu")[0] / "cpu.stat"
-
-        def held_back():
-            rows = dict(x.split() for x in stat.read_text().splitlines())
-            return int(rows["nr_throttled"]) >= 3
-        assert wait_until(held_back, 20)
+        held = wait_until(lambda: throttled(p.pid) >= 3, 20)
         p.terminate()
+        assert held
         ended(box, p, 143)
         assert before.left() == []
 

@@ -9,8 +9,9 @@ import pytest
 
 from conftest import (GVISOR, IS_ROOT, SANITIZED, Before, Cells, assert_lost,
                       processes)
-from test_breakout import (TABLE, exhaust, exhausted, expected,
-                           host, ident, outside_has_v6)  # noqa: F401
+from test_breakout import (ENDS, EXHAUST, TABLE, assert_ends, exhaust,
+                           exhausted, expected, host, ident, lost,
+                           outside_has_v6)  # noqa: F401
 
 # No way out, as the sandbox's own stack says it.
 NOWHERE = "EHOSTUNREACH"
@@ -71,7 +72,14 @@ OTHERWISE = {
     "create:/usr/bin/new": "EACCES", "unlink:/usr/bin/env": "EACCES",
     "chmod:/usr/bin/env": "EPERM", "create:{ro}/new": "EACCES",
     "unlink:{ro}/open": "EACCES", "chmod:{ro}/open": "EPERM",
+
+    # Empty files are the sentry's memory, and count as such.
+    "many-files:/tmp": "unlimited", "many-files:/dev/shm": "unlimited",
 }
+# A limit is around the sandbox, which ends when it comes to it: how the
+# command ended nobody knows.
+ENDS_OTHERWISE = {"memory-hog:256": lost("oom", 137),
+                  "fork-bomb:1500": lost("vmm_crashed")}
 
 
 class Sandboxes(Cells):
@@ -80,7 +88,8 @@ class Sandboxes(Cells):
 
 
 def test_what_is_otherwise_is_in_the_table():
-    assert set(OTHERWISE) <= {ident(row) for row in TABLE}
+    assert set(OTHERWISE) <= {ident(row) for row in [*TABLE, *EXHAUST]}
+    assert set(ENDS_OTHERWISE) <= {ident(row) for row in ENDS}
 
 
 # Inside nothing of ours is sanitized.
@@ -101,12 +110,17 @@ if IS_ROOT and not SANITIZED:
         assert said == expected(answer, box.has_door)
 
     def test_what_a_small_cell_has_ends(box, hostile, mark):
-        """But for the number of empty files, which are the sentry's memory
-        and count as such."""
         before = Before(box)
         r, said = exhaust(box, hostile, mark)
-        assert (r.rc, said) == (0, exhausted("unlimited", "unlimited")), r
+        assert (r.rc, said) == (0, exhausted(OTHERWISE)), r
         assert processes(mark) == [] and before.left() == []
+
+    @pytest.mark.parametrize("row", ENDS, ids=lambda row: row[0])
+    def test_what_ends_a_cell(box, hostile, mark, row):
+        before = Before(box)
+        assert_ends(box, hostile, mark, row,
+                    ENDS_OTHERWISE.get(ident(row), row[3]))
+        assert before.left() == []
 
     def test_a_storm_of_processes_ends_with_the_sandbox(box, hostile, mark):
         """Which ends when the storm comes to the limit around it, where on

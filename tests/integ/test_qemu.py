@@ -659,7 +659,43 @@ if IS_ROOT:
 
     # What it says by its monitor, having been asked what is in brackets
     GREETING = r'{"QMP": {"version": {}, "capabilities": []}}\n'
+    RUNNING = GREETING + r'{"return": {}}\n{"return": {"status": "running"}}\n'
+    STANDS = r'{"event": "STOP"}\n{"return": {"status": "%s"}}\n'
     NO_QMP = "the VMM's monitor speaks no QMP"
+
+    @pytest.mark.parametrize("says, reason", [
+        (STANDS % "internal-error", "vmm_internal_error"),
+        (STANDS % "io-error", "vmm_io_error"), (None, "vmm_monitor_lost")],
+        ids=["internal-error", "io-error", "closed"])
+    def test_its_monitor_says_that_it_stands_still(vm, before, says, reason):
+        """With a machine that runs all the while: a stand-in speaks for it,
+        until it is told by a signal to say this."""
+        p = with_vmm(vm, f"""#!/usr/bin/python3
+import os, signal, sys
+argv = ["{VMM}", *sys.argv[1:]]
+at, = [i for i, a in enumerate(argv) if a.startswith("socket,id=qmp,")]
+fd = int(argv[at].split("fd=")[1])
+argv[at] = "null,id=qmp"
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+if os.fork() == 0:
+    os.close(fd)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+    os.execv(argv[0], argv)
+os.set_blocking(fd, True)
+os.write(fd, b'{RUNNING}')
+signal.sigwait([signal.SIGUSR1])
+says = {None if says is None else f"b'{says}'"}
+if says is None:
+    os.close(fd)
+else:
+    os.write(fd, says)
+while True:
+    signal.pause()
+""", "sh", "-c", "echo up; exec sleep 1000")
+        started(p)
+        os.kill(parent(vmm_of(p)), signal.SIGUSR1)
+        assert_lost(vm, vm.ended(p), reason)
+        assert before.left() == []
 
     @of_the_guest
     @pytest.mark.parametrize("says, cause", [

@@ -8,8 +8,9 @@ import json
 
 import pytest
 
-from conftest import IS_ALL, IS_ROOT, SANITIZED, Machines
-from test_breakout import TABLE, Host, expected, ident, outside_has_v6
+from conftest import IS_ALL, IS_ROOT, SANITIZED, Before, Machines
+from test_breakout import (ENDS, TABLE, Host, assert_ends, exhaust, exhausted,
+                           expected, ident, outside_has_v6)
 
 REFUSED = {"no-door": "ENETUNREACH", "door": "ECONNREFUSED"}
 # A datagram leaves the machine; what refuses it is behind the leg.
@@ -115,3 +116,23 @@ if IS_ROOT:
             said = f"{name}=" + ",".join(sorted(
                 said.partition("=")[2].split(",")))
         assert said == f"{name}={answer}"
+
+# The limits are the guest's, which is the same in a sanitized run.
+if IS_ROOT and IS_ALL and not SANITIZED:
+    @pytest.fixture
+    def vm(tmp_path, image):
+        c = Machines(tmp_path, image, True)
+        yield c
+        c.close()
+
+    def test_what_a_small_cell_has_ends(vm, hostile, mark):
+        before = Before(vm)
+        r, said = exhaust(vm, hostile, mark)
+        assert (r.rc, said) == (0, exhausted()), r
+        assert before.left() == []
+
+    @pytest.mark.parametrize("row", ENDS, ids=lambda row: row[0])
+    def test_what_ends_a_cell(vm, hostile, mark, row):
+        before = Before(vm)
+        assert_ends(vm, hostile, mark, row, row[3])
+        assert before.left() == []
