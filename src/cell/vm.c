@@ -196,8 +196,9 @@ static void take_trees(struct machine *m)
 static void end(struct machine *m) NORETURN;
 static void end(struct machine *m)
 {
+	/* a guest that has begun anew says hello, before its end is told */
 	if (!vm_is_genuine(&m->rec, m->key, m->s->req->spec->id.p))
-		_exit(125);
+		vm_lost(m);
 	while (!has_output(m)) {
 		if (m->qmp.is_sure)
 			vm_lost(m);
