@@ -719,7 +719,8 @@ while True:
         (GREETING + r'{"event": "GUEST_PANICKED"}\n',
          "the guest's kernel gave up"),
         (None, "the VMM closed its monitor"),
-        ("", "the VMM's monitor said nothing in 30 s")])
+        *([("", "the VMM's monitor said nothing in 30 s")]
+          if IS_ALL and not SANITIZED else [])])
     def test_a_monitor_that_lies(vm, before, says, cause):
         """A stand-in, which says this and lives on."""
         p = with_vmm(vm, f"""#!/usr/bin/python3
