@@ -335,6 +335,8 @@ class Machines(Cells):
     """Every cell behind the wall of a machine; @shared: a state directory with
     images, whose key signed them."""
 
+    wall = QEMU
+
     def __init__(self, tmp, shared, door=False):
         super().__init__(tmp, door)
         self.state_dir.mkdir(mode=0o700)
@@ -344,8 +346,13 @@ class Machines(Cells):
         shutil.copytree(shared / "digests", self.state_dir / "digests")
         (self.state_dir / "images").symlink_to(shared / "images")
 
+    @property
+    def by_name(self):
+        """Variables that choose the wall, where there are no options."""
+        return {"CELLOS_CELL_BACKEND": "qemu"}
+
     def argv(self, cmd, rw=(), ro=(), flags=(), events=None):
-        return super().argv(cmd, rw, ro, [*QEMU, *flags], events)
+        return super().argv(cmd, rw, ro, [*self.wall, *flags], events)
 
 
 def assert_files_lost(r):

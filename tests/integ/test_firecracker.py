@@ -63,8 +63,16 @@ def archive(*entries, end=True):
 
 
 class Fire(Machines):
-    def argv(self, cmd, rw=(), ro=(), flags=(), events=None):
-        return super(Machines, self).argv(cmd, rw, ro, [*WALL, *flags], events)
+    wall = WALL
+
+    @property
+    def by_name(self):
+        at = self.state_dir / "images/default"
+        return {"CELLOS_CELL_BACKEND": "firecracker",
+                "CELLOS_FIRECRACKER_ALLOW_NO_JAILER": "1",
+                "CELLOS_FIRECRACKER_KERNEL_IMAGE": str(at / "kernel"),
+                "CELLOS_FIRECRACKER_ROOTFS_IMAGE": str(at / "root"),
+                "CELLOS_FIRECRACKER_MANIFEST": str(at / "manifest")}
 
     def vmm(self, **how):
         """A VMM that behaves so; an environment that names it."""
@@ -948,12 +956,8 @@ if IS_ROOT:
          "memory; refused with another's")])
     def test_what_has_no_effect_says_so(vm, before, name, value, why):
         doc = vm.document(["sh", "-c", "exit 3"])
-        ours = vm.state_dir / "images/default"
         r = vm.supervise(doc, env={
-            **vm.jailed(expect=calls()), "CELLOS_CELL_BACKEND": "firecracker",
-            "CELLOS_FIRECRACKER_KERNEL_IMAGE": str(ours / "kernel"),
-            "CELLOS_FIRECRACKER_ROOTFS_IMAGE": str(ours / "root"),
-            "CELLOS_FIRECRACKER_MANIFEST": str(ours / "manifest"),
+            **vm.jailed(expect=calls()), **vm.by_name,
             f"CELLOS_FIRECRACKER_{name}": value})
         assert r.one("command.v1.completed")["exitCode"] == 3, r
         assert r.err.count(f"CELLOS_FIRECRACKER_{name} has no effect in this "

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from conftest import (IS_ALL, IS_ROOT, QEMU, SANITIZED, SLACK, Before,
+from conftest import (IS_ALL, IS_ROOT, SANITIZED, SLACK, Before,
                       Machines)
 from test_firecracker import WALL, Fire, kvm  # noqa: F401
 
@@ -67,7 +67,7 @@ if IS_ROOT:
         before = Before(vm)
         script = "sleep 0.2 & /bin/true; wait; exec date"
         r = vm.run_document(asking(vm, ["sh", "-c", script],
-                                   events=["process"]), flags=QEMU)
+                                   events=["process"]), flags=vm.wall)
         assert r.rc == 0, r
         seen = declared(r)
         assert {g["probeSource"] for _, _, g in seen} == {
@@ -94,7 +94,7 @@ if IS_ROOT:
         doc = json.loads(path.read_text())
         doc["spec"]["run"]["timeoutMs"] = 1500
         path.write_text(json.dumps(doc))
-        r = vm.run_document(path, flags=QEMU)
+        r = vm.run_document(path, flags=vm.wall)
         assert r.rc == 124, r
         seen = [comm for _, comm, _ in declared(r)]
         assert seen[0] == "sh" and seen[-2:] == ["true", "date"], seen
@@ -108,7 +108,7 @@ if IS_ROOT:
         script = "for i in $(seq 300); do /bin/true; done"
         r = vm.run_document(
             asking(vm, ["sh", "-c", script],
-                   rateLimits={"eventsPerSecond": 5}), flags=QEMU)
+                   rateLimits={"eventsPerSecond": 5}), flags=vm.wall)
         assert r.rc == 0, r
         seen = declared(r)
         assert {t for t, _, _ in seen} == {"process_spawned"}
@@ -116,9 +116,7 @@ if IS_ROOT:
         assert got["telemetry.events"] == len(seen) < 300
         assert got["telemetry.events"] + got["telemetry.dropped"] >= 300
 
-    @slow
-    def test_the_command_cannot_reach_the_agent(vm):
-        """It is another user, and its way out is nobody's."""
+    def the_command_cannot_reach_the_agent(vm):
         code = """if True:
             import os, signal, socket
             pids = [int(p) for p in os.listdir("/proc") if p.isdigit()]
@@ -135,9 +133,14 @@ if IS_ROOT:
                     print(e.errno)
             """
         r = vm.run_document(asking(vm, ["/usr/bin/python3", "-c", code]),
-                            flags=QEMU)
+                            flags=vm.wall)
         assert (r.rc, r.out.split()) == (0, ["1", "13", "2", "97"]), r
         assert silenced(r) == []
+
+    @slow
+    def test_the_command_cannot_reach_the_agent(vm):
+        """It is another user, and its way out is nobody's."""
+        the_command_cannot_reach_the_agent(vm)
 
     @slow
     def test_an_agent_that_ends(tmp_path, hooked_image):
@@ -148,7 +151,7 @@ if IS_ROOT:
             doc = json.loads(path.read_text())
             doc["spec"]["authority"]["secretRefs"] = ["CELLOS_TEST_GUEST"]
             path.write_text(json.dumps(doc))
-            r = c.run_document(path, flags=QEMU, env={
+            r = c.run_document(path, flags=c.wall, env={
                 "CELLOS_BROKER": "env",
                 "CELLOS_SECRET_CELLOS_TEST_GUEST": "agent"},
                 timeout=60 * SLACK)
@@ -172,7 +175,7 @@ if IS_ROOT:
             doc = json.loads(path.read_text())
             doc["spec"]["authority"]["secretRefs"] = ["CELLOS_TEST_GUEST"]
             path.write_text(json.dumps(doc))
-            r = c.run_document(path, flags=QEMU, env={
+            r = c.run_document(path, flags=c.wall, env={
                 "CELLOS_BROKER": "env",
                 "CELLOS_SECRET_CELLOS_TEST_GUEST": "slow"})
             assert r.rc == 0 and 0 < len(declared(r)) < 51, r
