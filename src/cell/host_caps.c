@@ -7,6 +7,8 @@
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,12 +16,14 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "cell/plan.h"
 #include "sys/landlock.h"
 #include "sys/mount.h"
+#include "sys/pidfd.h"
 
 /* Ids given to cells started by root: pid 1, the command, the gate. systemd's
  * container range ends below, nothing is allocated from here on. Chosen by the
@@ -82,14 +86,36 @@ static bool fs_known(const char *name)
 	return strstr(wbuf_cstr(&b), word) != NULL;
 }
 
-/* As a module it may not be loaded yet: this loads it. */
-static bool fs_loads(const char *name)
+static bool fs_opens(const char *name)
 {
 	int fd = (int)syscall(SYS_fsopen, name, FSOPEN_CLOEXEC);
 
 	if (fd >= 0)
 		(void)close(fd);
 	return fd >= 0;
+}
+
+/* As a module it may not be loaded yet: this loads it. Who is not root is heard
+ * in namespaces of their own only, as the cell will be. */
+static bool fs_loads(const char *name)
+{
+	OWNED(fd_drop) int pidfd = -1;
+	siginfo_t end = { 0 };
+	pid_t pid;
+
+	if (fs_opens(name))
+		return true;
+	if (errno != EPERM)
+		return false;
+	pid = pidfd_clone(CLONE_NEWUSER | CLONE_NEWNS, -1, &pidfd);
+	if (pid == 0)
+		_exit(!fs_opens(name));
+	if (pid < 0)
+		return false;
+	while (waitid(P_PIDFD, (id_t)pidfd, &end, WEXITED) < 0)
+		if (errno != EINTR)
+			return false;
+	return end.si_code == CLD_EXITED && end.si_status == 0;
 }
 
 static bool kernel_at_least(unsigned major, unsigned minor)
