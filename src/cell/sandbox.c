@@ -351,7 +351,8 @@ static void open_channel(struct driver *d)
 	d->channel = open(OCI_CHANNEL, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->channel < 0 || fcntl(d->channel, F_SETSIG, SIGCHLD) < 0 ||
 	    fcntl(d->channel, F_NOTIFY, DN_MODIFY | DN_MULTISHOT) < 0)
-		fail(d, d->step, errno, "F_NOTIFY on " OCI_CHANNEL);
+		fail(d, d->step, errno,
+		     "dnotify of " OCI_CHANNEL " (fs.dir-notify-enable)");
 }
 
 static void let_go(struct driver *d)
